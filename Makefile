@@ -1,0 +1,51 @@
+# Every target builds .venv when it is missing or older than requirements.lock.
+
+PYTHON ?= python3
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+
+VENV := .venv/installed
+# dvc.yaml says `python`, which is to be the one in .venv.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help repro training test test-slow check format lock
+
+help: ## Print this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+repro: $(VENV) ## Run the study, training JOBS models at once (as many as there are cores)
+	dvc repro download
+	$(MAKE) --no-print-directory -j $(JOBS) training
+	dvc repro
+
+# Each training stage by itself: make runs JOBS of them at once, and ends all when one fails.
+training: $(addprefix train@,$(shell sed -n 's/^      \(model_[0-9]*\):.*/\1/p' dvc.yaml))
+train@%: $(VENV)
+	dvc --wait-for-lock repro --single-item $@
+
+test: $(VENV) ## Run the tests that take minutes in all
+	pytest -m "not slow"
+
+test-slow: $(VENV) ## Run the tests that take longer
+	pytest -m slow
+
+check: $(VENV) ## Check format, style and types
+	ruff format --check
+	ruff check
+	mypy
+
+format: $(VENV) ## Put the code in its format
+	ruff check --fix
+	ruff format
+
+lock: $(VENV) ## Write requirements.lock anew: the newest versions that pyproject.toml admits
+	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes \
+	  --no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet \
+	  --output-file requirements.lock pyproject.toml
+
+$(VENV): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  f"{sys.executable} is Python {sys.version.split()[0]}: name a newer one, make PYTHON=python3.11")'
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/python -m pip install --quiet --requirement requirements.lock
+	@touch $@
