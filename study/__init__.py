@@ -1,0 +1,1 @@
+"""The study's logic: values in, values out. Reading and writing is left to stages/."""
