@@ -1,0 +1,105 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from study import documents
+from study.errors import UserError
+from study.receptive_field import Row
+
+REFERENCE = Path(__file__).parents[1] / "reference"
+DOCUMENTS = documents.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv")
+MODELS = DOCUMENTS.models
+
+
+def test_every_logged_epoch_is_read() -> None:
+    counts = {name: len(model.epochs) for name, model in MODELS.items()}
+    assert counts == {"model_1": 15, "model_2": 15, "model_3": 0, "model_4": 15, "model_5": 25}
+    lines = (REFERENCE / "epochs.csv").read_text(encoding="utf-8").splitlines()
+    assert sum(counts.values()) == len(lines) - 1
+    # Field by field, in the file's order.
+    for line, epoch in zip(lines[1:], (e for m in MODELS.values() for e in m.epochs), strict=True):
+        assert [float(cell) for cell in line.split(",")] == list(vars(epoch).values())
+
+
+def test_parameters() -> None:
+    assert {name: model.parameters for name, model in MODELS.items()} == {
+        "model_1": 14_620,
+        "model_2": 14_796,
+        "model_3": 3_928,
+        "model_4": 7_416,
+        "model_5": 8_018,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "accuracy", "loss", "best_accuracy", "best_loss"),
+    [
+        ("model_1", 98.98, 0.0293, 98.98, 0.0276),
+        ("model_2", 99.29, 0.0226, 99.29, 0.0226),
+        ("model_3", None, None, 98.51, None),
+        ("model_4", 99.02, 0.0310, 99.09, 0.0306),
+        ("model_5", 99.29, 0.0262, 99.29, 0.0262),
+    ],
+)
+def test_final_and_best_figures(
+    name: str,
+    accuracy: float | None,
+    loss: float | None,
+    best_accuracy: float,
+    best_loss: float | None,
+) -> None:
+    model = MODELS[name]
+    assert (model.accuracy, model.loss) == (accuracy, loss)
+    assert (model.best_accuracy, model.best_loss) == (best_accuracy, best_loss)
+
+
+def test_recipes_stand_where_the_documents_state_them() -> None:
+    recipe = documents.Recipe("SGD", 0.9, 0.01, 128, 64, 15, 0.1)
+    assert [model.recipe for model in MODELS.values()] == [recipe, recipe, None, None, None]
+
+
+def test_receptive_field_tables_are_those_of_models_1_and_2() -> None:
+    first, second, *others = (model.receptive_field for model in MODELS.values())
+    assert first == second
+    assert others == [None, None, None]
+    assert first is not None
+    assert len(first) == 10
+    assert first[4] == Row("MaxPool", 14, 22, 11, 1, 2, 3, 6)
+
+
+def test_conclusions() -> None:
+    ids = [conclusion.id for conclusion in DOCUMENTS.conclusions]
+    assert len(ids) == len(set(ids)) == 13
+    assert all(conclusion.words for conclusion in DOCUMENTS.conclusions)
+    assert DOCUMENTS.target == documents.Target(parameters=8_000, accuracy=99.4)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("documents.yaml", "parameters: 3928", "parameters: 3929", "model_3: parameters is 3929"),
+        ("documents.yaml", "loss: 0.0226", "loss: 0.0227", "loss of model_2 is 0.0227, not 0.0226"),
+        ("documents.yaml", "best_accuracy: 98.51", "best_accuracy: 98.52", "98.51, not 98.52"),
+        ("documents.yaml", "- model: model_5", "- model: model_6", "model_6 is not among"),
+        ("documents.yaml", "best_accuracy: null", "best_accuracy: 99", "model_1: stated_best_acc"),
+        ("documents.yaml", "test_images: 10000", "test_images: 9999", "9568 of 9999 is not 95.68"),
+        ("documents.yaml", "test_images", "test_image", "documents.yaml: test_images: "),
+        ("documents.yaml", "momentum: 0.9", "momentum: high", "models.model_1.recipe.momentum"),
+        ("documents.yaml", "7x7      24", "7x7  24  24", "models.model_1.receptive_field"),
+        ("documents.yaml", "models:", "models: [", "documents.yaml: not YAML"),
+        ("documents.yaml", "variant:", "variants:", "figures.0.variants: Unexpected"),
+        ("epochs.csv", "1,3,97.76", "1,4,97.76", "model_1: epochs.csv has epoch 4 where 3 is due"),
+        ("epochs.csv", "9568,95.68", "9569,95.68", "model_1, epoch 0: 9569 of 10000 is not 95.68"),
+        ("epochs.csv", "98.98", "98.9x", "epochs.csv: 14.test_accuracy: .*found '98.9x'"),
+        ("epochs.csv", "5,24,", "6,0,", "epochs.csv logs model_6, which is not among"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, file: str, old: str, new: str, message: str) -> None:
+    shutil.copytree(REFERENCE, tmp_path, dirs_exist_ok=True)
+    text = (tmp_path / file).read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(UserError, match=message) as error:
+        documents.read(tmp_path / "documents.yaml", tmp_path / "epochs.csv")
+    assert "\n" not in str(error.value)
