@@ -1,0 +1,43 @@
+import pytest
+import torch
+from torch import nn
+
+import models
+
+NAMES = models.names()
+DOCUMENTED = ["model_1", "model_2", "model_3", "model_4", "model_5"]
+
+
+def test_names_are_the_model_files() -> None:
+    assert set(DOCUMENTED) <= set(NAMES)
+    assert "layers" not in NAMES
+    assert sorted(NAMES) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_become_logits(name: str) -> None:
+    logits = models.build(name, dropout=0.1)(torch.rand(3, 1, 28, 28))
+    assert logits.shape == (3, 10)
+    # Log-probabilities would sum to one.
+    assert not torch.isclose(logits.exp().sum(1), torch.ones(3)).any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layers_are_flat_and_end_in_flatten(name: str) -> None:
+    network = models.build(name, dropout=0.1)
+    # The network itself is the first of its modules().
+    assert list(network) == list(network.modules())[1:]
+    assert isinstance(network[-1], nn.Flatten)
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+@pytest.mark.parametrize("dropout", [0.0, 0.15])
+def test_dropout_reaches_every_dropout_layer(name: str, dropout: float) -> None:
+    rates = [layer.p for layer in models.build(name, dropout) if isinstance(layer, nn.Dropout)]
+    assert rates == [dropout] * 5
+
+
+@pytest.mark.parametrize("name", ["model_0", "layers", "__init__", ""])
+def test_unknown_model_is_named_beside_those_there_are(name: str) -> None:
+    with pytest.raises(ValueError, match=f"unknown model '{name}'; there are .*model_1, .*model_5"):
+        models.build(name, dropout=0.1)
