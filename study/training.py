@@ -1,0 +1,99 @@
+"""Training: from a recipe and images to weights."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+import models
+from study import augmentation, fused, kernels
+from study.errors import UserError
+from study.evaluation import normalise
+from study.recipe import Recipe
+
+Images = tuple[Tensor, Tensor]
+"""Images uint8 [n, 28, 28] and their labels int64 [n]."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One pass over the training images, by the network as it learns, with dropout."""
+
+    loss: float
+    """Mean negative log-likelihood, in nats per image."""
+    accuracy: float
+    """In percent."""
+    last_batch: int
+    """Counted from 0."""
+    last_batch_loss: float
+
+
+def initialise(model: str, recipe: Recipe) -> nn.Sequential:
+    """Build a model with weights drawn from the recipe's seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = models.build(model, recipe.dropout)
+    return network.to(memory_format=torch.channels_last)
+
+
+class Trainer:
+    """Stochastic gradient descent on a network, which it changes in place, one epoch at a time."""
+
+    def __init__(self, network: nn.Sequential, train_set: Images, recipe: Recipe) -> None:
+        """Start before the first epoch."""
+        self.network = network
+        self.images, self.labels = train_set
+        self.recipe = recipe
+        self.optimizer = torch.optim.SGD(
+            network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, fused=True
+        )
+
+    def train(self, epoch: int) -> Trained:
+        """Train on every image once.
+
+        A bar shows the batches when stderr is a terminal. Raises UserError when the loss diverges.
+        """
+        lanes = kernels.lanes(self.random(epoch, "dropout"))
+        total = math.ceil(len(self.images) / self.recipe.batch_size)
+        loss_sum, correct = 0.0, 0
+        with tqdm(self.batches(epoch), total=total, leave=False, disable=None) as bar:
+            for batch, (images, labels) in enumerate(bar):
+                logits = fused.forward(self.network, normalise(images), lanes)
+                mean_loss = F.cross_entropy(logits, labels)
+                self.optimizer.zero_grad()
+                mean_loss.backward()  # type: ignore[no-untyped-call]
+                self.optimizer.step()
+
+                loss = mean_loss.item()
+                if not math.isfinite(loss):
+                    raise UserError(
+                        f"training diverged: the loss is {loss} in epoch {epoch}, batch {batch};"
+                        f" learning_rate = {self.recipe.learning_rate}, give a smaller one"
+                    )
+                loss_sum += loss * len(labels)
+                correct += int((logits.argmax(dim=1) == labels).sum())
+                bar.set_description(f"Loss={loss:.4f} Batch_id={batch}", refresh=False)
+        seen = len(self.images)
+        return Trained(loss_sum / seen, 100 * correct / seen, batch, loss)
+
+    def batches(self, epoch: int) -> Iterator[Images]:
+        """Yield every image once, in an order and with rotations of the epoch's own."""
+        order = np.random.default_rng(self.random(epoch, "order")).permutation(len(self.images))
+        angles = np.random.default_rng(self.random(epoch, "rotation"))
+        for indices in torch.split(torch.from_numpy(order), self.recipe.batch_size):
+            images = self.images[indices]
+            if self.recipe.rotation:
+                images = augmentation.rotate(images, self.recipe.rotation, angles)
+            yield images, self.labels[indices]
+
+    def random(self, epoch: int, purpose: str) -> np.random.SeedSequence:
+        """The random numbers of one purpose in one epoch, whatever was drawn before.
+
+        So one more draw for the rotations leaves the order of the images as it was.
+        """
+        return np.random.SeedSequence([self.recipe.seed, epoch, *purpose.encode()])
