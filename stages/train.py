@@ -1,0 +1,83 @@
+"""Train one model by its recipe."""
+
+import argparse
+import logging
+
+from safetensors.torch import save_file
+
+import models
+from stages import paths
+from stages.command import run
+from study import evaluation, history, mnist, training
+from study.files import replace
+from study.history import Epoch
+from study.recipe import Recipe
+
+
+def main() -> None:
+    """Write the weights after the last epoch, and the history of all."""
+    model, recipe = arguments()
+    train_set = mnist.read(paths.MNIST, "train", recipe.samples)
+    test_set = mnist.read(paths.MNIST, "test")
+    network = training.initialise(model, recipe)
+    trainer = training.Trainer(network, train_set, recipe)
+    log = logger(model)
+
+    epochs: list[Epoch] = []
+    for number in range(recipe.epochs):
+        log.info("EPOCH: %d", number)
+        trained = trainer.train(number)
+        log.info(
+            "Loss=%.15f Batch_id=%d Accuracy=%.2f",
+            trained.last_batch_loss, trained.last_batch, trained.accuracy,
+        )  # fmt: skip
+        tested = evaluation.evaluate(network, *test_set)
+        log.info(
+            "Test set: Average loss: %.4f, Accuracy: %d/%d (%.2f%%)",
+            tested.loss, tested.correct, len(tested.predictions), tested.accuracy,
+        )  # fmt: skip
+        epochs.append(
+            Epoch(
+                number,
+                trained.loss,
+                trained.accuracy,
+                trained.last_batch_loss,
+                tested.loss,
+                tested.accuracy,
+            )
+        )
+
+    with replace(paths.weights(model)) as path:
+        save_file({key: value.contiguous() for key, value in network.state_dict().items()}, path)
+    with replace(paths.history(model)) as path:
+        path.write_text(history.to_csv(epochs), encoding="utf-8")
+
+
+def arguments() -> tuple[str, Recipe]:
+    """The model and the recipe that the command line names, one option for each key."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("model", choices=models.names())
+    for key in Recipe.model_fields:
+        parser.add_argument(f"--{key}", required=True)
+    options = vars(parser.parse_args())
+    return options.pop("model"), Recipe.parse(options)
+
+
+def logger(model: str) -> logging.Logger:
+    """A log in the documents' format: in a file, and on the console behind the model's name."""
+    path = paths.log(model)
+    path.parent.mkdir(exist_ok=True)
+    log = logging.getLogger(model)
+    log.setLevel(logging.INFO)
+    documents = "%(asctime)s | %(levelname)s | %(message)s"
+    for handler, form in (
+        (logging.FileHandler(path, mode="w", encoding="utf-8"), documents),
+        (logging.StreamHandler(), f"{model} | {documents}"),
+    ):
+        handler.setFormatter(logging.Formatter(form, "%Y-%m-%d %H:%M:%S"))
+        log.addHandler(handler)
+    return log
+
+
+if __name__ == "__main__":
+    run(main)

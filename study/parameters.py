@@ -1,0 +1,60 @@
+"""params.yaml as a whole: nothing mistyped, nothing out of range, nothing that no stage reads."""
+
+import re
+from collections.abc import Collection, Iterator
+
+import yaml
+
+from study.errors import UserError
+from study.recipe import Recipe
+
+
+def check(parameters: str, pipeline: str, models: Collection[str]) -> None:
+    """Check the text of params.yaml against that of dvc.yaml and the models that exist.
+
+    A key counts as known when dvc.yaml reads it as `${key}`. The last part of a key says what it
+    may be: `models.model_5.epochs` is held to the bounds of a recipe's `epochs`. Raises UserError.
+    """
+    try:
+        tree = yaml.safe_load(parameters)
+    except yaml.YAMLError as error:
+        where = f" line {error.problem_mark.line + 1}" if hasattr(error, "problem_mark") else ""
+        raise UserError(f"params.yaml{where}: not YAML; mend it or `git restore` it") from None
+    if not isinstance(tree, dict):
+        raise UserError("params.yaml: holds no keys; `git restore params.yaml` brings them back")
+
+    values = dict(leaves(tree))
+    read = set(re.findall(r"\$\{([\w.]+)\}", pipeline)) - {"key", "item"}
+    for key, value in values.items():
+        if key not in read:
+            known = ", ".join(sorted(read))
+            raise UserError(f"params.yaml: {key} = {value}: no stage reads it; known: {known}")
+    for key in sorted(read - values.keys()):
+        raise UserError(f"params.yaml: {key} is missing; dvc.yaml reads it")
+
+    train = children(values, "train.")
+    Recipe.parse(train, "params.yaml: train.")
+    for model in models:
+        prefix = f"models.{model}."
+        if own := children(values, prefix):
+            Recipe.parse(train | own, f"params.yaml: {prefix}")
+    if values["candidate"] not in models:
+        raise UserError(
+            f"params.yaml: candidate = {values['candidate']}: give one of {', '.join(models)}"
+        )
+
+
+def leaves(tree: dict[object, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Every value that is no mapping, with its dotted key."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def children(values: dict[str, object], prefix: str) -> dict[str, object]:
+    """The values whose key starts with `prefix`, without it."""
+    return {
+        key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)
+    }
