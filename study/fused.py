@@ -76,7 +76,8 @@ class PointwiseFunction(torch.autograd.Function):
         step: Pointwise,
         lanes: kernels.Lanes,
     ) -> Tensor:
-        """Take x [n, c, h, w], channels last, to the same shape."""
+        """Take x [n, c, h, w] to the same shape, channels last."""
+        x = x.contiguous(memory_format=torch.channels_last)
         mask = np.ones(x.numel(), np.uint8)
         if step.dropout:
             kernels.draw_mask(lanes, round(step.dropout * 65536), mask)

@@ -52,8 +52,7 @@ class Recipe(BaseModel):
             raise UserError(f"{prefix}{key}{value}: give {allowed(key)}") from None
         if recipe.batch_size > recipe.samples:
             raise UserError(
-                f"{prefix}batch_size = {recipe.batch_size}: give at most the number of images,"
-                f" {prefix}samples = {recipe.samples}"
+                f"{prefix}batch_size = {recipe.batch_size}: give at most samples = {recipe.samples}"
             )
         return recipe
 

@@ -61,7 +61,10 @@ class Trainer:
         lanes = kernels.lanes(self.random(epoch, "dropout"))
         total = math.ceil(len(self.images) / self.recipe.batch_size)
         loss_sum, correct = 0.0, 0
-        with tqdm(self.batches(epoch), total=total, leave=False, disable=None) as bar:
+        with (
+            tqdm(self.batches(epoch), total=total, leave=False, disable=None) as bar,
+            np.errstate(all="ignore"),  # a loss that is not finite is noticed below
+        ):
             for batch, (images, labels) in enumerate(bar):
                 logits = fused.forward(self.network, normalise(images), lanes)
                 mean_loss = F.cross_entropy(logits, labels)

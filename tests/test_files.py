@@ -1,0 +1,25 @@
+from pathlib import Path
+
+import pytest
+
+from study.files import replace
+
+
+def test_a_file_appears_whole(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "file.csv"
+    with replace(path) as temporary:
+        temporary.write_text("half")
+        assert not path.exists()
+        assert temporary.suffix == ".csv"
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("before")
+    with pytest.raises(TypeError), replace(path) as temporary:
+        temporary.write_text("half") and temporary.write_text(None)  # type: ignore[arg-type]
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,107 @@
+"""The fused pass against torch's own layers, in double precision and with the same masks."""
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import models
+from models.layers import conv
+from study import fused, kernels
+
+DROPOUT = 0.1
+
+
+def lanes() -> kernels.Lanes:
+    return kernels.lanes(np.random.SeedSequence(5))
+
+
+def reference(network: nn.Sequential, x: Tensor, state: kernels.Lanes) -> Tensor:
+    for layer in network:
+        if isinstance(layer, nn.Dropout):
+            mask = np.empty(x.numel(), np.uint8)
+            kernels.draw_mask(state, round(DROPOUT * 65536), mask)
+            n, c, h, w = x.shape
+            x = x * torch.from_numpy(mask).view(n, h, w, c).permute(0, 3, 1, 2) / (1 - DROPOUT)
+        else:
+            x = layer(x)
+    return x
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    return float((a - b).detach().norm() / b.detach().norm())
+
+
+ARRANGEMENTS: dict[str, Callable[[], list[nn.Module]]] = {
+    "relu": lambda: [nn.ReLU()],
+    "norm": lambda: [nn.BatchNorm2d(5)],
+    "dropout": lambda: [nn.Dropout(DROPOUT)],
+    "relu, norm": lambda: [nn.ReLU(), nn.BatchNorm2d(5)],
+    "norm, relu": lambda: [nn.BatchNorm2d(5), nn.ReLU()],
+    "relu, dropout, pool": lambda: [nn.ReLU(), nn.Dropout(DROPOUT), nn.MaxPool2d(2)],
+}
+
+
+@pytest.mark.parametrize("name", [*models.names(), *ARRANGEMENTS])
+def test_equals_torch(name: str) -> None:
+    torch.manual_seed(3)
+    if name in ARRANGEMENTS:
+        # 5 channels and 3 images: nothing divides by the width of a vector or a stretch.
+        network = nn.Sequential(conv(1, 5, 3), *ARRANGEMENTS[name](), conv(5, 10, 7), nn.Flatten())
+    else:
+        network = models.build(name, DROPOUT)
+    for parameter in network.parameters():  # gains of 1 and offsets of 0 would hide mistakes
+        nn.init.normal_(parameter, std=0.3)
+    network = network.to(memory_format=torch.channels_last)
+    exact = copy.deepcopy(network).double()
+    images = torch.randn(3, 1, 28, 28)
+
+    logits = fused.forward(network, images, lanes())
+    expected = reference(exact, images.double(), lanes())
+    assert distance(logits, expected) < 1e-5
+
+    weights = torch.randn(logits.shape)
+    (logits * weights).sum().backward()  # type: ignore[no-untyped-call]
+    (expected * weights).sum().backward()  # type: ignore[no-untyped-call]
+    for ours, theirs in zip(network.parameters(), exact.parameters(), strict=True):
+        assert ours.grad is not None
+        assert theirs.grad is not None
+        assert distance(ours.grad, theirs.grad) < 1e-4
+    for running, exactly in zip(network.buffers(), exact.buffers(), strict=True):
+        assert distance(running.double(), exactly.double()) < 1e-4
+
+
+def test_each_lane_is_numpys_generator() -> None:
+    state = lanes()
+    masks = np.empty(3 * kernels.DRAWS, np.uint8)
+    kernels.draw_mask(state, 6554, masks)
+    children = np.random.SeedSequence(5).spawn(kernels.LANES)
+    words = np.stack([np.random.SFC64(child).random_raw(3) for child in children], axis=1)
+    assert np.array_equal(masks, words.view(np.uint16).reshape(-1) >= 6554)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.075, 0.1, 0.5])
+def test_masks_drop_as_often_as_asked(probability: float) -> None:
+    mask = np.empty(1_000_000, np.uint8)
+    kernels.draw_mask(lanes(), round(probability * 65536), mask)
+    assert set(np.unique(mask)) <= {0, 1}
+    deviation = np.sqrt(probability * (1 - probability) / mask.size)
+    assert abs(1 - mask.mean() - probability) <= 4 * deviation + 1 / 65536
+
+
+def test_masks_go_on_from_where_they_were() -> None:
+    state = lanes()
+    first, second = np.empty(1000, np.uint8), np.empty(1000, np.uint8)
+    kernels.draw_mask(state, 30000, first)
+    kernels.draw_mask(state, 30000, second)
+    assert not np.array_equal(first, second)
+
+
+def test_without_dropout_no_number_is_drawn() -> None:
+    state = lanes()
+    before = state.copy()
+    fused.forward(models.build("model_2", 0.0), torch.zeros(2, 1, 28, 28), state)
+    assert np.array_equal(state, before)

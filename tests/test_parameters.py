@@ -1,0 +1,49 @@
+import re
+from pathlib import Path
+
+import pytest
+
+import models
+from study import parameters
+from study.errors import UserError
+
+ROOT = Path(__file__).parent.parent
+PARAMETERS = (ROOT / "params.yaml").read_text("utf-8")
+PIPELINE = (ROOT / "dvc.yaml").read_text("utf-8")
+
+
+def check(text: str) -> None:
+    parameters.check(text, PIPELINE, models.names())
+
+
+def test_the_repository_s_own_are_valid() -> None:
+    check(PARAMETERS)
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "message"),
+    [
+        ("dropout: 0.1", "dropout: 1.5", "params.yaml: train.dropout = 1.5: give a number"),
+        ("dropout: 0.1", "dropout:", "train.dropout = None: give a number"),
+        ("dropout: 0.1", "dropout: {a: 1}", "train.dropout.a = 1: no stage reads it; known: "),
+        ("dropout: 0.1", "droput: 0.1", "train.droput = 0.1: no stage reads it; known: "),
+        ("seed: 1", "", "train.seed is missing; dvc.yaml reads it"),
+        ("epochs: 25", "epochs: 0", "models.model_5.epochs = 0: give a whole number"),
+        ("rotation: 7", "dropout: 0.2", "models.model_5.dropout = 0.2: no stage reads it"),
+        ("model_1", "model_9", "candidate = model_9: give one of model_1, model_2"),
+        ("samples: 60000", "samples: 100", "train.batch_size = 128: give at most samples = 100"),
+        ("train:", "train", "params.yaml line [0-9]+: not YAML"),
+        ("seed: 1", "<<<<<<< HEAD", "params.yaml line [0-9]+: not YAML"),
+    ],
+)
+def test_a_mistake_is_named(line: str, instead: str, message: str) -> None:
+    assert line in PARAMETERS
+    with pytest.raises(UserError, match=message) as caught:
+        check(PARAMETERS.replace(line, instead, 1))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "just words", "[1, 2]", "3"])
+def test_no_keys_at_all(text: str) -> None:
+    with pytest.raises(UserError, match=re.escape("params.yaml: holds no keys")):
+        check(text)

@@ -1,0 +1,55 @@
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from study import history, results
+from study.evaluation import Evaluation
+from study.history import Epoch
+
+EPOCHS = [
+    Epoch(0, 0.5, 90.0, 0.123456, 0.2, 95.5),
+    Epoch(1, 0.25, 95.25, 0.0625, 0.125, 97.75),
+    Epoch(2, 0.2, 96.5, 0.03125, 0.15, 97.5),
+]
+
+
+def test_history_comes_back_as_it_was_written() -> None:
+    text = history.to_csv(EPOCHS)
+    assert text.splitlines()[0] == (
+        "epoch,train_loss,train_accuracy,last_batch_loss,test_loss,test_accuracy"
+    )
+    assert text.splitlines()[2] == "1,0.2500,95.25,0.062500,0.1250,97.75"
+    assert history.from_csv(text) == EPOCHS
+
+
+def test_metrics_are_flat_and_in_the_documents_units() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    tested = Evaluation(0.02384, torch.zeros(10_000), 9922)
+    assert results.metrics(network, tested, EPOCHS) == {
+        "accuracy": 99.22,
+        "loss": 0.0238,
+        "best_accuracy": 97.75,
+        "train_accuracy": 96.5,
+        "parameters": 24,
+    }
+    assert json.dumps(results.metrics(network, tested, EPOCHS))
+
+
+def test_predictions_and_confusion() -> None:
+    labels, predictions = torch.tensor([7, 7, 3, 0]), torch.tensor([7, 1, 3, 0])
+    assert results.predictions_csv(labels, predictions).splitlines() == [
+        "image,label,prediction", "0,7,7", "1,7,1", "2,3,3", "3,0,0",
+    ]  # fmt: skip
+    rows = results.confusion_csv(labels, predictions).splitlines()
+    assert rows[0] == "actual,predicted,count"
+    assert len(rows) == 101
+    assert [row for row in rows[1:] if not row.endswith(",0")] == [
+        "0,0,1", "3,3,1", "7,1,1", "7,7,1",
+    ]  # fmt: skip
+
+
+def test_predictions_and_labels_of_different_length() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        results.predictions_csv(torch.zeros(3), torch.zeros(2))
