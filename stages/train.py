@@ -8,19 +8,22 @@ from safetensors.torch import save_file
 import models
 from stages import paths
 from stages.command import run
-from study import evaluation, history, mnist, training
+from study import cuda, evaluation, history, mnist, training
 from study.files import replace
 from study.history import Epoch
 from study.recipe import Recipe
+
+TRAINERS = {"cpu": training.Trainer, "cuda": cuda.Trainer}
 
 
 def main() -> None:
     """Write the weights after the last epoch, and the history of all."""
     model, recipe = arguments()
     train_set = mnist.read(paths.MNIST, "train", recipe.samples)
-    test_set = mnist.read(paths.MNIST, "test")
+    images, labels = mnist.read(paths.MNIST, "test")
     network = training.initialise(model, recipe)
-    trainer = training.Trainer(network, train_set, recipe)
+    trainer = TRAINERS[recipe.device](network, train_set, recipe)
+    test_set = images.to(recipe.device), labels.to(recipe.device)
     log = logger(model)
 
     epochs: list[Epoch] = []
@@ -48,7 +51,9 @@ def main() -> None:
         )
 
     with replace(paths.weights(model)) as path:
-        save_file({key: value.contiguous() for key, value in network.state_dict().items()}, path)
+        save_file(
+            {key: value.cpu().contiguous() for key, value in network.state_dict().items()}, path
+        )
     with replace(paths.history(model)) as path:
         path.write_text(history.to_csv(epochs), encoding="utf-8")
 

@@ -41,8 +41,16 @@ def initialise(model: str, recipe: Recipe) -> nn.Sequential:
     return network.to(memory_format=torch.channels_last)
 
 
+def random(recipe: Recipe, epoch: int, purpose: str) -> np.random.SeedSequence:
+    """The random numbers of one purpose in one epoch, whatever was drawn before.
+
+    So one more draw for the rotations leaves the order of the images as it was.
+    """
+    return np.random.SeedSequence([recipe.seed, epoch, *purpose.encode()])
+
+
 class Trainer:
-    """Stochastic gradient descent on a network, which it changes in place, one epoch at a time."""
+    """Stochastic gradient descent on a CPU: changes a network in place, one epoch at a time."""
 
     def __init__(self, network: nn.Sequential, train_set: Images, recipe: Recipe) -> None:
         """Start before the first epoch."""
@@ -58,7 +66,7 @@ class Trainer:
 
         A bar shows the batches when stderr is a terminal. Raises UserError when the loss diverges.
         """
-        lanes = kernels.lanes(self.random(epoch, "dropout"))
+        lanes = kernels.lanes(random(self.recipe, epoch, "dropout"))
         total = math.ceil(len(self.images) / self.recipe.batch_size)
         loss_sum, correct = 0.0, 0
         with (
@@ -86,17 +94,12 @@ class Trainer:
 
     def batches(self, epoch: int) -> Iterator[Images]:
         """Yield every image once, in an order and with rotations of the epoch's own."""
-        order = np.random.default_rng(self.random(epoch, "order")).permutation(len(self.images))
-        angles = np.random.default_rng(self.random(epoch, "rotation"))
+        order = np.random.default_rng(random(self.recipe, epoch, "order")).permutation(
+            len(self.images)
+        )
+        angles = np.random.default_rng(random(self.recipe, epoch, "rotation"))
         for indices in torch.split(torch.from_numpy(order), self.recipe.batch_size):
             images = self.images[indices]
             if self.recipe.rotation:
                 images = augmentation.rotate(images, self.recipe.rotation, angles)
             yield images, self.labels[indices]
-
-    def random(self, epoch: int, purpose: str) -> np.random.SeedSequence:
-        """The random numbers of one purpose in one epoch, whatever was drawn before.
-
-        So one more draw for the rotations leaves the order of the images as it was.
-        """
-        return np.random.SeedSequence([self.recipe.seed, epoch, *purpose.encode()])
