@@ -6,7 +6,18 @@ import platform
 import sys
 from importlib.util import find_spec
 
-NEEDED = ("numpy", "numba", "pydantic", "safetensors", "torch", "torchsummary", "yaml")
+NEEDED = (
+    "matplotlib",
+    "numba",
+    "numpy",
+    "pydantic",
+    "safetensors",
+    "torch",
+    "torchsummary",
+    "torchvision",
+    "tqdm",
+    "yaml",
+)
 
 missing = [name for name in NEEDED if find_spec(name) is None]
 if sys.version_info < (3, 11) or missing:

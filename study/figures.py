@@ -1,0 +1,264 @@
+"""The report's figures, as SVG text: the same values give the same bytes, whoever draws them.
+
+Models come as mappings by name, in the order in which they are drawn.
+"""
+
+import io
+import math
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from itertools import cycle
+from typing import Any, ParamSpec
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.path import Path
+from numpy.typing import NDArray
+
+from study import documents, history
+
+P = ParamSpec("P")
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # it comes with matplotlib
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#E5E5E5",
+    "grid.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "figure.constrained_layout.use": True,
+    # Letters drawn as paths need no font on the reader's side; ids come from the salt.
+    "svg.fonttype": "path",
+    "svg.hashsalt": "mnist-study",
+}
+WIDTH = 8.0  # inches; 768 pixels on a page, about what a README gives a figure
+GREY = "#707070"
+BEHIND: dict[str, Any] = {"color": "#CCCCCC", "linewidth": 2.5, "solid_capstyle": "butt"}
+
+# Okabe and Ito 2008, "Color Universal Design": colour-blind readers tell them apart. The markers do
+# the same for whoever prints in grey.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "D", "^", "v", "X", "P")
+
+MOST = 48  # digits in one figure
+LEVELS = range(40, 256, 50)  # of grey, in a digit's picture
+
+Log = Sequence[history.Epoch] | Sequence[documents.Epoch]
+
+
+def title(model: str) -> str:
+    """Return a model's name as it is written in text: `Model 1` for `model_1`."""
+    return model.replace("_", " ").capitalize()
+
+
+def drawing(draw: Callable[P, Figure]) -> Callable[P, str]:
+    """Return the figure that `draw` draws as SVG text, in this module's style and no other."""
+
+    @wraps(draw)
+    def svg(*args: P.args, **kwargs: P.kwargs) -> str:
+        text = io.StringIO()
+        with matplotlib.style.context(["default", STYLE], after_reset=True):
+            # Left to itself, matplotlib adds its version and the date.
+            nothing = {"Creator": None, "Date": None}
+            draw(*args, **kwargs).savefig(text, format="svg", metadata=nothing)
+        return text.getvalue()
+
+    return svg
+
+
+@drawing
+def curves(
+    measured: Mapping[str, Sequence[history.Epoch]], documented: Mapping[str, documents.Model]
+) -> Figure:
+    """Draw test accuracy and test loss over the epochs.
+
+    Above, all models; below, each by itself, with the documents' log behind it or, where they have
+    none, their best accuracy.
+    """
+    logs: list[Log] = [*measured.values()]
+    logs += [documented[model].epochs for model in measured if model in documented]
+    last = max(epoch.epoch for log in logs for epoch in log)
+    # The first epochs are far from the differences that matter: each log's second half is shown.
+    settled = [epoch for log in logs for epoch in log[len(log) // 2 :]]
+    accuracies = [epoch.test_accuracy for epoch in settled]
+    lowest, highest = math.floor(2 * min(accuracies)) / 2, math.floor(2 * max(accuracies) + 1) / 2
+    # After too large a learning rate, a loss is not a number.
+    losses = [epoch.test_loss for epoch in settled if math.isfinite(epoch.test_loss)]
+    greatest = math.floor(50 * max(losses, default=0) + 1) / 50
+    looks = dict(zip(measured, cycle(zip(COLOURS, MARKERS, strict=True)), strict=False))
+
+    figure = Figure(figsize=(WIDTH, 6))
+    grid = figure.add_gridspec(3, len(measured), height_ratios=(8, 5, 4))
+    overlay = figure.add_subplot(grid[0, :], ylim=(lowest, highest))
+    columns = range(len(measured))
+    above = [figure.add_subplot(grid[1, column], ylim=(lowest, highest)) for column in columns]
+    below = [figure.add_subplot(grid[2, column], ylim=(0, greatest)) for column in columns]
+    for panel in (overlay, *above, *below):
+        panel.set_xlim(-0.5, last + 0.5)
+        panel.locator_params(axis="x", integer=True)
+        panel.locator_params(axis="y", nbins=5, steps=(1, 2, 5, 10))
+        panel.grid(axis="y")
+    for panel in (overlay, *below):
+        panel.set_xlabel("epoch")
+    for panel in (*above[1:], *below[1:]):
+        panel.tick_params(labelleft=False)
+    overlay.set_ylabel("test accuracy (%)")
+    above[0].set_ylabel("test accuracy (%)")
+    below[0].set_ylabel("test loss (nats)")
+
+    for model, accuracy, loss in zip(measured, above, below, strict=True):
+        colour, marker = looks[model]
+        accuracy.set_title(textwrap.fill(title(model), width=10))
+        if model in documented:
+            line(accuracy, documented[model].epochs, "test_accuracy", **BEHIND)
+            line(loss, documented[model].epochs, "test_loss", **BEHIND)
+            if best := documented[model].stated_best_accuracy:
+                accuracy.axhline(best, **BEHIND, zorder=1)
+                corner = accuracy.transAxes
+                accuracy.text(
+                    1, 1, f"best {best:.2f}", color=GREY, ha="right", va="top", transform=corner
+                )
+        line(accuracy, measured[model], "test_accuracy", color=colour, marker=marker, markersize=2)
+        line(loss, measured[model], "test_loss", color=colour, marker=marker, markersize=2)
+        line(overlay, measured[model], "test_accuracy", color=colour, marker=marker)
+    label_ends(overlay, measured, looks)
+    above[-1].legend(
+        [Line2D([], [], color="black"), Line2D([], [], **BEHIND)],
+        ["measured", "documents"],
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+        frameon=False,
+    )
+    return figure
+
+
+def line(panel: Axes, log: Log, quantity: str, **style: Any) -> None:
+    """Draw one quantity of a log over its epochs."""
+    panel.plot([epoch.epoch for epoch in log], [getattr(epoch, quantity) for epoch in log], **style)
+
+
+def label_ends(panel: Axes, logs: Mapping[str, Log], looks: Mapping[str, tuple[str, str]]) -> None:
+    """Write each model's name and last accuracy to the right of its curve, the highest first."""
+    low, high = panel.get_ylim()
+    x, y = panel.get_xlim()[1] + 0.5, math.inf
+    for model, log in sorted(logs.items(), key=lambda item: -item[1][-1].test_accuracy):
+        colour, marker = looks[model]
+        end = log[-1]
+        # As high as the curve's end, or just below the label before; a dotted line leads there.
+        y = min(end.test_accuracy, y - 0.07 * (high - low))
+        leader = panel.plot([end.epoch, x], [end.test_accuracy, y], color=colour, linestyle=":")
+        leader[0].set(marker=marker, markevery=[1], linewidth=0.8, clip_on=False)
+        panel.text(x, y, f"   {title(model)}  {end.test_accuracy:.2f}", va="center")
+
+
+@drawing
+def confusion(matrices: Mapping[str, NDArray[np.int64]]) -> Figure:
+    """Draw how often each digit was taken for each other one.
+
+    `matrices`: counts [actual, predicted], one row and one column per digit.
+    """
+    columns = 3
+    rows = math.ceil(len(matrices) / columns)
+    figure = Figure(figsize=(WIDTH, 2.75 * rows))
+    grid = figure.add_gridspec(rows, columns)
+    errors = {model: matrix - np.diag(np.diag(matrix)) for model, matrix in matrices.items()}
+    most = max(1, *(int(matrix.max()) for matrix in errors.values()))
+    shades = matplotlib.colormaps["Blues"]
+    for index, (model, matrix) in enumerate(errors.items()):
+        digits = range(len(matrix))
+        panel = figure.add_subplot(
+            grid[index],
+            title=f"{title(model)}: {matrix.sum():,} errors",
+            xlabel="predicted",
+            ylabel="actual",
+            aspect="equal",
+            xlim=(0, len(matrix)),
+            ylim=(len(matrix), 0),
+        )
+        panel.set_xticks([digit + 0.5 for digit in digits], map(str, digits))
+        panel.set_yticks([digit + 0.5 for digit in digits], map(str, digits))
+        panel.tick_params(length=0)
+        panel.spines[:].set_visible(False)
+        panel.set_facecolor("#F7F7F7")
+        for digit in digits:
+            panel.add_patch(Rectangle((digit, digit), 1, 1, color="#D0D0D0"))
+        for actual, predicted in np.argwhere(matrix):
+            share = matrix[actual, predicted] / most
+            panel.add_patch(Rectangle((predicted, actual), 1, 1, color=shades(0.8 * share)))
+            panel.text(
+                predicted + 0.5,
+                actual + 0.5,
+                str(matrix[actual, predicted]),
+                color="white" if share > 0.6 else "black",
+                fontsize=7,
+                ha="center",
+                va="center_baseline",
+            )
+    return figure
+
+
+@drawing
+def misses(
+    numbers: Sequence[int],
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    answers: Mapping[str, NDArray[np.int64]],
+) -> Figure:
+    """Draw the test digits `numbers`, which every model got wrong; the first MOST of them.
+
+    `images` [n, 28, 28] from 0 (background) to 255, `labels` [n] and each model's `answers` [n] are
+    those of the whole test set.
+    """
+    columns = 8
+    rows = math.ceil(min(len(numbers), MOST) / columns)
+    figure = Figure(figsize=(WIDTH, 0.35 + 1.35 * rows))
+    heading = "No test digit is wrong in every model."
+    if numbers:
+        order = ", ".join(map(title, answers))
+        heading = f"Above, a digit's label and number; below, the answers of {order}."
+    if len(numbers) > MOST:
+        heading += f" The first {MOST} of {len(numbers):,}."
+    figure.suptitle(heading, x=0.01, ha="left", fontsize=8)
+    grid = figure.add_gridspec(max(rows, 1), columns)
+    for index, number in enumerate(numbers[:MOST]):
+        panel = figure.add_subplot(
+            grid[index], aspect="equal", xlim=(0, 28), ylim=(28, 0), xticks=[], yticks=[]
+        )
+        panel.set_title(str(labels[number]))
+        panel.set_title(f"no. {number}", loc="right", color=GREY, fontsize=7, fontweight="normal")
+        panel.set_xlabel("  ".join(str(answer[number]) for answer in answers.values()), fontsize=9)
+        panel.spines[:].set(visible=True, color="#D0D0D0")
+        for level in LEVELS:
+            path = runs(images[number] >= level)
+            panel.add_patch(PathPatch(path, color=str(1 - level / 255), linewidth=0))
+    return figure
+
+
+def runs(mask: NDArray[np.bool_]) -> Path:
+    """Return the outline of a mask [height, width], as one rectangle per run in a row.
+
+    A picture embedded as PNG would depend on the machine's compressor.
+    """
+    edges = np.diff(mask.astype(np.int8), axis=1, prepend=0, append=0)
+    path = []
+    for (row, left), (_, right) in zip(
+        np.argwhere(edges == 1), np.argwhere(edges == -1), strict=True
+    ):
+        path += [(left, row), (right, row), (right, row + 1), (left, row + 1), (left, row)]
+    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
+    return Path(np.array(path, float).reshape(-1, 2), codes * (len(path) // 5))

@@ -1,0 +1,249 @@
+"""The report, as Markdown: what was measured beside what the documents say.
+
+Models come as mappings by name, in the order of the tables' rows.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+from numpy.typing import NDArray
+
+from study import receptive_field
+from study.documents import Documents, Model
+from study.figures import title
+from study.history import Epoch
+from study.receptive_field import Row
+
+RESULTS = (
+    "Model",
+    "Parameters",
+    "Epochs",
+    "Accuracy (%)",
+    "documents",
+    "difference",
+    "Best epoch (%)",
+    "documents",
+    "Loss",
+    "documents",
+    "difference",
+)
+NOTHING = "–"
+DIFFERS = """\
+Where the documents' table differs, its entry stands struck out beside the right one: a window of
+side k widens the receptive field by (k − 1) j_in, half of that on either side, and multiplies the
+jump by its stride alone, so that pooling 2x2 after 7x7 sees 8x8."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A model's figures on the test set, as in metrics/: accuracies in percent."""
+
+    accuracy: float
+    loss: float
+    best_accuracy: float
+    train_accuracy: float
+    parameters: int
+
+
+def missed_by_all(labels: NDArray[np.int64], answers: Mapping[str, NDArray[np.int64]]) -> list[int]:
+    """Return the numbers of the images that every model got wrong; `labels` and `answers`: [n]."""
+    wrong = np.stack([answer != labels for answer in answers.values()])
+    numbers: list[int] = np.flatnonzero(wrong.all(axis=0)).tolist()
+    return numbers
+
+
+def report(
+    metrics: Mapping[str, Metrics],
+    histories: Mapping[str, Sequence[Epoch]],
+    summaries: Mapping[str, str],
+    receptive_fields: Mapping[str, Sequence[Row]],
+    documents: Documents,
+    missed: int,
+) -> str:
+    """Return the whole report; its figures lie in figures/ beside it.
+
+    `summaries` are torchsummary's tables, `missed` is the number of test images that every model
+    got wrong.
+    """
+    every = f"{missed or 'None'} of the {documents.test_images:,} test images"
+    return f"""# Results
+
+{results_table(metrics, histories, documents)}
+
+{target(metrics, documents)}
+
+## Training curves
+
+![Test accuracy and test loss of each model, epoch by epoch](figures/curves.svg)
+
+Epochs are counted from 0, as in the documents' log. The panels show where the curves settle.
+
+## Confusion matrices
+
+![How often each model took each digit for each other one](figures/confusion.svg)
+
+Each number counts test images. The diagonal, where the prediction is right, is left out.
+
+## Digits that every model gets wrong
+
+{every}.
+
+![Test digits that every model gets wrong, with label and answers](figures/misses.svg)
+
+## Receptive fields
+
+Counted along one side: RF, the input pixels that one position of a layer's output depends on; n,
+positions; j, input pixels from one position to the next; r, radius of the receptive field.
+
+{receptive_field_tables(receptive_fields, documents.models)}
+
+## Layers
+
+{summary_tables(summaries, documents.models)}
+"""
+
+
+def results_table(
+    metrics: Mapping[str, Metrics], histories: Mapping[str, Sequence[Epoch]], documents: Documents
+) -> str:
+    """Return the table of all models, one row each, and the notes that belong to it."""
+    rows = [
+        result(model, each, histories[model], documents.models.get(model))
+        for model, each in metrics.items()
+    ]
+    return f"{table(RESULTS, rows)}\n\n{notes(metrics, documents)}"
+
+
+def result(
+    model: str, metrics: Metrics, history: Sequence[Epoch], documented: Model | None
+) -> list[str]:
+    """Return one row of the table of all models."""
+    accuracy = loss = accuracy_difference = loss_difference = best = NOTHING
+    if documented and documented.accuracy is not None and documented.loss is not None:
+        accuracy, loss = f"{documented.accuracy:.2f}", f"{documented.loss:.4f}"
+        accuracy_difference = signed(metrics.accuracy - documented.accuracy, 2)
+        loss_difference = signed(metrics.loss - documented.loss, 4)
+    if documented and documented.best_accuracy is not None:
+        best = f"{documented.best_accuracy:.2f}"
+        if documented.accuracy is None:
+            accuracy = f"{best} †"
+            accuracy_difference = f"{signed(metrics.best_accuracy - documented.best_accuracy, 2)} †"
+    return [
+        title(model),
+        f"{metrics.parameters:,}",
+        f"{len(history)}",
+        f"{metrics.accuracy:.2f}",
+        accuracy,
+        accuracy_difference,
+        f"{metrics.best_accuracy:.2f}",
+        best,
+        f"{metrics.loss:.4f}",
+        loss,
+        loss_difference,
+    ]
+
+
+def notes(metrics: Mapping[str, Metrics], documents: Documents) -> str:
+    """Say what a reader of the table of all models must know."""
+    errors = [standard_error(each.accuracy, documents.test_images) for each in metrics.values()]
+    spread = " to ".join(sorted({f"{min(errors):.2f}", f"{max(errors):.2f}"}))
+    lines = [
+        f"Accuracy and loss on the {documents.test_images:,} test images after the last epoch, one"
+        f" run each; the standard error of one accuracy (binomial) is {spread} points. The best"
+        " epoch is chosen on the same images, which flatters it."
+    ]
+    if any(m in documents.models and documents.models[m].stated_best_accuracy for m in metrics):
+        lines.append(
+            "† The documents give a best epoch only; the difference is that of the best epochs."
+        )
+    return "  \n".join(lines)
+
+
+def standard_error(accuracy: float, images: int) -> float:
+    """Return the binomial standard error of an accuracy on so many images, both in percent."""
+    return math.sqrt(accuracy * (100 - accuracy) / images)
+
+
+def target(metrics: Mapping[str, Metrics], documents: Documents) -> str:
+    """Say which models reach what the documents are after."""
+    aim = documents.target
+    there = [
+        title(model)
+        for model, each in metrics.items()
+        if each.parameters < aim.parameters and each.accuracy > aim.accuracy
+    ]
+    return (
+        f"The documents look for fewer than {aim.parameters:,} parameters and more than"
+        f" {aim.accuracy} %. Models that reach both here: {', '.join(there) or 'none'}."
+    )
+
+
+def receptive_field_tables(
+    computed: Mapping[str, Sequence[Row]], documented: Mapping[str, Model]
+) -> str:
+    """Return a section for each table; models that share one, the documents' included, share it."""
+    sharing: dict[tuple[tuple[Row, ...], tuple[Row, ...]], list[str]] = {}
+    for model, rows in computed.items():
+        theirs = documented[model].receptive_field if model in documented else None
+        sharing.setdefault((tuple(rows), theirs or ()), []).append(title(model))
+    return "\n\n".join(
+        f"### {', '.join(models)}\n\n{receptive_field_table(*rows)}"
+        for rows, models in sharing.items()
+    )
+
+
+def receptive_field_table(computed: Sequence[Row], documented: Sequence[Row]) -> str:
+    """Return a table with the documents', unless that is empty, in the cells that differ."""
+    header = ("Layer", "RF", "n_in", "n_out", "j_in", "j_out", "r_in", "r_out")
+    if not documented:
+        return f"The documents give no such table.\n\n{table(header, map(cells, computed))}"
+    differing = receptive_field.differing(computed, documented)
+    rows = [
+        [
+            f"**{a}** ~~{b}~~" if column in columns else a
+            for column, a, b in zip(
+                receptive_field.COLUMNS, cells(ours), cells(theirs), strict=True
+            )
+        ]
+        for ours, theirs, columns in zip_longest(computed, documented, differing)
+    ]
+    if not any(differing):
+        return f"As in the documents.\n\n{table(header, rows)}"
+    return f"{DIFFERS}\n\n{table(header, rows)}"
+
+
+def cells(row: Row | None) -> list[str]:
+    """Return a row of a receptive-field table as text; a missing row as dashes."""
+    if row is None:
+        return [NOTHING] * len(receptive_field.COLUMNS)
+    side = row.receptive_field
+    numbers = (row.n_in, row.n_out, row.j_in, row.j_out, row.r_in, row.r_out)
+    return [row.layer, f"{side}x{side}", *(f"{number:g}" for number in numbers)]
+
+
+def summary_tables(summaries: Mapping[str, str], documented: Mapping[str, Model]) -> str:
+    """Return torchsummary's tables, one section each, and whether they are the documents'."""
+    sections = []
+    for model, summary in summaries.items():
+        lines = summary.splitlines()
+        verdict = "The documents give no such table."
+        if model in documented:
+            same = lines == documented[model].summary.splitlines()
+            verdict = f"{'As' if same else 'Not as'} in the documents, line for line."
+        table = "\n".join(("```", *lines, "```"))
+        sections.append(f"### {title(model)}\n\n{verdict}\n\n{table}")
+    return "\n\n".join(sections)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table: the first column to the left, the others, numbers, to the right."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))
+
+
+def signed(difference: float, decimals: int) -> str:
+    """Return a difference with its sign."""
+    return f"{round(difference, decimals) + 0.0:+.{decimals}f}".replace("-", "−")

@@ -1,0 +1,191 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from dvc_render.vega import VegaRenderer  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from study import documents, figures
+from study.history import Epoch
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTED = documents.read(
+    ROOT / "reference" / "documents.yaml", ROOT / "reference" / "epochs.csv"
+).models
+
+
+def history(accuracies: Sequence[float], loss: float = 0.05) -> list[Epoch]:
+    """A training with these test accuracies."""
+    return [Epoch(i, 0.1, 97.0, 0.1, loss, accuracy) for i, accuracy in enumerate(accuracies)]
+
+
+HISTORIES = {
+    "model_1": history([95.5, 97.5, 98.3, 98.6, 98.95]),
+    "model_3": history([90.0, 97.0, 98.0, 98.2, 98.65]),
+    "model_5": history([92.0, 97.9, 98.4, 98.9, 99.24]),
+    "model_6": history([91.0, 97.8, 98.3, 98.8, 99.31]),  # not in the documents
+}
+
+
+def matrix(errors: Mapping[tuple[int, int], int]) -> NDArray[np.int64]:
+    """A confusion matrix: 990 right answers for each digit, and these errors."""
+    counts = np.diag(np.full(10, 990))
+    for cell, count in errors.items():
+        counts[cell] = count
+    return counts
+
+
+MATRICES = {"model_1": matrix({(4, 9): 17, (9, 4): 3}), "model_2": matrix({})}
+IMAGES = np.random.Generator(np.random.SFC64(1)).integers(0, 256, (60, 28, 28), np.uint8)
+LABELS = np.arange(60) % 10
+ANSWERS = {"model_1": (LABELS + 1) % 10, "model_2": (LABELS + 2) % 10}
+
+
+def drawn() -> str:
+    """All figures, one after the other."""
+    return (
+        figures.curves(HISTORIES, DOCUMENTED)
+        + figures.confusion(MATRICES)
+        + figures.misses([3, 14], IMAGES, LABELS, ANSWERS)
+    )
+
+
+def texts(svg: str) -> list[str]:
+    """What stands in a figure: matplotlib notes each text beside its outline."""
+    return re.findall(r"<!-- (.*?) -->", svg)
+
+
+def test_same_bytes_for_another_user(tmp_path: Path) -> None:
+    settings = {"font.size": 22, "font.family": "serif", "axes.grid": True, "svg.fonttype": "none"}
+    lines = [f"{key}: {value}\n" for key, value in settings.items()]
+    (tmp_path / "matplotlibrc").write_text("".join(lines), encoding="utf-8")
+    theirs = {"HOME": str(tmp_path), "MPLCONFIGDIR": str(tmp_path), "PYTHONHASHSEED": "7"}
+    command = [sys.executable, "-m", "tests.test_figures"]
+    output = subprocess.run(
+        command, cwd=ROOT, env=os.environ | theirs, check=True, capture_output=True
+    )
+    assert output.stdout.decode() == drawn()
+
+
+def test_nothing_of_the_day_or_the_version() -> None:
+    svg = drawn()
+    assert matplotlib.__version__ not in svg
+    assert "date" not in svg
+
+
+def test_settings_of_the_process_neither_show_nor_change() -> None:
+    plain = drawn()
+    with matplotlib.rc_context({"font.size": 22}):
+        assert drawn() == plain
+        assert matplotlib.rcParams["font.size"] == 22
+
+
+def test_every_letter_is_drawn_in_the_font_that_comes_with_matplotlib() -> None:
+    found = matplotlib.font_manager.findfont(figures.STYLE["font.family"])
+    assert Path(found).is_relative_to(matplotlib.get_data_path())
+
+
+def test_curves_name_each_model_with_its_last_accuracy() -> None:
+    written = texts(figures.curves(HISTORIES, DOCUMENTED))
+    ends = ["Model 6  99.31", "Model 5  99.24", "Model 1  98.95", "Model 3  98.65"]
+    assert [text.strip() for text in written if "  " in text] == ends
+    assert [text for text in written if text.startswith("best")] == ["best 98.51"]
+
+
+def test_curves_have_the_documents_behind_them() -> None:
+    def behind(model: str) -> int:
+        svg = figures.curves({model: HISTORIES["model_1"]}, DOCUMENTED)
+        return svg.count(f"stroke: {figures.BEHIND['color'].lower()}")
+
+    # In the legend; and two logs, the best accuracy, nothing.
+    assert [behind(model) - 1 for model in ("model_1", "model_3", "model_6")] == [2, 1, 0]
+
+
+def test_curves_zoom_in_on_where_they_settle() -> None:
+    # Ticks between the worst and the best accuracy of the curves' second halves.
+    assert {"98.5", "99.0"} < set(texts(figures.curves(HISTORIES, DOCUMENTED)))
+    few_samples = {"model_1": history([11.35])}
+    assert {"20", "60"} < set(texts(figures.curves(few_samples, DOCUMENTED)))
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), 0.0])
+def test_curves_of_a_training_that_failed(loss: float) -> None:
+    written = texts(figures.curves({"model_6": history([9.8, 9.8], loss)}, {}))
+    assert "Model 6  9.80" in [text.strip() for text in written]
+
+
+def test_confusion_labels_errors_alone() -> None:
+    written = texts(figures.confusion(MATRICES))
+    assert "Model 1: 20 errors" in written
+    assert "Model 2: 0 errors" in written
+    assert written.count("17") == 1
+    assert "990" not in written
+
+
+def test_misses() -> None:
+    written = texts(figures.misses([3, 14], IMAGES, LABELS, ANSWERS))
+    assert "no. 3" in written
+    assert "no. 14" in written
+    assert [text for text in written if re.fullmatch(r"\d  \d", text)] == ["4  5", "5  6"]
+    assert written.index("4  5") < written.index("5  6")
+    assert any(text.endswith("the answers of Model 1, Model 2.") for text in written)
+
+
+def test_no_misses() -> None:
+    assert texts(figures.misses([], IMAGES, LABELS, ANSWERS)) == [
+        "No test digit is wrong in every model."
+    ]
+
+
+def test_too_many_misses() -> None:
+    written = texts(figures.misses(range(60), IMAGES, LABELS, ANSWERS))
+    assert sum(text.startswith("no. ") for text in written) == 48
+    assert any(text.endswith("The first 48 of 60.") for text in written)
+
+
+def test_runs_cover_the_mask() -> None:
+    mask = IMAGES[0] > 127
+    rows, columns = np.mgrid[0:28, 0:28]
+    centres = np.column_stack([columns.ravel(), rows.ravel()]) + 0.5
+    assert np.array_equal(figures.runs(mask).contains_points(centres), mask.ravel())
+
+
+@pytest.mark.parametrize(
+    ("template", "x", "y", "row"),
+    [
+        ("curves", "epoch", "test_loss", {"epoch": "0", "test_loss": "0.0331"}),
+        (
+            "confusion_counts",
+            "predicted",
+            "actual",
+            {"actual": "4", "predicted": "9", "count": "2"},
+        ),
+    ],
+)
+def test_dvc_fills_the_template(template: str, x: str, y: str, row: dict[str, str]) -> None:
+    files = [{"filename": f"{model}.csv", "field": y} for model in ("model_1", "model_2")]
+    rows = [row | file | {"rev": "workspace"} for file in files]
+    renderer = VegaRenderer(
+        rows,
+        "plot",
+        template=template,
+        template_dir=ROOT / ".dvc" / "plots",
+        x=x,
+        y=y,
+        anchors_y_definitions=files,
+        revs_with_datapoints=["workspace"],
+    )
+    filled = json.dumps(renderer.get_filled_template())
+    assert "<DVC" not in filled
+    assert filled.count("model_1.csv") == 1
+
+
+if __name__ == "__main__":
+    sys.stdout.write(drawn())

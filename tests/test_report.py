@@ -1,0 +1,153 @@
+import json
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import models
+from stages import paths
+from stages import report as stage
+from study import documents, history, mnist, receptive_field, report, results, summary
+from study.history import Epoch
+from study.report import Metrics
+
+REFERENCE = Path(__file__).parents[1] / "reference"
+DOCUMENTS = documents.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv")
+IMAGE = (1, 28, 28)
+
+METRICS = {
+    "model_1": Metrics(98.95, 0.0293, 98.97, 98.8, 14620),
+    "model_3": Metrics(98.41, 0.0512, 98.65, 97.9, 3928),
+    "model_6": Metrics(99.41, 0.02, 99.41, 99.1, 7999),
+}
+
+
+def training(epochs: int) -> list[Epoch]:
+    return [Epoch(epoch, 0.1, 97.0, 0.1, 0.03, 98.9) for epoch in range(epochs)]
+
+
+HISTORIES = {"model_1": training(15), "model_3": training(15), "model_6": training(1)}
+
+
+def rows(table: str) -> list[list[str]]:
+    """The cells of a Markdown table."""
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_results_table() -> None:
+    header, _, *results = rows(report.results_table(METRICS, HISTORIES, DOCUMENTS))
+    assert len({len(row) for row in (header, *results)}) == 1
+    assert [" ".join(row) for row in results] == [
+        "Model 1 14,620 15 98.95 98.98 −0.03 98.97 98.98 0.0293 0.0293 +0.0000",
+        # The documents give a best epoch only, so the best epochs are compared.
+        "Model 3 3,928 15 98.41 98.51 † +0.14 † 98.65 98.51 0.0512 – –",
+        "Model 6 7,999 1 99.41 – – 99.41 – 0.0200 – –",
+    ]
+
+
+def test_notes_of_the_results_table() -> None:
+    notes = report.results_table(METRICS, HISTORIES, DOCUMENTS).partition("\n\n")[2]
+    assert "10,000 test images" in notes
+    assert "0.08 to 0.13 points" in notes
+    assert notes.count("†") == 1
+    one = report.results_table({"model_1": METRICS["model_1"]}, HISTORIES, DOCUMENTS)
+    assert "is 0.10 points" in one
+    assert "†" not in one
+
+
+def test_standard_error_is_that_of_a_proportion() -> None:
+    right = np.random.Generator(np.random.SFC64(1)).binomial(10_000, 0.99, size=20_000)
+    assert report.standard_error(99.0, 10_000) == pytest.approx(right.std() / 100, rel=0.02)
+
+
+def test_target() -> None:
+    assert report.target(METRICS, DOCUMENTS).endswith("Models that reach both here: Model 6.")
+    almost = {"model_6": replace(METRICS["model_6"], parameters=8000)}
+    assert report.target(almost, DOCUMENTS).endswith("Models that reach both here: none.")
+
+
+def test_receptive_fields_show_both_where_the_documents_differ() -> None:
+    computed = receptive_field.table(models.build("model_1", 0.1), IMAGE)
+    theirs = DOCUMENTS.models["model_1"].receptive_field
+    assert theirs is not None
+    section = report.receptive_field_table(computed, theirs)
+    cells = {row[0]: row[1:] for row in rows(section)}
+    assert cells["Conv3 (3x3)"] == ["7x7", "24", "22", "1", "1", "2", "3"]
+    assert cells["MaxPool"] == ["**8x8** ~~14x14~~", "22", "11", "1", "2", "3", "**3.5** ~~6~~"]
+    assert cells["Conv8 (7x7)"][0] == "28x28"
+    differing = receptive_field.differing(computed, theirs)
+    assert section.count("~~") / 2 == sum(map(len, differing))
+
+
+def test_receptive_fields_of_more_layers_than_the_documents_list() -> None:
+    computed = receptive_field.table(models.build("model_1", 0.1), IMAGE)
+    section = report.receptive_field_table(computed, computed[:-1])
+    assert rows(section)[-1][:2] == ["**Conv8 (7x7)** ~~–~~", "**28x28** ~~–~~"]
+    assert report.receptive_field_table(computed, computed).startswith("As in the documents.")
+
+
+def test_models_with_one_receptive_field_table_share_it() -> None:
+    names = ["model_1", "model_2", "model_3", "model_4", "model_5"]
+    computed = {name: receptive_field.table(models.build(name, 0.1), IMAGE) for name in names}
+    text = report.receptive_field_tables(computed, DOCUMENTS.models)
+    headings = [line for line in text.splitlines() if line.startswith("#")]
+    assert headings == ["### Model 1, Model 2", "### Model 3, Model 4", "### Model 5"]
+
+
+def test_summaries_are_held_against_the_documents() -> None:
+    tables = {"model_1": summary.table(models.build("model_1", 0.1), IMAGE), "model_6": "its table"}
+    text = report.summary_tables(tables, DOCUMENTS.models)
+    assert "### Model 1\n\nAs in the documents, line for line." in text
+    assert "### Model 6\n\nThe documents give no such table.\n\n```\nits table\n```" in text
+    changed = {"model_1": tables["model_1"].replace("14,620", "14,621")}
+    assert "Not as in the documents" in report.summary_tables(changed, DOCUMENTS.models)
+
+
+def test_missed_by_all() -> None:
+    labels = np.array([7, 2, 1, 0])
+    answers = {"model_1": np.array([7, 3, 4, 5]), "model_2": np.array([1, 3, 1, 6])}
+    assert report.missed_by_all(labels, answers) == [1, 3]
+
+
+def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From files as the other stages write them to the report and its figures."""
+    names = ["model_1", "model_3"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["report", *names])
+    for path in (paths.DOCUMENTS, paths.EPOCHS):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes((REFERENCE / path.name).read_bytes())
+    paths.MNIST.parent.mkdir()
+    paths.MNIST.symlink_to(mnist_folder)
+    _, labels = mnist.read(mnist_folder, "test")
+    predictions = labels.clone()
+    predictions[[18, 62]] = (labels[[18, 62]] + 1) % 10
+    for name in names:
+        network = models.build(name, 0.1)
+        fields = receptive_field.table(network, IMAGE)
+        written = {
+            paths.metrics(name): json.dumps(vars(METRICS[name])),
+            paths.history(name): history.to_csv(HISTORIES[name]),
+            paths.summary(name): summary.table(network, IMAGE),
+            paths.receptive_field(name): receptive_field.to_csv(fields),
+            paths.predictions(name): results.predictions_csv(labels, predictions),
+            paths.confusion(name): results.confusion_csv(labels, predictions),
+        }
+        for path, text in written.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
+    stage.main()
+
+    text = paths.REPORT.read_text(encoding="utf-8")
+    assert "| Model 3 | 3,928 | 15 | 98.41 |" in text
+    assert "2 of the 10,000 test images." in text
+    assert {f"figures/{path.name}" for path in paths.FIGURES.iterdir()} == set(
+        re.findall(r"!\[.*?\]\((.*?)\)", text)
+    )
+    assert "no. 62" in (paths.FIGURES / "misses.svg").read_text(encoding="utf-8")
+    assert "Model 1: 2 errors" in (paths.FIGURES / "confusion.svg").read_text(encoding="utf-8")
