@@ -8,7 +8,7 @@ VENV := .venv/installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro training test test-slow check format lock
+.PHONY: help repro training test test-slow verify check format lock
 
 help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -18,8 +18,9 @@ repro: $(VENV) ## Run the study, training JOBS models at once (as many as there 
 	$(MAKE) --no-print-directory -j $(JOBS) training
 	dvc repro
 
-# Each training stage by itself: make runs JOBS of them at once, and ends all when one fails.
-training: $(addprefix train@,$(shell sed -n 's/^      \(model_[0-9]*\):.*/\1/p' dvc.yaml))
+# Each training stage by itself: make runs JOBS of them at once, and ends all when one fails. The
+# last model trains longest and goes first, so that no core is left waiting for it in the end.
+training: $(addprefix train@,$(shell sed -n 's/^      \(model_[0-9]*\):.*/\1/p' dvc.yaml | sort -r))
 train@%: $(VENV)
 	dvc --wait-for-lock repro --single-item $@
 
@@ -28,6 +29,9 @@ test: $(VENV) ## Run the tests that take minutes in all
 
 test-slow: $(VENV) ## Run the tests that take longer
 	pytest -m slow
+
+verify: $(VENV) ## Train again from nothing, compare all outputs with dvc.lock (MODELS=model_3: some)
+	python -m tests.verify $(MODELS)
 
 check: $(VENV) ## Check format, style and types
 	ruff format --check

@@ -1,0 +1,1 @@
+"""Tests, beside the slow ones that `make test-slow` runs."""

@@ -1,0 +1,47 @@
+"""The same bytes on every x86-64 processor, held against emulated ones."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import models
+
+ROOT = Path(__file__).parent.parent
+EMULATOR = shutil.which("qemu-x86_64")
+
+
+def few_batches(folder: Path, cache: Path, *emulator: str) -> str:
+    """Run few_batches.py, with kernels compiled anew, as on a machine that never saw them."""
+    return subprocess.run(
+        [*emulator, sys.executable, "-m", "tests.few_batches", str(folder)],
+        cwd=ROOT,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(cache)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=1500,
+    ).stdout
+
+
+def test_two_processes_give_the_same_bytes(mnist_folder: Path, tmp_path: Path) -> None:
+    first = few_batches(mnist_folder, tmp_path / "first")
+    assert len(first.splitlines()) == len(models.names())
+    assert few_batches(mnist_folder, tmp_path / "second") == first
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="emulated processors are x86-64")
+@pytest.mark.skipif(EMULATOR is None, reason="no qemu-x86_64 (Debian package qemu-user)")
+@pytest.mark.parametrize("processor", ["Haswell", "EPYC-Rome"])
+def test_an_emulated_processor_gives_the_same_bytes(
+    mnist_folder: Path, tmp_path: Path, processor: str
+) -> None:
+    assert EMULATOR is not None
+    native = few_batches(mnist_folder, tmp_path / "native")
+    emulated = few_batches(mnist_folder, tmp_path / "emulated", EMULATOR, "-cpu", processor)
+    assert emulated == native
