@@ -142,10 +142,10 @@ def redirect_loop(request: BaseHTTPRequestHandler, body: bytes) -> None:
     request.end_headers()
 
 
-def endless(request: BaseHTTPRequestHandler, body: bytes) -> None:
+def too_long(request: BaseHTTPRequestHandler, body: bytes) -> None:
     request.send_response(200)
     request.end_headers()
-    while True:
+    for _ in range(64):
         request.wfile.write(bytes(1 << 20))
 
 
@@ -200,7 +200,7 @@ def test_mirror(serve: Callable[[Respond], str], tmp_path: Path) -> None:
         (broken, "HTTP Error 500: Internal Server Error"),
         (login_page, "Not a gzipped file"),
         (redirect_loop, "HTTP Error 302"),
-        (endless, "larger than any file of MNIST"),
+        (too_long, "larger than any file of MNIST"),
         (not_http, "220 mail.example"),
     ],
 )
