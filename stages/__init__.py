@@ -19,9 +19,10 @@ NEEDED = (
     "yaml",
 )
 
+old = sys.version_info < (3, 11)
 missing = [name for name in NEEDED if find_spec(name) is None]
-if sys.version_info < (3, 11) or missing:
-    reason = f"without {', '.join(missing)}" if missing else "older than 3.11"
+if old or missing:
+    reason = "older than 3.11" if old else f"without {', '.join(missing)}"
     sys.exit(
         f"{sys.executable} is Python {platform.python_version()} {reason}: run `make repro`,"
         " or `pip install -r requirements.lock` in a Python 3.11 environment that is active"

@@ -1,6 +1,5 @@
 """Set what was measured beside what the documents say."""
 
-import argparse
 import json
 from pathlib import Path
 
@@ -9,14 +8,14 @@ from numpy.typing import NDArray
 
 import models
 from stages import paths
-from stages.command import run
+from stages.command import ArgumentParser, run
 from study import documents, figures, history, mnist, receptive_field, report
 from study.files import replace
 
 
 def main() -> None:
     """Write the report on the models that the command names, and its figures."""
-    parser = argparse.ArgumentParser()
+    parser = ArgumentParser()
     parser.add_argument("models", nargs="+", choices=models.names())
     names: list[str] = parser.parse_args().models
 

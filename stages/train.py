@@ -1,13 +1,12 @@
 """Train one model by its recipe."""
 
-import argparse
 import logging
 
 from safetensors.torch import save_file
 
 import models
 from stages import paths
-from stages.command import run
+from stages.command import ArgumentParser, run
 from study import cuda, evaluation, history, mnist, training
 from study.files import replace
 from study.history import Epoch
@@ -60,7 +59,7 @@ def main() -> None:
 
 def arguments() -> tuple[str, Recipe]:
     """The model and the recipe that the command line names, one option for each key."""
-    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser = ArgumentParser(allow_abbrev=False)
     parser.add_argument("model", choices=models.names())
     for key in Recipe.model_fields:
         parser.add_argument(f"--{key}", required=True)

@@ -46,7 +46,9 @@ def load(model: str, weights: Path) -> nn.Sequential:
     except SafetensorError as error:
         raise UserError(f"{weights}: truncated or altered ({error}); {again}") from None
     except RuntimeError:
-        raise UserError(f"{weights}: weights of another architecture than {model}; {again}") from None
+        raise UserError(
+            f"{weights}: weights of another architecture than {model}; {again}"
+        ) from None
     return network.to(memory_format=torch.channels_last)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 
 import yaml
 
-from study.errors import UserError
+from study.errors import UserError, shown
 from study.recipe import Recipe
 
 
@@ -28,7 +28,9 @@ def check(parameters: str, pipeline: str, models: Collection[str]) -> None:
     for key, value in values.items():
         if key not in read:
             known = ", ".join(sorted(read))
-            raise UserError(f"params.yaml: {key} = {value}: no stage reads it; known: {known}")
+            raise UserError(
+                f"params.yaml: {shown(key)} = {shown(value)}: no stage reads it; known: {known}"
+            )
     for key in sorted(read - values.keys()):
         raise UserError(f"params.yaml: {key} is missing; dvc.yaml reads it")
 
@@ -38,9 +40,9 @@ def check(parameters: str, pipeline: str, models: Collection[str]) -> None:
         prefix = f"models.{model}."
         if own := children(values, prefix):
             Recipe.parse(train | own, f"params.yaml: {prefix}")
-    if values["candidate"] not in models:
+    if (candidate := values["candidate"]) not in models:
         raise UserError(
-            f"params.yaml: candidate = {values['candidate']}: give one of {', '.join(models)}"
+            f"params.yaml: candidate = {shown(candidate)}: give one of {', '.join(models)}"
         )
 
 

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from study.errors import UserError
+from study.errors import UserError, shown
 
 TRAINING_IMAGES = 60_000
 
@@ -47,8 +47,8 @@ class Recipe(BaseModel):
             key = str(error.errors()[0]["loc"][0])
             if key not in cls.model_fields:
                 known = ", ".join(cls.model_fields)
-                raise UserError(f"{prefix}{key}: unknown; known here: {known}") from None
-            value = f" = {values[key]}" if key in values else " is missing"
+                raise UserError(f"{prefix}{shown(key)}: unknown; known here: {known}") from None
+            value = f" = {shown(values[key])}" if key in values else " is missing"
             raise UserError(f"{prefix}{key}{value}: give {allowed(key)}") from None
         if recipe.batch_size > recipe.samples:
             raise UserError(
