@@ -8,7 +8,7 @@ VENV := .venv/installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro training test test-slow verify check format lock
+.PHONY: help repro training test test-slow verify bench check format lock
 
 help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -32,6 +32,9 @@ test-slow: $(VENV) ## Run the tests that take longer
 
 verify: $(VENV) ## Train again from nothing, compare all outputs with dvc.lock (MODELS=model_3: some)
 	python -m tests.verify $(MODELS)
+
+bench: $(VENV) ## Compare the speed with the textbook's loop (on an idle machine, 20 minutes)
+	@python -m benchmarks
 
 check: $(VENV) ## Check format, style and types
 	ruff format --check

@@ -1,0 +1,93 @@
+"""The usual loop, in the style of PyTorch's MNIST example (github.com/pytorch/examples, mnist).
+
+Images go one by one through torchvision's transforms and a DataLoader; one process uses all cores.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn, optim
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+import models
+from benchmarks import processes
+
+Loader = Iterable[tuple[Tensor, Tensor]]
+
+
+def train_transform(rotation: float) -> transforms.Compose:
+    """Turn each image by an angle from ± `rotation` degrees, if any, and normalise it."""
+    turn = [transforms.RandomRotation(rotation)] if rotation else []
+    return transforms.Compose([*turn, *test_transform().transforms])
+
+
+def test_transform() -> transforms.Compose:
+    """Normalise an image to mean 0 and variance 1 over the training set."""
+    return transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+
+
+def train(network: nn.Module, loader: Loader, optimizer: optim.Optimizer) -> tuple[float, float]:
+    """Train on every batch; return the last batch's loss and the accuracy in percent."""
+    network.train()
+    seen, correct = 0, 0
+    for data, target in loader:
+        optimizer.zero_grad()
+        output = F.log_softmax(network(data), dim=1)
+        loss = F.nll_loss(output, target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        correct += int(output.argmax(dim=1).eq(target).sum())
+        seen += len(data)
+    return loss.item(), 100 * correct / seen
+
+
+def test(network: nn.Module, loader: Loader) -> tuple[float, float]:
+    """Return mean loss and accuracy in percent."""
+    network.eval()
+    seen, loss, correct = 0, 0.0, 0
+    with torch.no_grad():
+        for data, target in loader:
+            output = F.log_softmax(network(data), dim=1)
+            loss += F.nll_loss(output, target, reduction="sum").item()
+            correct += int(output.argmax(dim=1).eq(target).sum())
+            seen += len(data)
+    return loss / seen, 100 * correct / seen
+
+
+def mnist(raw: Path, train: bool, transform: transforms.Compose) -> datasets.MNIST:
+    """Read a folder of raw files by way of torchvision, which wants it to be MNIST/raw."""
+    with TemporaryDirectory() as root:
+        folder = Path(root, "MNIST")
+        folder.mkdir()
+        (folder / "raw").symlink_to(raw.resolve())
+        return datasets.MNIST(root, train=train, transform=transform)
+
+
+def main(model: str, raw: Path, batches: int, recipe: dict[str, float]) -> None:
+    """Measure so many batches and one test pass."""
+    torch.manual_seed(int(recipe["seed"]))
+    train_set = mnist(raw, True, train_transform(recipe["rotation"]))
+    test_set = mnist(raw, False, test_transform())
+    train_loader = DataLoader(train_set, batch_size=int(recipe["batch_size"]), shuffle=True)
+    test_loader = DataLoader(test_set, batch_size=1000)
+    network = models.build(model, recipe["dropout"])
+    optimizer = optim.SGD(
+        network.parameters(), lr=recipe["learning_rate"], momentum=recipe["momentum"]
+    )
+    processes.report(
+        lambda batches: train(network, islice(train_loader, batches), optimizer),
+        lambda: test(network, test_loader),
+        batches,
+        torch.get_num_threads(),
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4]))

@@ -1,0 +1,234 @@
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+
+import models
+from benchmarks import __main__ as bench
+from benchmarks import comparison, pipeline, processes, tables, textbook
+from benchmarks.processes import Measurement
+from study import evaluation, mnist, training
+from study.errors import UserError
+from study.recipe import Recipe
+
+RECIPE = Recipe(
+    seed=1,
+    epochs=1,
+    batch_size=128,
+    learning_rate=0.01,
+    momentum=0.9,
+    dropout=0.0,
+    rotation=0,
+    samples=128,
+    device="cpu",
+)
+
+
+def first(images: int, dataset: Dataset[tuple[Tensor, Tensor]]) -> textbook.Loader:
+    return DataLoader(Subset(dataset, range(images)), batch_size=images)
+
+
+@pytest.mark.parametrize("model", models.names())
+def test_both_loops_compute_the_same(mnist_folder: Path, model: str) -> None:
+    network = training.initialise(model, RECIPE)
+    theirs = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
+
+    said = training.Trainer(network, mnist.read(mnist_folder, "train", 128), RECIPE).train(0)
+    loss, accuracy = textbook.train(
+        theirs,
+        first(128, textbook.mnist(mnist_folder, True, textbook.train_transform(0))),
+        torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=0.9),
+    )
+    assert said.last_batch_loss == pytest.approx(loss, rel=1e-4)
+    assert said.accuracy == pytest.approx(accuracy)
+    for ours, usual in zip(network.parameters(), theirs.parameters(), strict=True):
+        assert ours.grad is not None
+        assert usual.grad is not None
+        # Where a batch norm follows, some gradients are 0 but for rounding.
+        assert float((ours.grad - usual.grad).norm()) < 1e-4 * float(usual.grad.norm()) + 1e-6
+
+    tested = evaluation.evaluate(network, *mnist.read(mnist_folder, "test", 500))
+    test_set = textbook.mnist(mnist_folder, False, textbook.test_transform())
+    loss, accuracy = textbook.test(theirs, first(500, test_set))
+    assert tested.loss == pytest.approx(loss, rel=1e-3)
+    assert tested.accuracy == pytest.approx(accuracy)
+
+
+def test_the_textbook_turns_images_only_when_asked(mnist_folder: Path) -> None:
+    upright, turned, again = (
+        next(iter(first(8, textbook.mnist(mnist_folder, True, textbook.train_transform(r)))))[0]
+        for r in (0, 7, 7)
+    )
+    assert not torch.equal(upright, turned)
+    assert not torch.equal(turned, again)
+
+
+def test_the_textbook_has_none_of_this_project_s_settings() -> None:
+    """Neither by its own imports nor from the process that starts it."""
+    for module in ("benchmarks.textbook", "benchmarks.__main__"):
+        code = (
+            f"import os, sys; before = dict(os.environ); import {module};"
+            "sys.exit('stages' in sys.modules or before != dict(os.environ))"
+        )
+        assert subprocess.run([sys.executable, "-c", code], cwd=processes.ROOT).returncode == 0
+
+
+def test_recipes_and_order_are_the_pipeline_s() -> None:
+    recipes = comparison.recipes()
+    assert sorted(comparison.order()) == sorted(recipes) == models.names()
+    epochs = {model: recipe.epochs for model, recipe in recipes.items()}
+    assert epochs == {"model_1": 15, "model_2": 15, "model_3": 15, "model_4": 15, "model_5": 25}
+    assert recipes["model_5"].rotation == 7
+
+
+@pytest.mark.parametrize(
+    ("runs", "at_once", "expected"),
+    [
+        ([3, 1, 2], 1, 6),
+        ([3, 1, 2], 2, 3),
+        ([1, 2, 3], 2, 4),  # the longest last leaves a place empty
+        ([3, 1, 2], 8, 3),
+    ],
+)
+def test_makespan(runs: list[float], at_once: int, expected: float) -> None:
+    assert comparison.makespan(runs, at_once) == expected
+
+
+def measured(start_up: float, training: float, testing: float, memory: int) -> Measurement:
+    return {
+        "start_up_seconds": start_up,
+        "training_seconds": training,
+        "testing_seconds": testing,
+        "peak_memory_mib": memory,
+        "threads": 2,
+    }
+
+
+def given() -> comparison.Comparison:
+    """Two models in three turns: 67 of 469 batches measured, so an epoch is 7 times that."""
+    recipes = {
+        "model_2": RECIPE.model_copy(update={"epochs": 3}),
+        "model_1": RECIPE.model_copy(update={"epochs": 2}),
+    }
+    turns: list[comparison.Turn] = [
+        {
+            # Epochs of 7 * 4 + 2 = 30 s and 7 * 2 + 1 = 15 s for two at once.
+            "model_2": {"textbook": measured(5, 4, 2, 700), "project": measured(7, 2, 1, 900)},
+            # Epochs of 7 * slow + 1 s and 7 + 1 = 8 s for two at once.
+            "model_1": {
+                "textbook": measured(5, slow, 1, 600),
+                "project": measured(7, 1, 1, 800),
+            },
+        }
+        for slow in (1, 5, 2)
+    ]
+    return comparison.compare(turns, recipes, batches=67, jobs=2)
+
+
+def test_scaling() -> None:
+    compared = given()
+    assert compared["batches_per_epoch"] == 469
+    assert list(compared["models"]) == ["model_1", "model_2"]
+    assert compared["models"]["model_2"] == {
+        "epochs": 3,
+        "textbook": {"start_up_seconds": 5, "epoch_seconds": 30, "peak_memory_mib": 700},
+        "project": {"start_up_seconds": 7, "epoch_seconds": 15, "peak_memory_mib": 900},
+        "project_share_seconds": 7.5,
+        "speedup": {"median": 4, "least": 4, "most": 4},
+    }
+    # Epochs of 8, 36 and 15 s against a share of 4 s.
+    assert compared["models"]["model_1"]["textbook"]["epoch_seconds"] == 15
+    assert compared["models"]["model_1"]["speedup"] == {"median": 3.75, "least": 2, "most": 9}
+    # One after the other: 5 + 3 * 30 and 5 + 2 * 15; both at once: the longer of 7 + 3 * 15
+    # and 7 + 2 * 8. With the other turns' 8 and 36 s: 116 and 172 s against the same 52 s.
+    assert compared["study"] == {
+        "textbook_seconds": 130,
+        "project_seconds": 52,
+        "speedup": {"median": 2.5, "least": 2.23, "most": 3.31},
+    }
+
+
+def test_tables() -> None:
+    results: tables.Results = {
+        "machine": {
+            "processor": "Some Processor",
+            "cores": 2,
+            "load": 0.2,
+            "versions": {"torch": "2"},
+        },
+        "comparison": given(),
+        "growth": {
+            "samples": 1000,
+            "by_epochs": [5, 6, 8],
+            "by_samples": [5, 5.5, 6.5],
+            "by_models": [5, 10, 20],
+            "by_jobs": [5, 5, 10],
+        },
+        "no_change_seconds": None,
+    }
+    text = tables.markdown(results)
+    assert tables.markdown(json.loads(json.dumps(results))) == text
+    lines = text.splitlines()
+    assert "| Model 1 | 15.0 | 8.0 | 4.0 | 3.8 (2.0–9.0) | 600 MiB | 800 MiB |" in lines
+    assert "| Whole study, 5 epochs | 2.2 min | | 0.9 min | 2.5 (2.2–3.3) | | |" in lines
+    assert "| 1,000, 2,000, 4,000 samples | 5.0 s | 5.5 s | 6.5 s | 0.5 s | 0.5 s |" in lines
+    assert "| 1, 2, 4 models at once (JOBS) | 5.0 s | 5.0 s | 10.0 s | 0.0 s | 2.5 s |" in lines
+    assert "67 of 469 batches" in text
+    assert "5.0 s for the textbook, 7.0 s for this project" in text
+    assert "Some Processor, 2 cores, load before the start 0.2; torch 2." in text
+    assert "not measured" in text
+    for line in lines:
+        if line.startswith("|"):
+            assert line.count("|") in (7, 8)
+
+
+def test_a_turn_of_both_loops(mnist_folder: Path) -> None:
+    recipe = comparison.recipes()["model_3"]
+    turn = comparison.take_turn({"model_3": recipe}, batches=2, jobs=2, raw=mnist_folder)
+    for loop in (turn["model_3"]["textbook"], turn["model_3"]["project"]):
+        assert set(loop) == set(get_type_hints(Measurement))
+        assert all(value > 0 for value in loop.values() if isinstance(value, int | float))
+    assert turn["model_3"]["project"]["threads"] == 1
+
+
+def test_what_goes_wrong_in_a_process_is_named() -> None:
+    with pytest.raises(UserError, match=r"stages.train model_3 failed: .*required: --seed"):
+        processes.run("stages.train", ["model_3"])
+
+
+def test_repro_is_timed_only_when_nothing_changed(tmp_path: Path) -> None:
+    def dvc(*arguments: str) -> None:
+        subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=tmp_path, check=True)
+
+    dvc("init", "--no-scm", "--quiet")
+    (tmp_path / "dvc.yaml").write_text("stages: {a: {cmd: echo a > a, deps: [b], outs: [a]}}")
+    (tmp_path / "b").write_text("1")
+    assert pipeline.no_change_seconds(tmp_path) is None
+    assert not (tmp_path / "a").exists()
+    dvc("repro", "--quiet")
+    seconds = pipeline.no_change_seconds(tmp_path)
+    assert seconds is not None
+    assert 0 < seconds < 60
+    (tmp_path / "b").write_text("2")
+    assert pipeline.no_change_seconds(tmp_path) is None
+
+
+@pytest.mark.slow
+def test_everything_in_small(mnist_folder: Path, tmp_path: Path) -> None:
+    results = bench.measure(
+        ["model_3"], tmp_path, mnist_folder, turns=1, batches=2, samples=RECIPE.batch_size
+    )
+    assert set(results) == set(get_type_hints(tables.Results))
+    for points in ("by_epochs", "by_samples", "by_models", "by_jobs"):
+        assert len(results["growth"][points]) == 3
+    assert results["growth"]["by_models"][2] > 2 * results["growth"]["by_models"][0]
+    text = tables.markdown(results)
+    assert "| Model 3 |" in text
+    assert str(mnist_folder) not in json.dumps(results)
