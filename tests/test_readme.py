@@ -1,0 +1,107 @@
+"""README.md against what is there: its numbers, its paths, its commands, their output."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import models
+from stages import paths
+from study import documents, history, report
+from tests.checkout import ROOT, Checkout
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def transcripts() -> list[tuple[str, list[str]]]:
+    """The commands shown after a `$`, each with the lines of output shown below it."""
+    found: list[tuple[str, list[str]]] = []
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append((line.removeprefix("$ ").partition("  #")[0].rstrip(), []))
+            else:
+                found[-1][1].append(line.rstrip())
+    return found
+
+
+def table(lines: list[str]) -> dict[str, tuple[str, ...]]:
+    """What `dvc metrics diff` printed: by file and metric, before, after and change."""
+    rows = (line.split() for line in lines[1:] if line)
+    return {f"{path} {metric}": tuple(values) for path, metric, *values in rows}
+
+
+def test_the_table_of_results_is_the_report_s() -> None:
+    names = models.names()
+    metrics = {
+        name: report.Metrics(**json.loads((ROOT / paths.metrics(name)).read_text("utf-8")))
+        for name in names
+    }
+    histories = {
+        name: history.from_csv((ROOT / paths.history(name)).read_text("utf-8")) for name in names
+    }
+    documented = documents.read(ROOT / paths.DOCUMENTS, ROOT / paths.EPOCHS)
+    assert report.results_table(metrics, histories, documented) in README
+
+
+def test_what_it_points_to_exists() -> None:
+    links = re.findall(r"\]\((?!http)([^)]+)\)", README)
+    tree = re.findall(r"^([\w./]+/|[\w.]+\.yaml)  ", README, re.MULTILINE)
+    assert len(links) > 4
+    assert len(tree) > 8
+    for path in [*links, *tree]:
+        assert (ROOT / path).exists(), path
+
+
+def test_each_make_target_it_names_exists() -> None:
+    named = set(re.findall(r"make ([a-z-]+)", README))
+    assert {"repro", "test"} <= named
+    listed = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert named <= {line.split()[0] for line in listed.splitlines()}
+
+
+def test_the_experiment_shown_is_the_history_s_row() -> None:
+    """A shorter training is the beginning of a longer one: its figures stand in the history."""
+    shown = transcripts()
+    index = next(i for i, (command, _) in enumerate(shown) if "model_5.epochs" in command)
+    epochs = int(shown[index][0].rpartition("=")[2])
+    assert shown[index + 1][0] == "dvc metrics diff"
+    rows = history.from_csv((ROOT / paths.history("model_5")).read_text("utf-8"))
+    before, after = (
+        {
+            "accuracy": part[-1].test_accuracy,
+            "loss": part[-1].test_loss,
+            "best_accuracy": max(epoch.test_accuracy for epoch in part),
+            "train_accuracy": part[-1].train_accuracy,
+        }
+        for part in (rows, rows[:epochs])
+    )
+    difference = table(shown[index + 1][1])
+    assert difference.keys() == {
+        f"metrics/model_5.json {key}" for key in before if before[key] != after[key]
+    }
+    for key, values in difference.items():
+        metric = key.split()[1]
+        expected = before[metric], after[metric], after[metric] - before[metric]
+        assert tuple(map(float, values)) == pytest.approx(expected, abs=5e-5)
+
+
+def test_the_candidate_s_difference_is_what_dvc_prints(tmp_path: Path, mnist_folder: Path) -> None:
+    shown = transcripts()
+    index = next(i for i, (command, _) in enumerate(shown) if "candidate=" in command)
+    checkout = Checkout.create(tmp_path, mnist_folder)
+    # What is committed is enough: this needs none of the training that a new checkout has not done.
+    checkout.run("dvc", "repro", "--quiet", "validate")
+    *command, value = shown[index][0].split()
+    checkout.run(*command, value, "--single-item", "candidate")
+    assert shown[index + 1][0] == "dvc metrics diff"
+    printed = checkout.run("dvc", "metrics", "diff").splitlines()
+    assert table(shown[index + 1][1]) == table(printed)
