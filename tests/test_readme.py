@@ -56,7 +56,7 @@ def test_what_it_points_to_exists() -> None:
 
 
 def test_each_make_target_it_names_exists() -> None:
-    named = set(re.findall(r"make ([a-z-]+)", README))
+    named = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", README))
     assert {"repro", "test"} <= named
     listed = subprocess.run(
         ["make", "--no-print-directory", "help"],
