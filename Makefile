@@ -3,6 +3,8 @@
 PYTHON ?= python3
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 
+# Without a shell, the make of macOS would look for commands in its own PATH, not in this one.
+SHELL := /bin/bash
 VENV := .venv/installed
 # dvc.yaml says `python`, which is to be the one in .venv.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -11,16 +13,16 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: help repro training test test-slow verify bench check format lock
 
 help: ## Print this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' Makefile
 
 repro: $(VENV) ## Run the study, training JOBS models at once (as many as there are cores)
 	dvc repro download
 	$(MAKE) --no-print-directory -j $(JOBS) training
 	dvc repro
 
-# Each training stage by itself: make runs JOBS of them at once, and ends all when one fails. The
-# last model trains longest and goes first, so that no core is left waiting for it in the end.
-training: $(addprefix train@,$(shell sed -n 's/^      \(model_[0-9]*\):.*/\1/p' dvc.yaml | sort -r))
+# Each training stage by itself: make runs JOBS of them at once, and starts no more when one fails.
+# The last model trains longest and goes first, so that no core is left waiting for it in the end.
+training: $(addprefix train@,$(shell sed -n 's/^      \(model_[a-z0-9_]*\):.*/\1/p' dvc.yaml | sort -r))
 train@%: $(VENV)
 	dvc --wait-for-lock repro --single-item $@
 

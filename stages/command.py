@@ -23,7 +23,9 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        sys.exit(f"error: {error.filename}: {error.strerror}; make room or access, and run again")
+        absent = isinstance(error, FileNotFoundError)
+        mend = "run `dvc repro`, which makes it" if absent else "make room or access, and run again"
+        sys.exit(f"error: {error.filename}: {error.strerror}; {mend}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 

@@ -7,7 +7,7 @@ statistics included, but walks each run of [ReLU] [BatchNorm2d] [Dropout] in one
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ def fuse(network: nn.Sequential) -> Iterator[nn.Module | Pointwise]:
     while layers:
         relu = isinstance(layers[0], nn.ReLU)
         rest = layers[relu:]
-        norm = rest[0] if rest and isinstance(rest[0], nn.BatchNorm2d) else None
+        norm = rest[0] if rest and fusible(rest[0]) else None
         rest = rest[norm is not None :]
         dropout = rest[0] if rest and isinstance(rest[0], nn.Dropout) else None
         rest = rest[dropout is not None :]
@@ -62,6 +62,16 @@ def fuse(network: nn.Sequential) -> Iterator[nn.Module | Pointwise]:
         else:
             yield Pointwise(relu, norm, dropout.p if dropout else 0.0)
             layers = rest
+
+
+def fusible(layer: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
+    """Whether a layer is batch normalisation as it usually is; torch does the other kinds."""
+    return (
+        isinstance(layer, nn.BatchNorm2d)
+        and layer.affine
+        and layer.track_running_stats
+        and layer.momentum is not None
+    )
 
 
 class PointwiseFunction(torch.autograd.Function):

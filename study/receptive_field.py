@@ -21,7 +21,6 @@ from study.errors import UserError
 POINTWISE = (
     nn.BatchNorm2d,
     nn.Dropout,
-    nn.Dropout2d,
     nn.Flatten,
     nn.GELU,
     nn.Identity,

@@ -40,6 +40,7 @@ ARRANGEMENTS: dict[str, Callable[[], list[nn.Module]]] = {
     "norm": lambda: [nn.BatchNorm2d(5)],
     "dropout": lambda: [nn.Dropout(DROPOUT)],
     "relu, norm": lambda: [nn.ReLU(), nn.BatchNorm2d(5)],
+    "norm without gain": lambda: [nn.BatchNorm2d(5, affine=False)],
     "norm, relu": lambda: [nn.BatchNorm2d(5), nn.ReLU()],
     "relu, dropout, pool": lambda: [nn.ReLU(), nn.Dropout(DROPOUT), nn.MaxPool2d(2)],
 }
