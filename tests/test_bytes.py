@@ -51,3 +51,9 @@ def test_emulated_processors_give_the_same_bytes(mnist_folder: Path, tmp_path: P
     assert len(outputs["native"].splitlines()) == len(models.names())
     assert outputs["Haswell"] == outputs["native"]
     assert outputs["EPYC-Rome"] == outputs["native"]
+
+
+@pytest.mark.slow
+def test_what_is_committed_comes_out_again() -> None:
+    """For the smallest model; `make verify` does it for all."""
+    subprocess.run([sys.executable, "-m", "tests.verify", "model_3"], cwd=ROOT, check=True)
