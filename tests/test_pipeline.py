@@ -264,3 +264,14 @@ def test_queued_experiments(checkout: Checkout, values: str) -> None:
         (row,) = (line for line in table.splitlines() if f"[{name}]" in line)
         assert {"Success", value} < set(row.split())
         assert differences(checkout, "main", name)
+
+
+@pytest.mark.slow
+def test_the_way_back(checkout: Checkout) -> None:
+    checkout.run(*in_readme("dvc exp run -S models"))
+    assert set(differences(checkout)) == {"metrics/model_5.json"}
+    back = "git restore . && dvc checkout"
+    assert f"$ {back}" in (ROOT / "README.md").read_text("utf-8")
+    checkout.run("bash", "-c", back)
+    assert differences(checkout) == {}
+    assert ran(checkout.run("dvc", "repro")) == []
