@@ -35,7 +35,7 @@ test-slow: $(VENV) ## Run the tests that take longer
 verify: $(VENV) ## Train again from nothing, compare all outputs with dvc.lock (MODELS=model_3: some)
 	python -m tests.verify $(MODELS)
 
-bench: $(VENV) ## Compare the speed with the textbook's loop (on an idle machine, 15 minutes)
+bench: $(VENV) ## Compare the speed with the textbook's loop (on an idle machine, 10 minutes)
 	@python -m benchmarks
 
 check: $(VENV) ## Check format, style and types

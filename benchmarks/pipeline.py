@@ -55,21 +55,6 @@ def grow(recipe: Recipe, raw: Path) -> Growth:
         }
 
 
-def typical(turns: list[Growth]) -> Growth:
-    """Take the median of each point over the turns."""
-
-    def points(lists: list[list[float]]) -> list[float]:
-        return [round(median(values), 3) for values in zip(*lists, strict=True)]
-
-    return {
-        "samples": turns[0]["samples"],
-        "by_epochs": points([turn["by_epochs"] for turn in turns]),
-        "by_samples": points([turn["by_samples"] for turn in turns]),
-        "by_models": points([turn["by_models"] for turn in turns]),
-        "by_jobs": points([turn["by_jobs"] for turn in turns]),
-    }
-
-
 def no_change_seconds(repository: Path) -> float | None:
     """Wall time of `dvc repro` with nothing to do, the median of three; None if there is any."""
     dvc = [sys.executable, "-m", "dvc"]

@@ -123,7 +123,7 @@ def growth(growth: Growth) -> list[str]:
     return [
         *lines,
         "",
-        f"Whole runs of `python -m stages.train {MODEL}` from start to end, on one epoch of"
+        f"Whole runs of `python -m stages.train {MODEL}`, start to end, once each, on one epoch of"
         f" {growth['samples']:,} samples where nothing else is said. Linear: both last columns"
         " alike. Flat up to the number of cores: nothing added by JOBS up to there.",
     ]
