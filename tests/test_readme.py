@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import models
+from benchmarks import tables
 from stages import paths
 from study import documents, history, report
 from tests.checkout import ROOT, Checkout
@@ -105,3 +106,8 @@ def test_the_candidate_s_difference_is_what_dvc_prints(tmp_path: Path, mnist_fol
     assert shown[index + 1][0] == "dvc metrics diff"
     printed = checkout.run("dvc", "metrics", "diff").splitlines()
     assert table(shown[index + 1][1]) == table(printed)
+
+
+def test_the_speed_it_quotes_was_measured() -> None:
+    results = json.loads((ROOT / "benchmarks/results.json").read_text("utf-8"))
+    assert tables.markdown(results) in README
