@@ -1,8 +1,8 @@
-"""A network's forward pass for training on a CPU, with ReLU, batch norm and dropout fused.
+"""A network's forward pass for training on a CPU, with all that follows a convolution fused.
 
 `forward` computes what `network(images)` computes in training mode, gradients and running
-statistics included, but walks each run of [ReLU] [BatchNorm2d] [Dropout] in one step of
-`study.kernels`, with dropout masks from a generator that is handed in.
+statistics included, but walks each run of [ReLU] [BatchNorm2d] [Dropout] [MaxPool2d(2)] in one step
+of `study.kernels`, with dropout masks from a generator that is handed in.
 """
 
 from collections.abc import Iterator
@@ -18,11 +18,14 @@ from study import kernels
 
 @dataclass(frozen=True)
 class Pointwise:
-    """A run of layers that treat every pixel alike; each may be absent."""
+    """Layers that treat every pixel alike, and the pooling after them; each may be absent."""
 
     relu: bool
     norm: nn.BatchNorm2d | None
     dropout: float
+    pool: bool
+    after_convolution: bool
+    """Whether what comes in is a convolution's output, which nobody needs afterwards."""
 
     @property
     def floor(self) -> np.float32:
@@ -49,22 +52,27 @@ def forward(network: nn.Sequential, images: Tensor, lanes: kernels.Lanes) -> Ten
 def fuse(network: nn.Sequential) -> Iterator[nn.Module | Pointwise]:
     """Yield the layers in order, with each run of pointwise layers as one."""
     layers = [*network]
+    after_convolution = False
     while layers:
         relu = isinstance(layers[0], nn.ReLU)
         rest = layers[relu:]
-        norm = rest[0] if rest and fusible(rest[0]) else None
+        norm = rest[0] if rest and is_usual_norm(rest[0]) else None
         rest = rest[norm is not None :]
         dropout = rest[0] if rest and isinstance(rest[0], nn.Dropout) else None
         rest = rest[dropout is not None :]
+        pool = bool(rest) and is_usual_pool(rest[0])
+        rest = rest[pool:]
         if len(rest) == len(layers):
             yield layers[0]
+            after_convolution = isinstance(layers[0], nn.Conv2d)
             layers = layers[1:]
         else:
-            yield Pointwise(relu, norm, dropout.p if dropout else 0.0)
+            yield Pointwise(relu, norm, dropout.p if dropout else 0.0, pool, after_convolution)
+            after_convolution = False
             layers = rest
 
 
-def fusible(layer: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
+def is_usual_norm(layer: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
     """Whether a layer is batch normalisation as it usually is; torch does the other kinds."""
     return (
         isinstance(layer, nn.BatchNorm2d)
@@ -74,8 +82,13 @@ def fusible(layer: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
     )
 
 
+def is_usual_pool(layer: nn.Module) -> bool:
+    """Whether a layer takes the maximum of each 2x2 window; torch does the other kinds."""
+    return isinstance(layer, nn.MaxPool2d) and repr(layer) == repr(nn.MaxPool2d(2))
+
+
 class PointwiseFunction(torch.autograd.Function):
-    """ReLU, batch normalisation (Ioffe & Szegedy 2015) and dropout, with their gradients."""
+    """ReLU, batch normalisation (Ioffe & Szegedy 2015), dropout and pooling, with gradients."""
 
     @staticmethod
     def forward(
@@ -86,12 +99,9 @@ class PointwiseFunction(torch.autograd.Function):
         step: Pointwise,
         lanes: kernels.Lanes,
     ) -> Tensor:
-        """Take x [n, c, h, w] to the same shape, channels last."""
+        """Take x [n, c, h, w] to the same shape, or to [n, c, h // 2, w // 2], channels last."""
         x = x.contiguous(memory_format=torch.channels_last)
-        mask = np.ones(x.numel(), np.uint8)
-        if step.dropout:
-            kernels.draw_mask(lanes, round(step.dropout * 65536), mask)
-        channels = x.shape[1]
+        n, channels, height, width = x.shape
         mean, deviation = np.zeros(channels), np.ones(channels)
         gain, offset = np.ones(channels), np.zeros(channels)
         if step.norm and weight is not None and bias is not None:
@@ -101,33 +111,38 @@ class PointwiseFunction(torch.autograd.Function):
             track(step.norm, mean, variance, x.numel() // channels)
 
         scale = gain / deviation
-        kept = 1 / (1 - step.dropout)
-        y = torch.empty_like(x)
-        kernels.transform(
-            flat(x),
-            mask,
-            single(kept * scale),
-            single(kept * (offset - scale * mean)),
-            step.floor,
-            flat(y),
-        )
-        ctx.saved = x, mask, step, mean, deviation, scale, kept
+        factor = 1 / (1 - step.dropout)
+        line = single(factor * scale), single(factor * (offset - scale * mean)), step.floor
+        # What the gradient needs to know: of each element of y, the max(x, floor) that it comes
+        # from, whether that was kept, and where in its window it stood.
+        if step.pool:
+            y = channels_last(n, channels, height // 2, width // 2)
+            mask = draw(4 * y.numel(), step.dropout, lanes)
+            largest = np.empty(y.numel(), np.float32)
+            corner, kept = np.empty(y.numel(), np.uint8), np.empty(y.numel(), np.uint8)
+            kernels.transform_and_pool(
+                flat(x), mask, *line, height, width, flat(y), largest, corner, kept
+            )
+            ctx.saved = x, step, mean, deviation, scale, factor, largest, kept, corner
+        else:
+            y = torch.empty_like(x)
+            mask = draw(y.numel(), step.dropout, lanes)
+            kernels.transform(flat(x), mask, *line, flat(y))
+            ctx.saved = x, step, mean, deviation, scale, factor, flat(x), mask, None
         return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         """Return the gradients of x, weight and bias."""
-        x, mask, step, mean, deviation, scale, kept = ctx.saved
-        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
-        channels = x.shape[1]
+        x, step, mean, deviation, scale, factor, largest, kept, corner = ctx.saved
+        gradient = flat(gradients[0].contiguous(memory_format=torch.channels_last))
+        _, channels, height, width = x.shape
         slope, shift = np.zeros(channels), np.zeros(channels)
         weight_gradient = bias_gradient = None
         if step.norm:
-            sums, products = kernels.gradient_sums(
-                flat(x), mask, flat(gradient), channels, step.floor
-            )
-            of_bias = kept * sums
-            of_weight = kept * (products - mean * sums) / deviation
+            sums, products = kernels.gradient_sums(largest, kept, gradient, channels, step.floor)
+            of_bias = factor * sums
+            of_weight = factor * (products - mean * sums) / deviation
             # With g the gradient of y and x^ = (x - mean) / deviation, the gradient of x is
             # scale * (g - mean of g - x^ * mean of g * x^): a line in x beside scale * g.
             rows = x.numel() // channels
@@ -136,35 +151,52 @@ class PointwiseFunction(torch.autograd.Function):
             weight_gradient = torch.from_numpy(single(of_weight))
             bias_gradient = torch.from_numpy(single(of_bias))
 
-        result = torch.empty_like(x)
-        kernels.gradient_transform(
-            flat(x),
-            mask,
-            flat(gradient),
-            single(kept * scale),
-            single(slope),
-            single(shift),
-            step.floor,
-            flat(result),
-        )
-        return result, weight_gradient, bias_gradient, None, None
+        line = single(factor * scale), single(slope), single(shift), step.floor
+        # The kernels work in place: that memory is in the cache. Other layers than a convolution
+        # may still need their output for their own gradient.
+        x = x if step.after_convolution else x.clone()
+        if step.pool:
+            kernels.gradient_transform_and_unpool(
+                flat(x), corner, kept, gradient, *line, height, width
+            )
+        else:
+            kernels.gradient_transform(flat(x), kept, gradient, *line)
+        return x, weight_gradient, bias_gradient, None, None
+
+
+def draw(size: int, dropout: float, lanes: kernels.Lanes) -> kernels.Bytes:
+    """Draw a mask: 0 with probability `dropout`, in steps of 1 / 65,536, else 1."""
+    if not dropout:
+        return np.ones(size, np.uint8)
+    mask = np.empty(size, np.uint8)
+    kernels.draw_mask(lanes, min(round(dropout * 65536), 65535), mask)
+    return mask
 
 
 def track(
     norm: nn.BatchNorm2d, mean: kernels.Doubles, variance: kernels.Doubles, rows: int
 ) -> None:
     """Move the running statistics towards the batch's, as nn.BatchNorm2d does."""
-    state = norm.state_dict()  # the tensors themselves, not copies
-    state["running_mean"].lerp_(torch.from_numpy(single(mean)), norm.momentum)
+    # is_usual_norm has seen to it.
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    assert norm.momentum is not None
+    norm.running_mean.lerp_(torch.from_numpy(single(mean)), norm.momentum)
     unbiased = variance * rows / (rows - 1)
-    state["running_var"].lerp_(torch.from_numpy(single(unbiased)), norm.momentum)
-    state["num_batches_tracked"] += 1
+    norm.running_var.lerp_(torch.from_numpy(single(unbiased)), norm.momentum)
+    norm.num_batches_tracked += 1
 
 
 def flat(tensor: Tensor) -> kernels.Floats:
     """View [n, c, h, w] in channels-last memory as one row of n * h * w * c numbers."""
     array: kernels.Floats = tensor.permute(0, 2, 3, 1).view(-1).numpy()
     return array
+
+
+def channels_last(n: int, c: int, h: int, w: int) -> Tensor:
+    """Return an empty float32 tensor [n, c, h, w] in channels-last memory."""
+    return torch.empty(n, h, w, c).permute(0, 3, 1, 2)
 
 
 def single(values: kernels.Doubles) -> kernels.Floats:

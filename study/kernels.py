@@ -1,6 +1,6 @@
-"""What follows a convolution, in one pass over memory: ReLU, batch normalisation, dropout.
+"""What follows a convolution, in one pass over memory: ReLU, batch norm, dropout, max-pooling.
 
-All arrays are flat views of channels-last memory: element i belongs to channel i % channels.
+All arrays are flat views of channels-last memory [n, h, w, c]: element i belongs to channel i % c.
 Against torch's separate operations this saves most of the memory traffic, which is what they cost.
 """
 
@@ -11,12 +11,13 @@ from study.compilation import compiled
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-Mask = NDArray[np.uint8]
+Bytes = NDArray[np.uint8]
 Lanes = NDArray[np.uint64]
 
 LANES = 32  # generators side by side, so that the compiler can use vector instructions
 STRETCH = 1024  # elements per inner loop, rounded down to whole groups of channels
 DRAWS = 4 * LANES  # 16-bit numbers per round of all lanes
+ZERO, ONE, TWO, THREE = (np.float32(corner) for corner in range(4))  # of a window
 
 
 def lanes(seed: np.random.SeedSequence) -> Lanes:
@@ -26,7 +27,7 @@ def lanes(seed: np.random.SeedSequence) -> Lanes:
 
 
 @compiled
-def draw_mask(state: Lanes, threshold: int, mask: Mask) -> None:
+def draw_mask(state: Lanes, threshold: int, mask: Bytes) -> None:
     """Set each element to 1 where a fresh 16-bit number is at least `threshold`, else to 0.
 
     Advances `state`. The generator is SFC64 (Doty-Humphrey 2010), as in numpy.
@@ -34,6 +35,7 @@ def draw_mask(state: Lanes, threshold: int, mask: Mask) -> None:
     a, b, c, counter = state[0], state[1], state[2], state[3]
     words = np.empty(LANES, np.uint64)
     draws = words.view(np.uint16)
+    least = np.uint16(threshold)  # as wide as the draws, so that as many go into one instruction
     for start in range(0, mask.size, DRAWS):
         for j in range(LANES):
             word = a[j] + b[j] + counter[j]
@@ -44,7 +46,7 @@ def draw_mask(state: Lanes, threshold: int, mask: Mask) -> None:
             words[j] = word
         part = mask[start : start + DRAWS]
         for i in range(part.size):
-            part[i] = draws[i] >= threshold
+            part[i] = draws[i] >= least
 
 
 @compiled
@@ -78,9 +80,9 @@ def moments(x: Floats, channels: int, floor: np.float32) -> tuple[Doubles, Doubl
 
 @compiled
 def transform(
-    x: Floats, mask: Mask, scale: Floats, shift: Floats, floor: np.float32, y: Floats
+    x: Floats, mask: Bytes, scale: Floats, shift: Floats, floor: np.float32, y: Floats
 ) -> None:
-    """Set y to (max(x, floor) * scale + shift) * mask, with scale and shift per channel."""
+    """Set y to (max(x, floor) * scale + shift) * mask, with scale and shift [c] per channel."""
     channels = scale.size
     width = channels * (STRETCH // channels)
     scales, shifts = np.empty(width, np.float32), np.empty(width, np.float32)
@@ -94,8 +96,108 @@ def transform(
 
 
 @compiled
+def transform_and_pool(
+    x: Floats,
+    mask: Bytes,
+    scale: Floats,
+    shift: Floats,
+    floor: np.float32,
+    height: int,
+    width: int,
+    y: Floats,
+    largest: Floats,
+    corner: Bytes,
+    kept: Bytes,
+) -> None:
+    """As `transform`, of which `y` then gets the largest element of each 2x2 window.
+
+    `mask` is [n, h // 2, 4, w // 2, c]: the windows' four corners one after the other, by row and
+    column. Of the element that won, `corner` gets its place in the window, 0 to 3, `largest` its
+    max(x, floor), and `kept` its mask. A last odd row or column is in no window.
+    """
+    channels = scale.size
+    line = width // 2 * channels
+    scales, shifts = np.empty(4 * line, np.float32), np.empty(4 * line, np.float32)
+    for i in range(4 * line):
+        scales[i], shifts[i] = scale[i % channels], shift[i % channels]
+    # In single precision whatever it is: vector instructions want one width. And in slices: what
+    # Numba gets by unpacking rows, it does not take for contiguous.
+    values, drawn = np.empty(4 * line, np.float32), np.empty(4 * line, np.float32)
+    results = np.empty(4 * line, np.float32)
+    winner, keep = np.empty(line, np.float32), np.empty(line, np.float32)
+    second, third, fourth = line, 2 * line, 3 * line
+    x0, x1, x2, x3 = values[:second], values[second:third], values[third:fourth], values[fourth:]
+    m0, m1, m2, m3 = drawn[:second], drawn[second:third], drawn[third:fourth], drawn[fourth:]
+    y0, y1, y2, y3 = (
+        results[:second], results[second:third], results[third:fourth], results[fourth:],
+    )  # fmt: skip
+    start = 0
+    for image in range(x.size // (height * width * channels)):
+        for row in range(height // 2):
+            split(x, (image * height + 2 * row) * width * channels, width, channels, values)
+            masks = mask[4 * start : 4 * (start + line)]
+            for i in range(masks.size):
+                drawn[i] = np.float32(masks[i])
+            for i in range(values.size):
+                results[i] = (max(values[i], floor) * scales[i] + shifts[i]) * drawn[i]
+
+            end = start + line
+            ys, largests, kepts = y[start:end], largest[start:end], kept[start:end]
+            corners = corner[start:end]
+            for i in range(line):
+                a, b, c, d = y0[i], y1[i], y2[i], y3[i]
+                upper = ONE if b > a else ZERO
+                lower = THREE if d > c else TWO
+                winner[i] = lower if max(c, d) > max(a, b) else upper
+            for i in range(line):
+                a, b, c, d = y0[i], y1[i], y2[i], y3[i]
+                ys[i] = max(max(a, b), max(c, d))
+            for i in range(line):
+                a, b, c, d, where = x0[i], x1[i], x2[i], x3[i], winner[i]
+                upper = b if where == ONE else a
+                lower = d if where == THREE else c
+                largests[i] = max(lower if where > ONE else upper, floor)
+            for i in range(line):
+                a, b, c, d, where = m0[i], m1[i], m2[i], m3[i], winner[i]
+                upper = b if where == ONE else a
+                lower = d if where == THREE else c
+                keep[i] = lower if where > ONE else upper
+            for i in range(line):
+                kepts[i] = np.uint8(keep[i])
+            for i in range(line):
+                corners[i] = np.uint8(winner[i])
+            start = end
+
+
+@compiled
+def split(x: Floats, start: int, width: int, channels: int, corners: Floats) -> None:
+    """Copy two rows of `x`, from `start` on, to `corners` [4, w // 2, c]."""
+    line = width // 2 * channels
+    for k in range(4):
+        first = start + ((k // 2) * width + k % 2) * channels
+        for column in range(width // 2):
+            here, there = first + 2 * column * channels, k * line + column * channels
+            source, target = x[here : here + channels], corners[there : there + channels]
+            for c in range(channels):
+                target[c] = source[c]
+
+
+@compiled
+def merge(corners: Floats, x: Floats, start: int, width: int, channels: int) -> None:
+    """Copy `corners` back to where `split` took them from."""
+    line = width // 2 * channels
+    for k in range(4):
+        first = start + ((k // 2) * width + k % 2) * channels
+        for column in range(width // 2):
+            here, there = first + 2 * column * channels, k * line + column * channels
+            source, target = corners[there : there + channels], x[here : here + channels]
+            for c in range(channels):
+                target[c] = source[c]
+
+
+@compiled
 def gradient_sums(
-    x: Floats, mask: Mask, gradient: Floats, channels: int, floor: np.float32
+    x: Floats, mask: Bytes, gradient: Floats, channels: int, floor: np.float32
 ) -> tuple[Doubles, Doubles]:
     """Return, per channel, the sums of gradient * mask and of that times max(x, floor)."""
     width = channels * (STRETCH // channels)
@@ -120,15 +222,17 @@ def gradient_sums(
 @compiled
 def gradient_transform(
     x: Floats,
-    mask: Mask,
+    mask: Bytes,
     gradient: Floats,
     scale: Floats,
     slope: Floats,
     shift: Floats,
     floor: np.float32,
-    result: Floats,
 ) -> None:
-    """Set result to gradient * mask * scale + x * slope + shift where x > floor, else to 0."""
+    """Set x to gradient * mask * scale + x * slope + shift where x > floor, else to 0.
+
+    In place: that memory is in the cache.
+    """
     channels = scale.size
     width = channels * (STRETCH // channels)
     scales, slopes = np.empty(width, np.float32), np.empty(width, np.float32)
@@ -139,7 +243,59 @@ def gradient_transform(
     for start in range(0, x.size, width):
         end = start + width
         xs, masks, gradients = x[start:end], mask[start:end], gradient[start:end]
-        results = result[start:end]
         for i in range(xs.size):
             value = gradients[i] * np.float32(masks[i]) * scales[i] + xs[i] * slopes[i] + shifts[i]
-            results[i] = value if xs[i] > floor else np.float32(0)
+            xs[i] = value if xs[i] > floor else np.float32(0)
+
+
+@compiled
+def gradient_transform_and_unpool(
+    x: Floats,
+    corner: Bytes,
+    kept: Bytes,
+    gradient: Floats,
+    scale: Floats,
+    slope: Floats,
+    shift: Floats,
+    floor: np.float32,
+    height: int,
+    width: int,
+) -> None:
+    """As `gradient_transform`, from the gradient of what `transform_and_pool` made of x."""
+    channels = scale.size
+    line = width // 2 * channels
+    scales, slopes = np.empty(line, np.float32), np.empty(line, np.float32)
+    shifts = np.empty(line, np.float32)
+    for i in range(line):
+        scales[i], slopes[i] = scale[i % channels], slope[i % channels]
+        shifts[i] = shift[i % channels]
+    values = np.empty(4 * line, np.float32)
+    scaled, winner = np.empty(line, np.float32), np.empty(line, np.float32)
+    start = 0
+    for image in range(x.size // (height * width * channels)):
+        for row in range(height // 2):
+            rows = (image * height + 2 * row) * width * channels
+            split(x, rows, width, channels, values)
+            end = start + line
+            gradients, corners, kepts = gradient[start:end], corner[start:end], kept[start:end]
+            for i in range(line):
+                scaled[i] = gradients[i] * np.float32(kepts[i]) * scales[i]
+            for i in range(line):
+                winner[i] = np.float32(corners[i])
+            for k in range(4):
+                xs, here = values[k * line : (k + 1) * line], np.float32(k)
+                for i in range(line):
+                    value = scaled[i] if winner[i] == here else np.float32(0)
+                    value += xs[i] * slopes[i] + shifts[i]
+                    xs[i] = value if xs[i] > floor else np.float32(0)
+            merge(values, x, rows, width, channels)
+            start = end
+        # What is in no window has no gradient of its own, only its share in the moments.
+        last = (image + 1) * height * width * channels
+        for row in range(height):
+            outside = width % 2 if row < height // 2 * 2 else width
+            end_of_row = last - (height - row - 1) * width * channels
+            rest = x[end_of_row - outside * channels : end_of_row]
+            for i in range(rest.size):
+                value = rest[i] * slopes[i % channels] + shifts[i % channels]
+                rest[i] = value if rest[i] > floor else np.float32(0)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -20,15 +21,31 @@ def lanes() -> kernels.Lanes:
 
 
 def reference(network: nn.Sequential, x: Tensor, state: kernels.Lanes) -> Tensor:
-    for layer in network:
+    for layer, following in zip_longest(network, [*network][1:]):
         if isinstance(layer, nn.Dropout):
-            mask = np.empty(x.numel(), np.uint8)
-            kernels.draw_mask(state, round(DROPOUT * 65536), mask)
-            n, c, h, w = x.shape
-            x = x * torch.from_numpy(mask).view(n, h, w, c).permute(0, 3, 1, 2) / (1 - DROPOUT)
+            x = (
+                x
+                * mask(x, state, by_window=following is not None and fused.is_usual_pool(following))
+                / (1 - DROPOUT)
+            )
         else:
             x = layer(x)
     return x
+
+
+def mask(x: Tensor, state: kernels.Lanes, *, by_window: bool) -> Tensor:
+    """The mask [n, c, h, w] that the fused pass draws; before pooling, window by window."""
+    n, c, h, w = x.shape
+    drawn = np.empty(n * c * (h // 2) * (w // 2) * 4 if by_window else x.numel(), np.uint8)
+    kernels.draw_mask(state, round(DROPOUT * 65536), drawn)
+    if not by_window:
+        return torch.from_numpy(drawn).view(n, h, w, c).permute(0, 3, 1, 2)
+    corners = torch.from_numpy(drawn).view(n, h // 2, 2, 2, w // 2, c)
+    whole = torch.ones(n, c, h, w)  # a last odd row or column has no window, and no mask
+    whole[:, :, : h // 2 * 2, : w // 2 * 2] = corners.permute(0, 5, 1, 2, 4, 3).reshape(
+        n, c, h // 2 * 2, w // 2 * 2
+    )
+    return whole
 
 
 def distance(a: Tensor, b: Tensor) -> float:
@@ -42,7 +59,15 @@ ARRANGEMENTS: dict[str, Callable[[], list[nn.Module]]] = {
     "relu, norm": lambda: [nn.ReLU(), nn.BatchNorm2d(5)],
     "norm without gain": lambda: [nn.BatchNorm2d(5, affine=False)],
     "norm, relu": lambda: [nn.BatchNorm2d(5), nn.ReLU()],
-    "relu, dropout, pool": lambda: [nn.ReLU(), nn.Dropout(DROPOUT), nn.MaxPool2d(2)],
+    "pool": lambda: [nn.MaxPool2d(2)],
+    "norm, pool": lambda: [nn.BatchNorm2d(5), nn.MaxPool2d(2)],
+    "all": lambda: [nn.ReLU(), nn.BatchNorm2d(5), nn.Dropout(DROPOUT), nn.MaxPool2d(2)],
+    # Sigmoid's gradient needs its output, which the next layers must leave as it is.
+    "sigmoid, norm": lambda: [nn.Sigmoid(), nn.BatchNorm2d(5)],
+    "sigmoid, norm, pool": lambda: [nn.Sigmoid(), nn.BatchNorm2d(5), nn.MaxPool2d(2)],
+    # Windows of another kind are torch's.
+    "relu, pool 3": lambda: [nn.ReLU(), nn.MaxPool2d(3)],
+    "dropout, overlapping pool": lambda: [nn.Dropout(DROPOUT), nn.MaxPool2d(2, stride=1)],
 }
 
 
@@ -50,8 +75,10 @@ ARRANGEMENTS: dict[str, Callable[[], list[nn.Module]]] = {
 def test_equals_torch(name: str) -> None:
     torch.manual_seed(3)
     if name in ARRANGEMENTS:
-        # 5 channels and 3 images: nothing divides by the width of a vector or a stretch.
-        network = nn.Sequential(conv(1, 5, 3), *ARRANGEMENTS[name](), conv(5, 10, 7), nn.Flatten())
+        # 5 channels, 3 images, maps of 25x25: nothing divides by the width of a vector or a
+        # stretch, and pooling leaves a row and a column over.
+        layers = [conv(1, 5, 4), *ARRANGEMENTS[name](), conv(5, 10, 7), nn.AdaptiveAvgPool2d(1)]
+        network = nn.Sequential(*layers, nn.Flatten())
     else:
         network = models.build(name, DROPOUT)
     for parameter in network.parameters():  # gains of 1 and offsets of 0 would hide mistakes
@@ -82,6 +109,10 @@ def test_each_lane_is_numpys_generator() -> None:
     children = np.random.SeedSequence(5).spawn(kernels.LANES)
     words = np.stack([np.random.SFC64(child).random_raw(3) for child in children], axis=1)
     assert np.array_equal(masks, words.view(np.uint16).reshape(-1) >= 6554)
+
+
+def test_the_highest_probability_drops_almost_all() -> None:
+    assert fused.draw(10_000, 0.999999, lanes()).sum() < 10
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.075, 0.1, 0.5])
