@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import TypedDict
 
 import yaml
@@ -105,14 +106,18 @@ def order() -> list[str]:
 
 
 def take_turn(recipes: Mapping[str, Recipe], batches: int, jobs: int, raw: Path) -> Turn:
-    """Measure both loops on each model, one right after the other."""
+    """Measure both loops on each model, one right after the other.
+
+    As after `git clone`, the first model compiles this project's kernels, for the others, too.
+    """
     turn: dict[str, Pair] = {}
-    for model, recipe in recipes.items():
-        arguments = [model, str(raw.resolve()), str(batches), recipe.model_dump_json()]
-        turn[model] = {
-            "textbook": measure("benchmarks.textbook", arguments, 1),
-            "project": measure("benchmarks.project", arguments, jobs),
-        }
+    with TemporaryDirectory() as kernels:
+        for model, recipe in recipes.items():
+            arguments = [model, str(raw.resolve()), str(batches), recipe.model_dump_json()]
+            turn[model] = {
+                "textbook": measure("benchmarks.textbook", arguments, 1, Path(kernels)),
+                "project": measure("benchmarks.project", arguments, jobs, Path(kernels)),
+            }
     return turn
 
 

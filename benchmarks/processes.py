@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TypedDict
 
@@ -50,13 +49,12 @@ def report(
     print(json.dumps(said))
 
 
-def measure(module: str, arguments: Sequence[str], copies: int) -> Measurement:
+def measure(module: str, arguments: Sequence[str], copies: int, kernels: Path) -> Measurement:
     """Run so many copies of a module that calls `report`, all at once; the slowest one counts.
 
-    Kernels are compiled anew each time, as on a machine that never saw them.
+    What they compile they leave in the folder `kernels`, and find what is there.
     """
-    with TemporaryDirectory() as cache:
-        seconds, outputs = run(module, arguments, copies, NUMBA_CACHE_DIR=cache)
+    seconds, outputs = run(module, arguments, copies, NUMBA_CACHE_DIR=str(kernels))
     said = [json.loads(output) for output in outputs]
     slowest = max(said, key=lambda one: one["training_seconds"] + one["testing_seconds"])
     training, testing = slowest["training_seconds"], slowest["testing_seconds"]
