@@ -13,7 +13,7 @@ import models
 from study.errors import UserError
 
 MEAN, STANDARD_DEVIATION = 0.1307, 0.3081  # of the training images' pixels, in 0 to 1
-BATCH = 500
+BATCH = 125  # small enough to go through the memory that training has taken and given back
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,19 @@
 """A network's forward pass for training on a CPU, with all that follows a convolution fused.
 
 `forward` computes what `network(images)` computes in training mode, gradients and running
-statistics included, but walks each run of [ReLU] [BatchNorm2d] [Dropout] [MaxPool2d(2)] in one step
-of `study.kernels`, with dropout masks from a generator that is handed in.
+statistics included. But each run of [ReLU] [BatchNorm2d] [Dropout] [MaxPool2d(2)] is one step, made
+of `study.kernels`, with dropout masks from a generator that is handed in; and a convolution whose
+window is the whole map is the matrix product that it amounts to.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeGuard
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from study import kernels
@@ -27,29 +30,47 @@ class Pointwise:
     after_convolution: bool
     """Whether what comes in is a convolution's output, which nobody needs afterwards."""
 
-    @property
+    @cached_property
     def floor(self) -> np.float32:
         """What the kernels cut values off at."""
         return np.float32(0 if self.relu else -np.inf)
 
 
-def forward(network: nn.Sequential, images: Tensor, lanes: kernels.Lanes) -> Tensor:
+Step = nn.Module | Pointwise
+
+
+def forward(steps: Iterable[Step], images: Tensor, lanes: kernels.Lanes) -> Tensor:
     """Return logits [n, 10] of images float32 [n, 1, 28, 28], in training mode.
 
-    `lanes` is the state of the generators behind the dropout masks, and is advanced.
+    `steps` are the network's, from `fuse`. `lanes` is the state of the generators behind the
+    dropout masks, and is advanced.
     """
     x = images.contiguous(memory_format=torch.channels_last)
-    for step in fuse(network):
+    for step in steps:
         if isinstance(step, Pointwise):
             norm = step.norm
             weight, bias = (norm.weight, norm.bias) if norm else (None, None)
             x = PointwiseFunction.apply(x, weight, bias, step, lanes)
+        elif isinstance(step, nn.Conv2d) and is_product(step, x):
+            rows, weight = x.permute(0, 2, 3, 1), step.weight.permute(0, 2, 3, 1)
+            product = F.linear(rows.flatten(1), weight.flatten(1), step.bias)
+            x = product[:, :, None, None]
         else:
             x = step(x)
     return x
 
 
-def fuse(network: nn.Sequential) -> Iterator[nn.Module | Pointwise]:
+def is_product(convolution: nn.Conv2d, x: Tensor) -> bool:
+    """Whether the window is the whole map [n, c, h, w]."""
+    return (
+        x.shape[2:] == convolution.kernel_size
+        and convolution.padding == (0, 0)
+        and convolution.dilation == (1, 1)
+        and convolution.groups == 1
+    )
+
+
+def fuse(network: nn.Sequential) -> Iterator[Step]:
     """Yield the layers in order, with each run of pointwise layers as one."""
     layers = [*network]
     after_convolution = False

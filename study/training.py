@@ -54,7 +54,7 @@ class Trainer:
 
     def __init__(self, network: nn.Sequential, train_set: Images, recipe: Recipe) -> None:
         """Start before the first epoch."""
-        self.network = network
+        self.steps = [*fused.fuse(network)]
         self.images, self.labels = train_set
         self.recipe = recipe
         self.optimizer = torch.optim.SGD(
@@ -74,7 +74,7 @@ class Trainer:
             np.errstate(all="ignore"),  # a loss that is not finite is noticed below
         ):
             for batch, (images, labels) in enumerate(bar):
-                logits = fused.forward(self.network, normalise(images), lanes)
+                logits = fused.forward(self.steps, normalise(images), lanes)
                 mean_loss = F.cross_entropy(logits, labels)
                 self.optimizer.zero_grad()
                 mean_loss.backward()  # type: ignore[no-untyped-call]

@@ -23,3 +23,12 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
         temporary.write_text("half") and temporary.write_text(None)  # type: ignore[arg-type]
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with pytest.raises(OSError, match="No space left") as raised, replace(path):
+        Path("/dev/full").write_text("more than fits")
+    assert raised.value.filename == str(path)
+    assert not list(tmp_path.iterdir())

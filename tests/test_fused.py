@@ -87,7 +87,7 @@ def test_equals_torch(name: str) -> None:
     exact = copy.deepcopy(network).double()
     images = torch.randn(3, 1, 28, 28)
 
-    logits = fused.forward(network, images, lanes())
+    logits = fused.forward(fused.fuse(network), images, lanes())
     expected = reference(exact, images.double(), lanes())
     assert distance(logits, expected) < 1e-5
 
@@ -135,5 +135,5 @@ def test_masks_go_on_from_where_they_were() -> None:
 def test_without_dropout_no_number_is_drawn() -> None:
     state = lanes()
     before = state.copy()
-    fused.forward(models.build("model_2", 0.0), torch.zeros(2, 1, 28, 28), state)
+    fused.forward(fused.fuse(models.build("model_2", 0.0)), torch.zeros(2, 1, 28, 28), state)
     assert np.array_equal(state, before)
