@@ -92,9 +92,9 @@ def speed(comparison: Comparison) -> list[str]:
         f" {comparison['batches_per_epoch']} batches, scaled to the epoch, and a whole test pass."
         " Shown: medians, and in brackets the range over the turns. The whole study is worked out"
         " from these: every model's start-up and epochs, in the order and as many at once as in"
-        f" `make repro`. Start-up (imports, data, {WARM_UP} batches) takes {theirs:.1f} s for the textbook,"
-        f" {ours:.1f} s for this project, and {first:.1f} s for its first model, which compiles the"
-        " kernels. DVC and the stages around training are not counted.",
+        f" `make repro`. Start-up (imports, data, {WARM_UP} batches) takes {theirs:.1f} s for the"
+        f" textbook, {ours:.1f} s for this project, and {first:.1f} s for its first model, which"
+        " compiles the kernels. DVC and the stages around training are not counted.",
     ]
 
 

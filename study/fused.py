@@ -52,9 +52,8 @@ def forward(steps: Iterable[Step], images: Tensor, lanes: kernels.Lanes) -> Tens
             weight, bias = (norm.weight, norm.bias) if norm else (None, None)
             x = PointwiseFunction.apply(x, weight, bias, step, lanes)
         elif isinstance(step, nn.Conv2d) and is_product(step, x):
-            rows, weight = x.permute(0, 2, 3, 1), step.weight.permute(0, 2, 3, 1)
-            product = F.linear(rows.flatten(1), weight.flatten(1), step.bias)
-            x = product[:, :, None, None]
+            maps, windows = (t.permute(0, 2, 3, 1).flatten(1) for t in (x, step.weight))
+            x = F.linear(maps, windows, step.bias)[:, :, None, None]
         else:
             x = step(x)
     return x
