@@ -12,6 +12,7 @@ NEEDED = (
     "numpy",
     "pydantic",
     "safetensors",
+    "scipy",
     "torch",
     "torchsummary",
     "torchvision",

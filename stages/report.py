@@ -27,7 +27,8 @@ def main() -> None:
     fields = {name: receptive_field.from_csv(text(paths.receptive_field(name))) for name in names}
     confusion = {name: last_column(paths.confusion(name)).reshape(10, 10) for name in names}
     answers = {name: last_column(paths.predictions(name)) for name in names}
-    missed = report.missed_by_all(labels, answers)
+    right = {name: answer == labels for name, answer in answers.items()}
+    missed = report.missed_by_all(right)
 
     for figure, svg in (
         ("curves", figures.curves(histories, documented.models)),
@@ -38,7 +39,7 @@ def main() -> None:
             path.write_text(svg, encoding="utf-8")
     with replace(paths.REPORT) as path:
         path.write_text(
-            report.report(metrics, histories, summaries, fields, documented, len(missed)),
+            report.report(metrics, histories, right, summaries, fields, documented),
             encoding="utf-8",
         )
 

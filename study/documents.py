@@ -115,6 +115,8 @@ class Conclusion:
     id: str
     words: str
     figures: tuple[Figure, ...]
+    compares: tuple[str, str] | None = None
+    """Where it sets one logged model against another: their names, the baseline's first."""
 
 
 # A key that no field takes is a misspelling; this holds for the classes above, too.
@@ -179,6 +181,9 @@ def _contradictions(documents: Documents, epochs: Sequence[Epoch]) -> Iterator[s
                 share = f"{epoch.test_correct} of {documents.test_images}"
                 yield f"{name}, epoch {number}: {share} is not {epoch.test_accuracy} %"
     for conclusion in documents.conclusions:
+        for name in conclusion.compares or ():
+            if name not in models:
+                yield f"{conclusion.id}: compares {name}, which is not among the models"
         for figure in conclusion.figures:
             if figure.model not in models:
                 yield f"{conclusion.id}: {figure.model} is not among the models"

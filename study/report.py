@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
-from numpy.typing import NDArray
 
-from study import receptive_field
-from study.documents import Documents, Model
+from study import comparison, receptive_field
+from study.comparison import Right
+from study.documents import Conclusion, Documents, Model
 from study.figures import title
 from study.history import Epoch
 from study.receptive_field import Row
@@ -30,6 +30,23 @@ RESULTS = (
     "documents",
     "difference",
 )
+COMPARISONS = (
+    "Baseline → model",
+    "Baseline (%)",
+    "Model (%)",
+    "Right alone",
+    "Difference (points)",
+    "p",
+    "p (Holm)",
+    "Loss",
+    "Parameters",
+)
+COMPARED = """\
+In brackets 95 % intervals: of an accuracy Wilson's, of a difference Newcombe's for pairs. “Right
+alone” counts the test images that only the baseline and only the model names rightly; from these
+comes p, the exact McNemar test's, and then Holm's correction for testing several conclusions at
+once. Loss and parameters are the model's less the baseline's. All of this is about these trained
+networks, one run of each: how much another seed would change is not in it."""
 NOTHING = "–"
 DIFFERS = """\
 Where the documents' table differs, its entry stands struck out beside the right one: a window of
@@ -48,32 +65,36 @@ class Metrics:
     parameters: int
 
 
-def missed_by_all(labels: NDArray[np.int64], answers: Mapping[str, NDArray[np.int64]]) -> list[int]:
-    """Return the numbers of the images that every model got wrong; `labels` and `answers`: [n]."""
-    wrong = np.stack([answer != labels for answer in answers.values()])
-    numbers: list[int] = np.flatnonzero(wrong.all(axis=0)).tolist()
+def missed_by_all(right: Mapping[str, Right]) -> list[int]:
+    """Return the numbers of the images that no model is `right` about."""
+    numbers: list[int] = np.flatnonzero(~np.any([*right.values()], axis=0)).tolist()
     return numbers
 
 
 def report(
     metrics: Mapping[str, Metrics],
     histories: Mapping[str, Sequence[Epoch]],
+    right: Mapping[str, Right],
     summaries: Mapping[str, str],
     receptive_fields: Mapping[str, Sequence[Row]],
     documents: Documents,
-    missed: int,
 ) -> str:
     """Return the whole report; its figures lie in figures/ beside it.
 
-    `summaries` are torchsummary's tables, `missed` is the number of test images that every model
-    got wrong.
+    `right` says of each test image whether the model is right about it, `summaries` are
+    torchsummary's tables.
     """
+    missed = len(missed_by_all(right))
     every = f"{missed or 'None'} of the {documents.test_images:,} test images"
     return f"""# Results
 
 {results_table(metrics, histories, documents)}
 
 {target(metrics, documents)}
+
+## Model against model
+
+{comparisons(metrics, right, documents)}
 
 ## Training curves
 
@@ -165,6 +186,55 @@ def notes(metrics: Mapping[str, Metrics], documents: Documents) -> str:
 def standard_error(accuracy: float, images: int) -> float:
     """Return the binomial standard error of an accuracy on so many images, both in percent."""
     return math.sqrt(accuracy * (100 - accuracy) / images)
+
+
+def comparisons(
+    metrics: Mapping[str, Metrics], right: Mapping[str, Right], documents: Documents
+) -> str:
+    """Return what the documents conclude of one model against another, held against the runs."""
+    concluded = [
+        (conclusion, *conclusion.compares)
+        for conclusion in documents.conclusions
+        if conclusion.compares and metrics.keys() >= {*conclusion.compares}
+    ]
+    if not concluded:
+        return "The documents compare none of these models with one another."
+    compared = [comparison.compare(right[first], right[second]) for _, first, second in concluded]
+    corrected = comparison.holm([each.p for each in compared])
+    rows = []
+    for (_, first, second), each, p in zip(concluded, compared, corrected, strict=True):
+        low, high = each.interval
+        rows.append(
+            [
+                f"{title(first)} → {title(second).removeprefix('Model ')}",
+                accuracy(right[first]),
+                accuracy(right[second]),
+                f"{each.only_first} / {each.only_second}",
+                f"{signed(each.difference, 2)} ({signed(low, 2)} to {signed(high, 2)})",
+                probability(each.p),
+                probability(p),
+                signed(metrics[second].loss - metrics[first].loss, 4),
+                f"{metrics[second].parameters - metrics[first].parameters:+,}".replace("-", "−"),
+            ]
+        )
+    words = "\n".join(f"- {said(conclusion)}" for conclusion, *_ in concluded)
+    return f"The documents say:\n\n{words}\n\n{table(COMPARISONS, rows)}\n\n{COMPARED}"
+
+
+def said(conclusion: Conclusion) -> str:
+    """Return the documents' words as a quotation."""
+    return f"“{conclusion.words.rstrip('.')}.”"
+
+
+def accuracy(right: Right) -> str:
+    """Return an accuracy with its interval, in percent."""
+    low, high = comparison.accuracy_interval(right)
+    return f"{100 * right.mean():.2f} ({low:.2f} to {high:.2f})"
+
+
+def probability(p: float) -> str:
+    """Return a p-value with as many decimals as matter."""
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def target(metrics: Mapping[str, Metrics], documents: Documents) -> str:

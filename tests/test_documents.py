@@ -72,6 +72,11 @@ def test_conclusions() -> None:
     ids = [conclusion.id for conclusion in DOCUMENTS.conclusions]
     assert len(ids) == len(set(ids)) == 13
     assert all(conclusion.words for conclusion in DOCUMENTS.conclusions)
+    assert [c.compares for c in DOCUMENTS.conclusions if c.compares] == [
+        ("model_1", "model_2"),
+        ("model_2", "model_4"),
+        ("model_4", "model_5"),
+    ]
     assert DOCUMENTS.target == documents.Target(parameters=8_000, accuracy=99.4)
 
 
@@ -82,6 +87,7 @@ def test_conclusions() -> None:
         ("documents.yaml", "loss: 0.0226", "loss: 0.0227", "loss of model_2 is 0.0227, not 0.0226"),
         ("documents.yaml", "best_accuracy: 98.51", "best_accuracy: 98.52", "98.51, not 98.52"),
         ("documents.yaml", "- model: model_5", "- model: model_6", "model_6 is not among"),
+        ("documents.yaml", "model_4, model_5]", "model_4, model_9]", "compares model_9, which is"),
         ("documents.yaml", "best_accuracy: null", "best_accuracy: 99", "model_1: stated_best_acc"),
         ("documents.yaml", "test_images: 10000", "test_images: 9999", "9568 of 9999 is not 95.68"),
         ("documents.yaml", "test_images", "test_image", "documents.yaml: test_images: "),

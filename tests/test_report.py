@@ -110,7 +110,39 @@ def test_summaries_are_held_against_the_documents() -> None:
 def test_missed_by_all() -> None:
     labels = np.array([7, 2, 1, 0])
     answers = {"model_1": np.array([7, 3, 4, 5]), "model_2": np.array([1, 3, 1, 6])}
-    assert report.missed_by_all(labels, answers) == [1, 3]
+    right = {name: answer == labels for name, answer in answers.items()}
+    assert report.missed_by_all(right) == [1, 3]
+
+
+def test_models_against_each_other_where_the_documents_compare_them() -> None:
+    metrics = {
+        "model_1": Metrics(97.0, 0.04, 97.0, 97.0, 14620),
+        "model_2": Metrics(98.0, 0.03, 98.0, 98.0, 14796),
+        "model_4": Metrics(98.0, 0.0305, 98.0, 98.0, 7416),
+        "model_6": METRICS["model_6"],
+    }
+    # 200 images: Model 2 is right about two more than Model 1, Model 4 about two others.
+    images = np.arange(200)
+    right = {
+        "model_1": images < 194,
+        "model_2": images < 196,
+        "model_4": (images < 194) | (images >= 198),
+        "model_6": images < 200,
+    }
+    section = report.comparisons(metrics, right, DOCUMENTS)
+    header, _, *results = rows(section)
+    assert len({len(row) for row in (header, *results)}) == 1
+    # p of 2 against 0 is that of two throws alike, 1/2; of 2 against 2, and twice 1/2, 1.
+    assert [" ".join(row) for row in results] == [
+        "Model 1 → 2 97.00 (93.61 to 98.62) 98.00 (94.97 to 99.22) 0 / 2 +1.00 (−1.20 to +3.67)"
+        " 0.500 1.000 −0.0100 +176",
+        "Model 2 → 4 98.00 (94.97 to 99.22) 98.00 (94.97 to 99.22) 2 / 2 +0.00 (−2.83 to +2.83)"
+        " 1.000 1.000 +0.0005 −7,380",
+    ]
+    assert "“Model 4 is better in terms of parameters and not accuracy.”" in section
+    assert "Model 5 has more" not in section
+    alone = report.comparisons({"model_1": metrics["model_1"]}, right, DOCUMENTS)
+    assert alone == "The documents compare none of these models with one another."
 
 
 def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

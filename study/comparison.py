@@ -1,0 +1,100 @@
+"""How sure it is that one network is better than another, from their answers to the same images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+Right = NDArray[np.bool_]
+"""Which images a network is right about: [n]."""
+Interval = tuple[float, float]
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A second network against a first one, on the same images; differences in points."""
+
+    only_first: int
+    """Images that the first one alone is right about."""
+    only_second: int
+    difference: float
+    """Accuracy of the second less that of the first."""
+    interval: Interval
+    """95 % interval of the difference."""
+    p: float
+    """How likely a difference at least as large is if none is more often right than the other."""
+
+
+def compare(first: Right, second: Right) -> Comparison:
+    """Compare two networks by the images that one of them alone is right about.
+
+    `p` is that of the exact McNemar test: McNemar 1947, "Note on the sampling error of the
+    difference between correlated proportions or percentages", Psychometrika 12:153.
+    """
+    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
+    discordant = only_first + only_second
+    return Comparison(
+        only_first,
+        only_second,
+        100 * (only_second - only_first) / len(first),
+        difference_interval(first, second),
+        float(binomtest(only_second, discordant).pvalue) if discordant else 1.0,
+    )
+
+
+def accuracy_interval(right: Right) -> Interval:
+    """Return the 95 % interval of an accuracy in percent.
+
+    Wilson 1927, "Probable inference, the law of succession, and statistical inference", Journal of
+    the American Statistical Association 22:209.
+    """
+    test = binomtest(int(right.sum()), len(right))
+    low, high = test.proportion_ci(CONFIDENCE, method="wilson")
+    return 100 * float(low), 100 * float(high)
+
+
+def difference_interval(first: Right, second: Right) -> Interval:
+    """Return the 95 % interval of the second accuracy less the first, in points.
+
+    Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions
+    based on paired data", Statistics in Medicine 17:2635, method 10.
+    """
+    n = len(first)
+    both, neither = int((first & second).sum()), int((~first & ~second).sum())
+    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
+    margins = first.sum() * (~first).sum() * second.sum() * (~second).sum()
+    correlation = 0.0
+    if margins:
+        excess = both * neither - only_first * only_second
+        corrected = max(excess - n / 2, 0) if excess > 0 else excess
+        correlation = corrected / sqrt(margins)
+
+    p, q = 100 * first.mean(), 100 * second.mean()
+    (p_low, p_high), (q_low, q_high) = accuracy_interval(first), accuracy_interval(second)
+
+    def distance(a: float, b: float) -> float:
+        return sqrt(max(a * a - 2 * correlation * a * b + b * b, 0))
+
+    difference = float(q - p)
+    return (
+        difference - distance(q - q_low, p_high - p),
+        difference + distance(q_high - q, p - p_low),
+    )
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Return p-values corrected for being several, in the order given.
+
+    Holm 1979, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6:65.
+    """
+    order = np.argsort(ps, kind="stable")
+    factors = np.arange(len(ps), 0, -1)
+    corrected = np.empty(len(ps))
+    corrected[order] = np.minimum(np.maximum.accumulate(factors * np.array(ps)[order]), 1)
+    return [float(p) for p in corrected]

@@ -1,0 +1,119 @@
+"""Against published and hand-computed numbers, and by simulation."""
+
+from math import comb
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from study import comparison
+from study.comparison import Right
+
+
+def right(count: int, images: int) -> Right:
+    return np.arange(images) < count
+
+
+def pair(both: int, only_first: int, only_second: int, neither: int) -> tuple[Right, Right]:
+    counts = (both, only_first, only_second, neither)
+    return np.repeat([True, True, False, False], counts), np.repeat(
+        [True, False, True, False], counts
+    )
+
+
+# Newcombe 1998, "Two-sided confidence intervals for the single proportion: comparison of seven
+# methods", Statistics in Medicine 17:857, table I, method 3.
+@pytest.mark.parametrize(
+    ("count", "images", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_interval(count: int, images: int, low: float, high: float) -> None:
+    interval = comparison.accuracy_interval(right(count, images))
+    assert interval == pytest.approx((100 * low, 100 * high), abs=0.006)
+
+
+def test_mcnemar_by_hand() -> None:
+    """2 against 12: as likely as two heads or fewer, or two tails or fewer, in 14 throws."""
+    compared = comparison.compare(*pair(20, 12, 2, 16))
+    assert (compared.only_first, compared.only_second) == (12, 2)
+    assert compared.difference == pytest.approx(-20)
+    assert compared.p == pytest.approx(2 * sum(comb(14, k) for k in range(3)) / 2**14)
+
+
+def test_the_same_answers_are_no_difference() -> None:
+    compared = comparison.compare(*pair(90, 0, 0, 10))
+    assert (compared.difference, compared.p) == (0, 1)
+    low, high = compared.interval
+    assert low <= 0 <= high
+
+
+def test_one_image() -> None:
+    compared = comparison.compare(*pair(0, 0, 1, 0))
+    assert (compared.difference, compared.p) == (100, 1)
+    assert compared.interval[0] < 0
+    assert compared.interval[1] == pytest.approx(100)
+
+
+def test_without_correlation_the_interval_is_that_of_two_samples() -> None:
+    """9 of 10 less 3 of 10: 0.1705 to 0.8090.
+
+    Newcombe 1998, "Interval estimation for the difference between independent proportions",
+    Statistics in Medicine 17:873, table II, method 10.
+    """
+    low, high = comparison.difference_interval(*pair(3, 0, 6, 1))
+    assert (low, high) == pytest.approx((17.05, 80.90), abs=0.006)
+
+
+def test_answers_that_go_together_narrow_the_interval() -> None:
+    def width(first: Right, second: Right) -> float:
+        low, high = comparison.difference_interval(first, second)
+        return high - low
+
+    # 9,800 and 9,850 of 10,000 right: with as few, as many as chance has it, and as many as can be
+    # that one alone is right about.
+    together, chance, apart = (
+        pair(9790, 10, 60, 140),
+        pair(9653, 147, 197, 3),
+        pair(9650, 150, 200, 0),
+    )
+    assert width(*together) < width(*chance) <= width(*apart)
+
+
+def test_the_order_turns_the_sign() -> None:
+    first, second = pair(9700, 80, 120, 100)
+    low, high = comparison.difference_interval(first, second)
+    assert comparison.difference_interval(second, first) == pytest.approx((-high, -low))
+
+
+def test_the_interval_covers_the_difference_as_often_as_it_says() -> None:
+    draw = np.random.Generator(np.random.SFC64(1))
+    shares = (0.975, 0.006, 0.010, 0.009)  # about what networks here share of their errors
+    difference = 100 * (shares[2] - shares[1])
+    trials = 2000
+    covered = 0
+    for counts in draw.multinomial(10_000, shares, size=trials):
+        low, high = comparison.difference_interval(*pair(*counts))
+        covered += low <= difference <= high
+    low, high = binom.ppf((0.0005, 0.9995), trials, 0.95)
+    assert low <= covered <= high
+
+
+def test_where_there_is_no_difference_few_are_found() -> None:
+    draw = np.random.Generator(np.random.SFC64(2))
+    counts = draw.multinomial(10_000, (0.98, 0.005, 0.005, 0.01), size=1000)
+    found = sum(comparison.compare(*pair(*each)).p < 0.05 for each in counts)
+    # The exact test is conservative.
+    assert 10 <= found <= binom.ppf(0.9995, 1000, 0.05)
+
+
+def test_holm_by_hand() -> None:
+    # Smallest times 4, next times 3, then times 2; never below the one before.
+    assert comparison.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert comparison.holm([0.6, 0.9]) == [1, 1]
+    assert comparison.holm([0.02]) == [0.02]
+    assert comparison.holm([]) == []
