@@ -91,10 +91,10 @@ def speed(comparison: Comparison) -> list[str]:
         f" the other, in {len(turns)} turns: {comparison['batches']} of"
         f" {comparison['batches_per_epoch']} batches, scaled to the epoch, and a whole test pass."
         " Shown: medians, and in brackets the range over the turns. The whole study is worked out"
-        " from these: every model's start-up and epochs, in the order and as many at once as in"
-        f" `make repro`. Start-up (imports, data, {WARM_UP} batches) takes {theirs:.1f} s for the"
-        f" textbook, {ours:.1f} s for this project, and {first:.1f} s for its first model, which"
-        " compiles the kernels. DVC and the stages around training are not counted.",
+        " from the medians: every model's start-up and epochs, in the order and as many at once as"
+        f" in `make repro`. Start-up (imports, data, {WARM_UP} batches) takes {theirs:.1f} s"
+        f" for the textbook, {ours:.1f} s for this project, and {first:.1f} s for its first model,"
+        " which compiles the kernels. DVC and the stages around training are not counted.",
     ]
 
 

@@ -155,6 +155,22 @@ def test_scaling() -> None:
     }
 
 
+def test_disturbed_measurements_do_not_add_up() -> None:
+    """One model in one turn, another model in another turn: the medians of both stay."""
+    calm, slow = measured(5, 4, 2, 700), measured(5, 400, 2, 700)
+    turns: list[comparison.Turn] = [
+        {
+            "model_1": {"textbook": first, "project": calm},
+            "model_2": {"textbook": second, "project": calm},
+        }
+        for first, second in ((slow, calm), (calm, slow), (calm, calm))
+    ]
+    recipes = {name: RECIPE.model_copy(update={"epochs": 1}) for name in ("model_1", "model_2")}
+    study = comparison.compare(turns, recipes, batches=67, jobs=2)["study"]
+    assert study["speedup"]["median"] == study["speedup"]["least"] == 2
+    assert study["speedup"]["most"] > 50
+
+
 def test_tables() -> None:
     results: tables.Results = {
         "machine": {
