@@ -45,6 +45,18 @@ def test_mcnemar_by_hand() -> None:
     assert compared.p == pytest.approx(2 * sum(comb(14, k) for k in range(3)) / 2**14)
 
 
+def test_published_pairs() -> None:
+    """Complete response of 161 patients, before and after a second therapy: Cavo et al. 2012.
+
+    Fagerland, Lydersen and Laake 2017, "Statistical Analysis of Contingency Tables", chapter 8;
+    numbers as in its R package, contingencytables (there, the first less the second).
+    """
+    compared = comparison.compare(*pair(59, 6, 16, 80))
+    assert compared.difference == pytest.approx(6.21, abs=0.006)
+    assert compared.interval == pytest.approx((0.46, 11.86), abs=0.006)
+    assert compared.p == pytest.approx(0.052479, abs=6e-7)
+
+
 def test_the_same_answers_are_no_difference() -> None:
     compared = comparison.compare(*pair(90, 0, 0, 10))
     assert (compared.difference, compared.p) == (0, 1)

@@ -145,6 +145,11 @@ def test_models_against_each_other_where_the_documents_compare_them() -> None:
     assert alone == "The documents compare none of these models with one another."
 
 
+def test_a_probability_has_as_many_decimals_as_matter() -> None:
+    assert [report.probability(p) for p in (1, 0.0066, 0.001)] == ["1.000", "0.007", "0.001"]
+    assert report.probability(0.000999) == "< 0.001"
+
+
 def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From files as the other stages write them to the report and its figures."""
     names = ["model_1", "model_3"]
@@ -177,6 +182,7 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
 
     text = paths.REPORT.read_text(encoding="utf-8")
     assert "| Model 3 | 3,928 | 15 | 98.41 |" in text
+    assert "## Model against model\n\nThe documents compare none of these" in text
     assert "2 of the 10,000 test images." in text
     assert {f"figures/{path.name}" for path in paths.FIGURES.iterdir()} == set(
         re.findall(r"!\[.*?\]\((.*?)\)", text)
