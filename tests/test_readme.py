@@ -45,6 +45,7 @@ def test_the_table_of_results_is_the_report_s() -> None:
     }
     documented = documents.read(ROOT / paths.DOCUMENTS, ROOT / paths.EPOCHS)
     assert report.results_table(metrics, histories, documented) in README
+    assert report.target(metrics, documented) in README
 
 
 def test_what_it_points_to_exists() -> None:
