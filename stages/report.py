@@ -51,7 +51,7 @@ def text(path: Path) -> str:
 
 def last_column(path: Path) -> NDArray[np.int64]:
     """The counts or the predictions in a CSV file: what its rows are about comes last."""
-    return np.loadtxt(path, np.int64, delimiter=",", skiprows=1, usecols=-1)
+    return np.loadtxt(text(path).splitlines(), np.int64, delimiter=",", skiprows=1, usecols=-1)
 
 
 if __name__ == "__main__":

@@ -189,3 +189,8 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
     )
     assert "no. 62" in (paths.FIGURES / "misses.svg").read_text(encoding="utf-8")
     assert "Model 1: 2 errors" in (paths.FIGURES / "confusion.svg").read_text(encoding="utf-8")
+
+    paths.predictions("model_3").unlink()
+    with pytest.raises(FileNotFoundError) as missing:
+        stage.main()
+    assert str(missing.value.filename) == "predictions/model_3.csv"
