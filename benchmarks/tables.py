@@ -3,7 +3,7 @@
 from statistics import median
 from typing import TypedDict
 
-from benchmarks.comparison import Comparison, Spread
+from benchmarks.comparison import LOOPS, Comparison, Spread
 from benchmarks.pipeline import FACTORS, MODEL, Growth
 from benchmarks.processes import WARM_UP
 
@@ -77,8 +77,7 @@ def speed(comparison: Comparison) -> list[str]:
     )
     threads = next(iter(turns[0].values()))["textbook"]["threads"]
     theirs, ours = (
-        median(model[loop]["start_up_seconds"] for model in models.values())
-        for loop in ("textbook", "project")
+        median(model[loop]["start_up_seconds"] for model in models.values()) for loop in LOOPS
     )
     first = median(next(iter(turn.values()))["project"]["start_up_seconds"] for turn in turns)
     return [

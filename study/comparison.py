@@ -36,7 +36,7 @@ def compare(first: Right, second: Right) -> Comparison:
     `p` is that of the exact McNemar test: McNemar 1947, "Note on the sampling error of the
     difference between correlated proportions or percentages", Psychometrika 12:153.
     """
-    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
+    _, only_first, only_second, _ = counts(first, second)
     discordant = only_first + only_second
     return Comparison(
         only_first,
@@ -64,14 +64,17 @@ def difference_interval(first: Right, second: Right) -> Interval:
     Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions
     based on paired data", Statistics in Medicine 17:2635, method 10.
     """
-    n = len(first)
-    both, neither = int((first & second).sum()), int((~first & ~second).sum())
-    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
-    margins = first.sum() * (~first).sum() * second.sum() * (~second).sum()
+    both, only_first, only_second, neither = counts(first, second)
+    margins = (
+        (both + only_first)
+        * (only_second + neither)
+        * (both + only_second)
+        * (only_first + neither)
+    )
     correlation = 0.0
     if margins:
         excess = both * neither - only_first * only_second
-        corrected = max(excess - n / 2, 0) if excess > 0 else excess
+        corrected = max(excess - len(first) / 2, 0) if excess > 0 else excess
         correlation = corrected / sqrt(margins)
 
     p, q = 100 * first.mean(), 100 * second.mean()
@@ -85,6 +88,13 @@ def difference_interval(first: Right, second: Right) -> Interval:
         difference - distance(q - q_low, p_high - p),
         difference + distance(q_high - q, p - p_low),
     )
+
+
+def counts(first: Right, second: Right) -> tuple[int, int, int, int]:
+    """Count the images that both are right about, only the first, only the second, and neither."""
+    pairs = ((first & second), (first & ~second), (~first & second), (~first & ~second))
+    both, only_first, only_second, neither = (int(pair.sum()) for pair in pairs)
+    return both, only_first, only_second, neither
 
 
 def holm(ps: Sequence[float]) -> list[float]:

@@ -1,6 +1,6 @@
 """Against published and hand-computed numbers, and by simulation."""
 
-from math import comb
+import math
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_mcnemar_by_hand() -> None:
     compared = comparison.compare(*pair(20, 12, 2, 16))
     assert (compared.only_first, compared.only_second) == (12, 2)
     assert compared.difference == pytest.approx(-20)
-    assert compared.p == pytest.approx(2 * sum(comb(14, k) for k in range(3)) / 2**14)
+    assert compared.p == pytest.approx(2 * sum(math.comb(14, k) for k in range(3)) / 2**14)
 
 
 def test_published_pairs() -> None:
@@ -94,6 +94,17 @@ def test_answers_that_go_together_narrow_the_interval() -> None:
         pair(9650, 150, 200, 0),
     )
     assert width(*together) < width(*chance) <= width(*apart)
+
+
+def test_many_images() -> None:
+    """The product of the margins has more digits than a machine's integers hold."""
+    low, high = comparison.difference_interval(*pair(40_000, 20_000, 25_000, 35_000))
+    difference = 100 * 5_000 / 120_000
+    # So many that the interval is that of a normal distribution.
+    deviation = 100 * math.sqrt(45_000 - 5_000**2 / 120_000) / 120_000
+    assert (low, high) == pytest.approx(
+        (difference - 1.96 * deviation, difference + 1.96 * deviation), abs=0.001
+    )
 
 
 def test_the_order_turns_the_sign() -> None:

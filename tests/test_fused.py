@@ -23,11 +23,8 @@ def lanes() -> kernels.Lanes:
 def reference(network: nn.Sequential, x: Tensor, state: kernels.Lanes) -> Tensor:
     for layer, following in zip_longest(network, [*network][1:]):
         if isinstance(layer, nn.Dropout):
-            x = (
-                x
-                * mask(x, state, by_window=following is not None and fused.is_usual_pool(following))
-                / (1 - DROPOUT)
-            )
+            pooled = following is not None and fused.is_usual_pool(following)
+            x = x * mask(x, state, by_window=pooled) / (1 - DROPOUT)
         else:
             x = layer(x)
     return x
@@ -100,6 +97,24 @@ def test_equals_torch(name: str) -> None:
         assert distance(ours.grad, theirs.grad) < 1e-4
     for running, exactly in zip(network.buffers(), exact.buffers(), strict=True):
         assert distance(running.double(), exactly.double()) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("convolution", "product"),
+    [
+        (nn.Conv2d(4, 6, 7), True),
+        (nn.Conv2d(4, 6, (7, 5)), False),
+        (nn.Conv2d(4, 6, 7, padding=1), False),
+        (nn.Conv2d(4, 6, 7, padding="same"), False),
+        (nn.Conv2d(4, 8, 7, groups=4), False),
+    ],
+)
+def test_a_window_as_large_as_the_map(convolution: nn.Conv2d, product: bool) -> None:
+    torch.manual_seed(3)
+    x = torch.randn(3, 4, 7, 7)
+    assert fused.is_product(convolution, x) is product
+    result = fused.forward([convolution], x, lanes())
+    assert distance(result, convolution(x)) < 1e-5
 
 
 def test_each_lane_is_numpys_generator() -> None:
