@@ -99,7 +99,7 @@ def recipe(**changed: object) -> list[str]:
         ("momentum: .*", "momentun: 0.9", "train.momentun = 0.9: no stage reads it; known: "),
         ("samples: .*", "samples: 127", "train.batch_size = 128: give at most samples = 127"),
         ("device: .*", "device: gpu", "train.device = gpu: give cpu or cuda"),
-        ("rotation: 7", "rotation: 181", "models.model_5.rotation = 181: give a number, at least"),
+        ("rotation: 7", "rotation: 181", "models.model_4_deeper.rotation = 181: give a number, "),
         ("candidate: .*", "candidate: model_9", f"candidate = model_9: give one of {NAMES}"),
         ("candidate: .*", "candidate: [model_1]", f"candidate = ['model_1']: give one of {NAMES}"),
         ("candidate: .*", "candidate:", f"candidate = None: give one of {NAMES}"),

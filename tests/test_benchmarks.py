@@ -83,9 +83,9 @@ def test_the_textbook_has_none_of_this_project_s_settings() -> None:
 def test_recipes_and_order_are_the_pipeline_s() -> None:
     recipes = comparison.recipes()
     assert sorted(comparison.order()) == sorted(recipes) == models.names()
-    epochs = {model: recipe.epochs for model, recipe in recipes.items()}
-    assert epochs == {"model_1": 15, "model_2": 15, "model_3": 15, "model_4": 15, "model_5": 25}
-    assert recipes["model_5"].rotation == 7
+    own = {model: (r.epochs, r.rotation) for model, r in recipes.items()}
+    assert (own.pop("model_4_deeper"), own.pop("model_5")) == ((15, 7), (25, 7))
+    assert set(own.values()) == {(15, 0)}
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,12 @@ def test_layers_are_flat_and_end_in_flatten(name: str) -> None:
     assert isinstance(network[-1], nn.Flatten)
 
 
+@pytest.mark.parametrize(("name", "parameters"), [("deeper", 8_600), ("pooled_first", 7_416)])
+def test_variants_of_model_4(name: str, parameters: int) -> None:
+    network = models.build(f"model_4_{name}", dropout=0.1)
+    assert sum(weights.numel() for weights in network.parameters()) == parameters
+
+
 @pytest.mark.parametrize("name", DOCUMENTED)
 @pytest.mark.parametrize("dropout", [0.0, 0.15])
 def test_dropout_reaches_every_dropout_layer(name: str, dropout: float) -> None:

@@ -14,6 +14,20 @@ IMAGE = (1, 28, 28)
 REFERENCE = Path(__file__).parents[1] / "reference"
 DOCUMENTED = documents.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv").models
 
+DEEPER = [
+    Row("Input", 1, 28, 28, 1, 1, 0, 0),
+    Row("Conv1 (3x3)", 3, 28, 26, 1, 1, 0, 1),
+    Row("Conv2 (3x3)", 5, 26, 24, 1, 1, 1, 2),
+    Row("Conv3 (3x3)", 7, 24, 22, 1, 1, 2, 3),
+    Row("Conv4 (3x3)", 9, 22, 20, 1, 1, 3, 4),
+    Row("MaxPool", 10, 20, 10, 1, 2, 4, 4.5),
+    Row("Conv5 (1x1)", 10, 10, 10, 2, 2, 4.5, 4.5),
+    Row("Conv6 (3x3)", 14, 10, 8, 2, 2, 4.5, 6.5),
+    Row("Conv7 (3x3)", 18, 8, 6, 2, 2, 6.5, 8.5),
+    Row("Conv8 (3x3)", 22, 6, 6, 2, 2, 8.5, 10.5),
+    Row("AvgPool", 32, 6, 1, 2, 12, 10.5, 15.5),
+    Row("Conv9 (1x1)", 32, 1, 1, 12, 12, 15.5, 15.5),
+]
 BLOCK_1 = [
     Row("Input", 1, 28, 28, 1, 1, 0, 0),
     Row("Conv1 (3x3)", 3, 28, 26, 1, 1, 0, 1),
@@ -33,6 +47,12 @@ WORKED_BY_HAND = {
     "model_2": [*NARROWING, Row("Conv8 (7x7)", 28, 7, 1, 2, 2, 7.5, 13.5)],
     "model_3": [*NARROWING, Row("AvgPool", 28, 7, 1, 2, 14, 7.5, 13.5)],
     "model_4": [*NARROWING, Row("AvgPool", 28, 7, 1, 2, 14, 7.5, 13.5)],
+    "model_4_deeper": DEEPER,
+    "model_4_pooled_first": [
+        *NARROWING[:-1],
+        Row("AvgPool", 28, 7, 1, 2, 14, 7.5, 13.5),
+        Row("Conv7 (1x1)", 28, 1, 1, 14, 14, 13.5, 13.5),
+    ],
     "model_5": [
         *BLOCK_1,
         Row("Conv6 (3x3)", 16, 9, 9, 2, 2, 5.5, 7.5),
@@ -163,8 +183,17 @@ def test_gradients_reach_exactly_the_receptive_field(network: nn.Sequential) -> 
 
 @pytest.mark.parametrize(
     ("name", "pixels"),
-    # Model 5's field of 26 begins 2 pixels outside the image, in the padding.
-    [("model_1", 28), ("model_2", 28), ("model_3", 28), ("model_4", 28), ("model_5", 24)],
+    # Model 5's field of 26 begins 2 pixels outside the image, in the padding, as does the deeper
+    # Model 4's of 32.
+    [
+        ("model_1", 28),
+        ("model_2", 28),
+        ("model_3", 28),
+        ("model_4", 28),
+        ("model_4_deeper", 28),
+        ("model_4_pooled_first", 28),
+        ("model_5", 24),
+    ],
 )
 def test_pixels_of_the_image_that_a_model_sees(name: str, pixels: int) -> None:
     network = models.build(name, dropout=0.1)[:-1]
