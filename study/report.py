@@ -56,12 +56,13 @@ jump by its stride alone, so that pooling 2x2 after 7x7 sees 8x8."""
 
 @dataclass(frozen=True)
 class Metrics:
-    """A model's figures on the test set, as in metrics/: accuracies in percent."""
+    """A model's figures, as in metrics/: accuracies in percent, their deviation in points."""
 
     accuracy: float
     loss: float
     best_accuracy: float
     train_accuracy: float
+    last_epochs_std: float
     parameters: int
 
 

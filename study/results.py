@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from statistics import stdev
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from study.evaluation import Evaluation
 from study.history import Epoch
 
 DIGITS = 10
+LAST = 3  # epochs over which a model is to be steady
 
 
 def metrics(
@@ -20,12 +22,16 @@ def metrics(
 
     Accuracies are in percent: of the last epoch, of the best epoch on the test set, and of the
     last epoch's training. The loss is the mean negative log-likelihood on the test set.
+    `last_epochs_std` is the standard deviation (n - 1) of test accuracy over the last three epochs,
+    or as many as there are, in points; 0 after a single one.
     """
+    last = [epoch.test_accuracy for epoch in history[-LAST:]]
     return {
         "accuracy": round(tested.accuracy, 2),
         "loss": round(tested.loss, 4),
         "best_accuracy": max(epoch.test_accuracy for epoch in history),
         "train_accuracy": history[-1].train_accuracy,
+        "last_epochs_std": round(stdev(last), 3) if len(last) > 1 else 0.0,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
     }
 

@@ -96,7 +96,7 @@ def test_todays_value_changes_nothing(checkout: Checkout) -> None:
 
 def test_metrics_are_one_row_per_model(checkout: Checkout) -> None:
     header, *rows = checkout.run("dvc", "metrics", "show").splitlines()
-    keys = ["accuracy", "best_accuracy", "loss", "parameters", "train_accuracy"]
+    keys = ["accuracy", "best_accuracy", "last_epochs_std", "loss", "parameters", "train_accuracy"]
     assert header.split() == ["Path", *keys]
     expected = {
         f"metrics/{name}.json": [str(metrics(checkout, name)[key]) for key in keys]

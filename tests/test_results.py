@@ -32,9 +32,21 @@ def test_metrics_are_flat_and_in_the_documents_units() -> None:
         "loss": 0.0238,
         "best_accuracy": 97.75,
         "train_accuracy": 96.5,
+        "last_epochs_std": 1.233,
         "parameters": 24,
     }
     assert json.dumps(results.metrics(network, tested, EPOCHS))
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "expected"),
+    [([99.0], 0.0), ([99.0, 99.1], 0.071), ([10.0, 99.0, 99.0, 99.0], 0.0)],
+)
+def test_deviation_is_that_of_the_last_epochs(accuracies: list[float], expected: float) -> None:
+    epochs = [Epoch(i, 0.5, 90.0, 0.1, 0.2, accuracy) for i, accuracy in enumerate(accuracies)]
+    tested = Evaluation(0.02384, torch.zeros(10_000), 9922)
+    metrics = results.metrics(nn.Sequential(nn.Conv2d(1, 2, 3)), tested, epochs)
+    assert metrics["last_epochs_std"] == expected
 
 
 def test_predictions_and_confusion() -> None:
