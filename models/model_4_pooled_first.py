@@ -1,4 +1,8 @@
-"""Model 4 with average pooling before the last convolution instead of behind it."""
+"""Model 4 with average pooling before the last convolution instead of behind it.
+
+Both layers are linear and change places freely: with the same weights this is the same function,
+and trained from the same seed it differs by rounding alone.
+"""
 
 from torch import nn
 

@@ -183,7 +183,7 @@ def confusion(matrices: Mapping[str, NDArray[np.int64]]) -> Figure:
         digits = range(len(matrix))
         panel = figure.add_subplot(
             grid[index],
-            title=f"{title(model)}: {matrix.sum():,} errors",
+            title=f"{title(model)}\n{matrix.sum():,} errors",
             xlabel="predicted",
             ylabel="actual",
             aspect="equal",
@@ -226,14 +226,15 @@ def misses(
     """
     columns = 8
     rows = math.ceil(min(len(numbers), MOST) / columns)
-    figure = Figure(figsize=(WIDTH, 0.35 + 1.35 * rows))
     heading = "No test digit is wrong in every model."
     if numbers:
         order = ", ".join(map(title, answers))
         heading = f"Above, a digit's label and number; below, the answers of {order}."
     if len(numbers) > MOST:
         heading += f" The first {MOST} of {len(numbers):,}."
-    figure.suptitle(heading, x=0.01, ha="left", fontsize=8)
+    lines = textwrap.wrap(heading, width=110)
+    figure = Figure(figsize=(WIDTH, 0.2 + 0.15 * len(lines) + 1.35 * rows))
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=8)
     grid = figure.add_gridspec(max(rows, 1), columns)
     for index, number in enumerate(numbers[:MOST]):
         panel = figure.add_subplot(
@@ -241,7 +242,7 @@ def misses(
         )
         panel.set_title(str(labels[number]))
         panel.set_title(f"no. {number}", loc="right", color=GREY, fontsize=7, fontweight="normal")
-        panel.set_xlabel("  ".join(str(answer[number]) for answer in answers.values()), fontsize=9)
+        panel.set_xlabel(" ".join(str(answer[number]) for answer in answers.values()), fontsize=9)
         panel.spines[:].set(visible=True, color="#D0D0D0")
         for level in LEVELS:
             path = runs(images[number] >= level)

@@ -188,7 +188,7 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
         re.findall(r"!\[.*?\]\((.*?)\)", text)
     )
     assert "no. 62" in (paths.FIGURES / "misses.svg").read_text(encoding="utf-8")
-    assert "Model 1: 2 errors" in (paths.FIGURES / "confusion.svg").read_text(encoding="utf-8")
+    assert "2 errors" in (paths.FIGURES / "confusion.svg").read_text(encoding="utf-8")
 
     paths.predictions("model_3").unlink()
     with pytest.raises(FileNotFoundError) as missing:
