@@ -10,7 +10,7 @@ VENV := .venv/installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro training test test-slow verify bench check format lock
+.PHONY: help repro training experiments test test-slow verify bench check format lock
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,10 @@ training: $(addprefix train@,$(shell sed -n 's/^      \(model_[a-z0-9_]*\):.*/\1
 train@%: $(VENV)
 	dvc --wait-for-lock repro --single-item $@
 
+experiments: $(VENV) ## Run what experiments.yaml asks for and metrics/experiments.csv lacks, JOBS at once
+	@dvc repro --quiet download
+	@python -m experiments --jobs $(JOBS)
+
 test: $(VENV) ## Run the tests that take minutes in all
 	pytest -m "not slow"
 
@@ -38,10 +42,11 @@ verify: $(VENV) ## Train again from nothing, compare all outputs with dvc.lock (
 bench: $(VENV) ## Compare the speed with the textbook's loop (on an idle machine, 10 minutes)
 	@python -m benchmarks
 
-check: $(VENV) ## Check format, style and types
+check: $(VENV) ## Check format, style and types, and the ledger against the metrics
 	ruff format --check
 	ruff check
 	mypy
+	python -m experiments.check
 
 format: $(VENV) ## Put the code in its format
 	ruff check --fix

@@ -1,7 +1,7 @@
 """params.yaml as a whole: nothing mistyped, nothing out of range, nothing that no stage reads."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import yaml
 
@@ -15,15 +15,7 @@ def check(parameters: str, pipeline: str, models: Collection[str]) -> None:
     A key counts as known when dvc.yaml reads it as `${key}`. The last part of a key says what it
     may be: `models.model_5.epochs` is held to the bounds of a recipe's `epochs`. Raises UserError.
     """
-    try:
-        tree = yaml.safe_load(parameters)
-    except yaml.YAMLError as error:
-        where = f" line {error.problem_mark.line + 1}" if hasattr(error, "problem_mark") else ""
-        raise UserError(f"params.yaml{where}: not YAML; mend it or `git restore` it") from None
-    if not isinstance(tree, dict):
-        raise UserError("params.yaml: holds no keys; `git restore params.yaml` brings them back")
-
-    values = dict(leaves(tree))
+    values = read_values(parameters)
     read = set(re.findall(r"\$\{([\w.]+)\}", pipeline)) - {"key", "item"}
     for key, value in values.items():
         if key not in read:
@@ -46,6 +38,24 @@ def check(parameters: str, pipeline: str, models: Collection[str]) -> None:
         )
 
 
+def read_values(parameters: str) -> dict[str, object]:
+    """Return every value in the text of params.yaml, by its dotted key. Raises UserError."""
+    try:
+        tree = yaml.safe_load(parameters)
+    except yaml.YAMLError as error:
+        where = f" line {error.problem_mark.line + 1}" if hasattr(error, "problem_mark") else ""
+        raise UserError(f"params.yaml{where}: not YAML; mend it or `git restore` it") from None
+    if not isinstance(tree, dict):
+        raise UserError("params.yaml: holds no keys; `git restore params.yaml` brings them back")
+    return dict(leaves(tree))
+
+
+def places(values: Mapping[str, object], model: str) -> dict[str, str]:
+    """Where each value of a model's recipe stands: `models.M.epochs`, or `train.epochs` for all."""
+    own = {key: f"models.{model}.{key}" for key in Recipe.model_fields}
+    return {key: place if place in values else f"train.{key}" for key, place in own.items()}
+
+
 def leaves(tree: dict[object, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     """Every value that is no mapping, with its dotted key."""
     for key, value in tree.items():
@@ -55,7 +65,7 @@ def leaves(tree: dict[object, object], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", value
 
 
-def children(values: dict[str, object], prefix: str) -> dict[str, object]:
+def children(values: Mapping[str, object], prefix: str) -> dict[str, object]:
     """The values whose key starts with `prefix`, without it."""
     return {
         key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)

@@ -1,0 +1,217 @@
+"""Run what experiments.yaml asks for and the ledger lacks, through DVC's queue."""
+
+import fcntl
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from experiments import files, queue
+from stages.command import ArgumentParser, run
+from study import ledger, parameters
+from study.errors import UserError, shown
+from study.experiments import Run
+from study.files import replace
+from study.ledger import Row
+from study.recipe import Recipe
+
+LOCK = Path(".dvc/tmp/experiments.lock")
+POLL = 10  # seconds between two looks at the queue
+PATIENCE = 3  # looks at a queue without its workers, before they count as dead
+
+
+class Signals:
+    """Ctrl-C, SIGTERM and SIGHUP, kept until there is a good moment to stop."""
+
+    def __init__(self) -> None:
+        """Keep them from now on."""
+        self.received: int | None = None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # nohup lets a program outlive its terminal.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self.receive)
+
+    def receive(self, number: int, _: object) -> None:
+        """Keep the signal."""
+        self.received = number
+
+    def wait(self, seconds: float) -> None:
+        """Let so much time pass, unless a signal is there."""
+        end = time.monotonic() + seconds
+        while self.received is None and time.monotonic() < end:
+            time.sleep(0.1)
+
+
+def main() -> None:
+    """Run what is left to do; end with status 1 when some of it failed."""
+    parser = ArgumentParser()
+    parser.add_argument("--jobs", required=True)
+    jobs = parser.parse_args().jobs
+    if not jobs.isdecimal() or int(jobs) == 0:
+        raise UserError(f"JOBS = {shown(jobs)}: give a whole number, at least 1")
+    runs = files.runs()
+    check_workspace()
+    with lock():
+        signals = Signals()
+        failed = work(runs, int(jobs), signals)
+    if signals.received is not None:
+        print(f"stopped; {len(failed)} of {len(runs)} to go: `make experiments` goes on")
+        sys.exit(128 + signals.received)
+    for name in failed:
+        print(f"failed: {name}, {runs[name].description}: `dvc queue logs {name}` shows why")
+    sys.exit(1 if failed else 0)
+
+
+def check_workspace() -> None:
+    """Raise UserError when there is something that DVC would put into every experiment."""
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{files.LEDGER}")
+    if changed:
+        name = changed.splitlines()[0][3:]
+        raise UserError(
+            f"{name}: changed and not committed, so DVC would put it into each experiment; commit"
+            " it or `git restore` it"
+        )
+
+
+def git(*arguments: str) -> str:
+    """Run git and return what it wrote."""
+    done = subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8")
+    if done.returncode:
+        raise UserError(f"git {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout
+
+
+@contextmanager
+def lock() -> Iterator[None]:
+    """Keep a second one out: both would queue the same runs. Raises UserError."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError("make experiments: is running already; let it, or stop it") from None
+        yield
+
+
+def work(runs: Mapping[str, Run], jobs: int, signals: Signals) -> list[str]:
+    """Run what has no valid row; return the names of those that have none in the end."""
+    revision = git("rev-parse", "HEAD").strip()
+    left = update(runs, revision)
+    if not left:
+        return []
+    pending = tidy(runs)
+    for name in left:
+        if signals.received is None and name not in pending:
+            print(f"queueing {name}", flush=True)
+            queue.add(runs[name])
+    if signals.received is None:
+        queue.start(jobs)
+    watch(runs, left, jobs, signals, revision)
+    if signals.received is not None:
+        print("stopping", flush=True)
+        queue.stop()
+    return update(runs, revision)
+
+
+def update(runs: Mapping[str, Run], revision: str) -> list[str]:
+    """Write the ledger anew with what DVC has finished; return the runs that have no row."""
+    finished = (
+        row(record, runs[record["Experiment"]], revision)
+        for record in queue.experiments()
+        if record["Experiment"] in runs and record["State"] in (None, "Success")
+    )
+    rows = ledger.merge([*files.rows(), *filter(None, finished)], runs)
+    if rows or files.LEDGER.exists():
+        with replace(files.LEDGER) as path:
+            path.write_text(ledger.to_csv(rows.values()), encoding="utf-8")
+    return [name for name in runs if name not in rows]
+
+
+def row(record: Mapping[str, Any], run: Run, revision: str) -> Row | None:
+    """Return what DVC says of a finished run as a row of the ledger, if it says all of it."""
+    recipe = {key: record[place] for key, place in parameters.places(record, run.model).items()}
+    # While a metric is in one file only, DVC leaves the file out.
+    metrics = {
+        key: record.get(f"metrics/{run.model}.json:{key}", record.get(key))
+        for key in ledger.DECIMALS
+    }
+    if None in metrics.values():
+        return None
+    return Row(run.experiment, run.model, Recipe.parse(recipe), revision, ledger.written(metrics))
+
+
+def tidy(runs: Mapping[str, Run]) -> set[str]:
+    """Take out of the queue what failed and what is of another commit; return what it still holds.
+
+    What an earlier call left running goes on, when its workers are alive and it is of this commit.
+    """
+    here = {record["rev"] for record in queue.experiments()}
+    status = queue.status()
+    mine = [task for task in status.tasks if task.name in runs]
+    running = [task for task in mine if task.state == "Running"]
+    if running and (not status.workers or any(task.id not in here for task in running)):
+        queue.stop()
+        mine = [task for task in queue.status().tasks if task.name in runs]
+    waiting = [task for task in mine if task.state in ("Queued", "Running")]
+    keep = {task.name for task in waiting if task.id in here}
+    queue.remove(
+        task
+        for task in mine
+        if task.state == "Failed" or (task.state == "Queued" and task.id not in here)
+    )
+    return keep
+
+
+def watch(
+    runs: Mapping[str, Run], left: list[str], jobs: int, signals: Signals, revision: str
+) -> None:
+    """Show progress, keep workers at it and the ledger up to date, until nothing waits or runs."""
+    begun = time.monotonic()
+    epochs = sum(runs[name].recipe.epochs for name in left)
+    succeeded: set[str] = set()
+    said = ""
+    lacking = 0
+    while signals.received is None:
+        status = queue.status()
+        mine = [task for task in status.tasks if task.name in runs]
+        states = Counter(task.state for task in mine)
+        done = {task.id for task in mine if task.state == "Success"}
+        if done != succeeded:
+            succeeded = done
+            left = update(runs, revision)
+        counts = (
+            f"{len(runs) - len(left)} of {len(runs)} done, {states['Running']} running,"
+            f" {states['Queued']} queued, {states['Failed']} failed"
+        )
+        if counts != said:
+            said = counts
+            ahead = sum(runs[name].recipe.epochs for name in left)
+            seconds = (time.monotonic() - begun) * ahead / (epochs - ahead) if ahead < epochs else 0
+            print(counts + (f", about {duration(seconds)} left" if seconds else ""), flush=True)
+        if not states["Queued"] and not states["Running"]:
+            return
+
+        # Workers can stop before the queue is empty (DVC's issue 10562).
+        few = status.workers < jobs if states["Queued"] else status.workers == 0
+        lacking = lacking + 1 if few else 0
+        if lacking == PATIENCE:
+            lacking = 0
+            if states["Running"] and not status.workers:
+                queue.stop()
+            queue.start(jobs)
+        signals.wait(POLL)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words, to the minute."""
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{max(minutes, 1)} min"
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,33 @@
+"""Hold the ledger against experiments.yaml and the metrics: a line for each contradiction."""
+
+import json
+import sys
+
+from experiments import files
+from stages import paths
+from stages.command import run
+from study import ledger, parameters
+from study.recipe import Recipe
+
+
+def main() -> None:
+    """Print the contradictions and end with status 1 when there are any."""
+    values, runs, rows = files.values(), files.runs(), files.rows()
+    trained = sorted({row.model for row in rows if ledger.valid(row, runs)})
+    recipes = {
+        model: Recipe.parse(
+            {key: values[place] for key, place in parameters.places(values, model).items()}
+        )
+        for model in trained
+    }
+    metrics = {
+        model: json.loads(paths.metrics(model).read_text("utf-8"))
+        for model in trained
+        if paths.metrics(model).exists()
+    }
+    found = list(ledger.contradictions(rows, runs, recipes, metrics))
+    sys.exit("\n".join(found) or None)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,128 @@
+"""metrics/experiments.csv: what came of each run of experiments.yaml, one row each."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from study.errors import UserError, shown
+from study.experiments import Run, run_name
+from study.recipe import Recipe
+
+DECIMALS = {
+    "accuracy": 2,
+    "best_accuracy": 2,
+    "loss": 4,
+    "train_accuracy": 2,
+    "last_epochs_std": 3,
+    "parameters": 0,
+}
+COLUMNS = ("experiment", "model", *Recipe.model_fields, "revision", *DECIMALS)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of one run."""
+
+    experiment: str
+    """Its id in experiments.yaml."""
+    model: str
+    recipe: Recipe
+    revision: str
+    """The commit on which it ran."""
+    metrics: Mapping[str, str]
+    """As in metrics/, each with its DECIMALS; after a failed training, some may be `nan`."""
+
+    @property
+    def name(self) -> str:
+        """Its run's."""
+        return run_name(self.experiment, self.recipe.seed)
+
+
+def written(metrics: Mapping[str, float]) -> dict[str, str]:
+    """Return the metrics of a model as a row has them; `nothing` for one that is not there."""
+    return {
+        key: f"{metrics[key]:.{decimals}f}" if key in metrics else "nothing"
+        for key, decimals in DECIMALS.items()
+    }
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """Write a header and the rows, sorted by experiment and seed."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in sorted(rows, key=lambda row: (row.experiment, row.recipe.seed)):
+        recipe = row.recipe.model_dump().values()
+        writer.writerow((row.experiment, row.model, *recipe, row.revision, *row.metrics.values()))
+    return text.getvalue()
+
+
+def from_csv(text: str) -> list[Row]:
+    """Read what `to_csv` wrote. Raises UserError, which names the line, where somebody else did."""
+    header, *lines = csv.reader(io.StringIO(text)) if text else [[]]
+    if tuple(header) != COLUMNS:
+        known = ",".join(COLUMNS)
+        raise UserError(f"{at(1)}: give {known}, or `git restore metrics/experiments.csv`")
+    rows: list[Row] = []
+    for number, line in enumerate(lines, start=2):
+        if len(line) != len(COLUMNS):
+            raise UserError(f"{at(number)}: {len(line)} values: give {len(COLUMNS)}")
+        values = dict(zip(COLUMNS, line, strict=True))
+        recipe = Recipe.parse({key: values[key] for key in Recipe.model_fields}, f"{at(number)}: ")
+        for key in DECIMALS:
+            try:
+                values[key] = f"{float(values[key]):.{DECIMALS[key]}f}"
+            except ValueError:
+                raise UserError(
+                    f"{at(number)}: {key} = {shown(values[key])}: give a number"
+                ) from None
+        metrics = {key: values[key] for key in DECIMALS}
+        row = Row(values["experiment"], values["model"], recipe, values["revision"], metrics)
+        if row.name in {other.name for other in rows}:
+            raise UserError(f"{at(number)}: {row.name}: also in another line; remove one")
+        rows.append(row)
+    return rows
+
+
+def at(line: int) -> str:
+    """Where a line is."""
+    return f"metrics/experiments.csv line {line}"
+
+
+def valid(row: Row, runs: Mapping[str, Run]) -> bool:
+    """Whether a row is of one of these runs, with the very recipe that it has now."""
+    run = runs.get(row.name)
+    return run is not None and (row.model, row.recipe) == (run.model, run.recipe)
+
+
+def merge(rows: Iterable[Row], runs: Mapping[str, Run]) -> dict[str, Row]:
+    """Return the rows that are valid, by name; the last one of a name counts."""
+    return {row.name: row for row in rows if valid(row, runs)}
+
+
+def contradictions(
+    rows: Sequence[Row],
+    runs: Mapping[str, Run],
+    recipes: Mapping[str, Recipe],
+    metrics: Mapping[str, Mapping[str, float]],
+) -> Iterator[str]:
+    """Yield one line for each row that is of no run, and for each figure that metrics/ has too.
+
+    `rows` are in the order of the file, `recipes` are params.yaml's by model, and `metrics` what
+    came of them.
+    """
+    for number, row in enumerate(rows, start=2):
+        if not valid(row, runs):
+            yield (
+                f"{at(number)}: {row.name}: experiments.yaml and params.yaml ask for no such run of"
+                f" {row.model} with this recipe; `make experiments` drops it"
+            )
+        elif recipes[row.model] == row.recipe:
+            committed = written(metrics.get(row.model, {}))
+            for key, value in row.metrics.items():
+                if value != committed[key]:
+                    yield (
+                        f"{at(number)}: {row.name}: {key} = {value}, metrics/{row.model}.json has"
+                        f" {committed[key]} for the same recipe; `git restore` the wrong one"
+                    )
