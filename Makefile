@@ -27,7 +27,6 @@ train@%: $(VENV)
 	dvc --wait-for-lock repro --single-item $@
 
 experiments: $(VENV) ## Run what experiments.yaml asks for and metrics/experiments.csv lacks, JOBS at once
-	@dvc repro --quiet download
 	@python -m experiments --jobs $(JOBS)
 
 test: $(VENV) ## Run the tests that take minutes in all

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import files, queue
+from experiments.queue import Task
 from stages.command import ArgumentParser, run
 from study import ledger, parameters
 from study.errors import UserError, shown
@@ -22,7 +23,8 @@ from study.recipe import Recipe
 
 LOCK = Path(".dvc/tmp/experiments.lock")
 POLL = 10  # seconds between two looks at the queue
-PATIENCE = 3  # looks at a queue without its workers, before they count as dead
+WAITING = ("Queued", "Running")
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Signals:
@@ -31,7 +33,7 @@ class Signals:
     def __init__(self) -> None:
         """Keep them from now on."""
         self.received: int | None = None
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS:
             # nohup lets a program outlive its terminal.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self.receive)
@@ -106,11 +108,9 @@ def work(runs: Mapping[str, Run], jobs: int, signals: Signals) -> list[str]:
         return []
     pending = tidy(runs)
     for name in left:
-        if signals.received is None and name not in pending:
+        if name not in pending and signals.received is None:
             print(f"queueing {name}", flush=True)
             queue.add(runs[name])
-    if signals.received is None:
-        queue.start(jobs)
     watch(runs, left, jobs, signals, revision)
     if signals.received is not None:
         print("stopping", flush=True)
@@ -151,36 +151,32 @@ def tidy(runs: Mapping[str, Run]) -> set[str]:
     What an earlier call left running goes on, when its workers are alive and it is of this commit.
     """
     here = {record["rev"] for record in queue.experiments()}
-    status = queue.status()
-    mine = [task for task in status.tasks if task.name in runs]
-    running = [task for task in mine if task.state == "Running"]
-    if running and (not status.workers or any(task.id not in here for task in running)):
+    running = [task for task in mine(runs) if task.state == "Running"]
+    if running and (not queue.workers() or any(task.id not in here for task in running)):
         queue.stop()
-        mine = [task for task in queue.status().tasks if task.name in runs]
-    waiting = [task for task in mine if task.state in ("Queued", "Running")]
-    keep = {task.name for task in waiting if task.id in here}
-    queue.remove(
-        task
-        for task in mine
-        if task.state == "Failed" or (task.state == "Queued" and task.id not in here)
-    )
-    return keep
+    tasks = mine(runs)
+    waiting = [task for task in tasks if task.state in WAITING and task.id in here]
+    queue.remove(task for task in tasks if task.state != "Success" and task not in waiting)
+    return {task.name for task in waiting}
+
+
+def mine(runs: Mapping[str, Run]) -> list[Task]:
+    """Return what the queue holds of these runs."""
+    return [task for task in queue.tasks() if task.name in runs]
 
 
 def watch(
     runs: Mapping[str, Run], left: list[str], jobs: int, signals: Signals, revision: str
 ) -> None:
-    """Show progress, keep workers at it and the ledger up to date, until nothing waits or runs."""
+    """Keep workers at it, show progress and write the ledger, until nothing waits or runs."""
     begun = time.monotonic()
     epochs = sum(runs[name].recipe.epochs for name in left)
     succeeded: set[str] = set()
     said = ""
-    lacking = 0
     while signals.received is None:
-        status = queue.status()
-        mine = [task for task in status.tasks if task.name in runs]
-        states = Counter(task.state for task in mine)
-        done = {task.id for task in mine if task.state == "Success"}
+        tasks = mine(runs)
+        states = Counter(task.state for task in tasks)
+        done = {task.id for task in tasks if task.state == "Success"}
         if done != succeeded:
             succeeded = done
             left = update(runs, revision)
@@ -190,19 +186,18 @@ def watch(
         )
         if counts != said:
             said = counts
-            ahead = sum(runs[name].recipe.epochs for name in left)
-            seconds = (time.monotonic() - begun) * ahead / (epochs - ahead) if ahead < epochs else 0
-            print(counts + (f", about {duration(seconds)} left" if seconds else ""), flush=True)
-        if not states["Queued"] and not states["Running"]:
+            ahead = sum(runs[task.name].recipe.epochs for task in tasks if task.state in WAITING)
+            passed = time.monotonic() - begun
+            if 0 < ahead < epochs:
+                counts += f", about {duration(passed * ahead / (epochs - ahead))} left"
+            print(counts, flush=True)
+        if not any(states[state] for state in WAITING):
             return
-
-        # Workers can stop before the queue is empty (DVC's issue 10562).
-        few = status.workers < jobs if states["Queued"] else status.workers == 0
-        lacking = lacking + 1 if few else 0
-        if lacking == PATIENCE:
-            lacking = 0
-            if states["Running"] and not status.workers:
-                queue.stop()
+        workers = len(queue.workers())
+        if states["Running"] and not workers:
+            queue.stop()
+        elif states["Queued"] and workers < jobs:
+            # At first, and again: workers can stop before the queue is empty (DVC's issue 10562).
             queue.start(jobs)
         signals.wait(POLL)
 

@@ -4,7 +4,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 5
 FOLDERS = Path(".dvc/tmp/exps")
-"""Where DVC gives each running experiment a folder of its own."""
+"""Where DVC gives each experiment that runs a folder of its own."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +34,27 @@ class Task:
     """Queued, Running, Failed or Success."""
 
 
-@dataclass(frozen=True)
-class Status:
-    """What the queue holds, from whatever commit, and how many workers are alive."""
-
-    tasks: tuple[Task, ...]
-    workers: int
+def tasks() -> list[Task]:
+    """Return what the queue holds, from whatever commit."""
+    found = re.findall(r"(?m)^([0-9a-f]{7}) +(\S+) .* (\w+) *$", call("queue", "status"))
+    return [Task(*task) for task in found]
 
 
-def status() -> Status:
-    """Ask DVC for the state of the queue."""
-    text = call("queue", "status")
-    tasks = re.findall(r"(?m)^([0-9a-f]{7}) +(\S+) .* (\w+) *$", text)
-    workers = re.search(r"(\d+) active, (\d+) idle", text)
-    if workers is None:
-        raise UserError(f"dvc queue status: says nothing of workers: {text.strip()}")
-    return Status(tuple(Task(*task) for task in tasks), int(workers[1]) + int(workers[2]))
+def workers() -> list[psutil.Process]:
+    """Return DVC's workers here.
+
+    `dvc queue status` counts those that would take up another experiment. One that is to end after
+    the experiment at hand is not among them, so that its experiment would seem to be dead.
+    """
+    return [process for process in processes(Path.cwd()) if "queue-worker" in process.cmdline()]
+
+
+def processes(folder: Path) -> Iterator[psutil.Process]:
+    """Yield the processes that work in a folder or below."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # it has ended, or is somebody else's
+            if Path(process.cwd()).is_relative_to(folder.resolve()):
+                yield process
 
 
 def experiments() -> list[dict[str, Any]]:
@@ -66,9 +72,9 @@ def add(run: Run) -> None:
     call("exp", "run", "--queue", "--name", run.name, *changes, f"evaluate@{run.model}")
 
 
-def remove(tasks: Iterable[Task]) -> None:
+def remove(done: Iterable[Task]) -> None:
     """Take tasks that do not run out of the queue."""
-    if ids := [task.id for task in tasks]:
+    if ids := [task.id for task in done]:
         call("queue", "remove", *ids)
 
 
@@ -78,24 +84,25 @@ def start(jobs: int) -> None:
 
 
 def stop() -> None:
-    """End the workers and all that they run. What they ran counts as failed, what waits stays.
-
-    Raises UserError when they are still there after two minutes.
-    """
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    """End the workers and all that they run. What they ran counts as failed, what waits stays."""
+    if workers():
+        # Only to those who listen: a worker to come would find the message, and end.
         call("queue", "stop", "--kill")
-        # DVC kills its own process of an experiment alone. The training that it started would go
-        # on; and a worker may take up the next experiment before it hears that it is to end.
-        for process in psutil.process_iter(["cwd"]):
-            folder = process.info["cwd"]
-            if folder and Path(folder).is_relative_to(FOLDERS.resolve()):
+    deadline = time.monotonic() + 60
+    while alive := workers():
+        # DVC kills its own process of an experiment alone: the training that it started would go
+        # on. And a worker may take up the next experiment before it hears that it is to end.
+        overdue = alive if time.monotonic() > deadline else []
+        for process in (*processes(FOLDERS), *overdue):
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-        now = status()
-        if not now.workers and not any(task.state == "Running" for task in now.tasks):
-            return
-        time.sleep(1)
-    raise UserError("DVC's workers do not end; `dvc queue status` shows them")
+        time.sleep(0.5)
+    for process in processes(FOLDERS):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    # What a worker left behind that did not end by itself.
+    if orphans := [task.id for task in tasks() if task.state == "Running"]:
+        call("queue", "kill", "--force", *orphans)
 
 
 def call(*arguments: str) -> str:

@@ -1,0 +1,387 @@
+"""`make experiments`: what is left to do, and the whole of it through real DVC."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import psutil
+import pytest
+
+import models
+from experiments import __main__ as many
+from experiments import files, queue
+from experiments.queue import Task
+from study import experiments, ledger
+from study.errors import UserError
+from tests.checkout import Checkout
+from tests.test_experiments import TEXT, VALUES
+from tests.test_pipeline import SMALL
+
+RUNS = experiments.read(TEXT, VALUES, models.names())
+WORDS = ("train.device", "candidate")
+SHORT, PLAIN = "short-seed-1", "as-it-is-seed-1"
+
+
+def record(name: str, state: str | None = None, **changed: object) -> dict[str, Any]:
+    """An experiment as DVC shows it: every number as a float."""
+    model = RUNS[name].model
+    values = VALUES | dict(override.split("=") for override in RUNS[name].overrides)
+    return {
+        "Experiment": name,
+        "rev": f"{len(name):07x}",
+        "State": state,
+        **{key: v if key in WORDS else float(str(v)) for key, v in values.items()},
+        **{f"metrics/{model}.json:{key}": 1.0 for key in ledger.DECIMALS},
+        **changed,
+    }
+
+
+class FakeQueue:
+    """DVC's queue, as experiments/queue.py shows it, in states that it is given."""
+
+    def __init__(self) -> None:
+        self.shown: list[dict[str, Any]] = []
+        self.states: list[list[Task]] = [[]]
+        self.workers = 0
+        self.calls: list[object] = []
+
+    def tasks(self) -> list[Task]:
+        """The next state; the last one stays."""
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+
+@pytest.fixture
+def dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQueue]:
+    fake = FakeQueue()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(many, "POLL", 0)
+    monkeypatch.setattr(many, "git", lambda *_: "5f3a\n")
+    monkeypatch.setattr(queue, "tasks", fake.tasks)
+    monkeypatch.setattr(queue, "workers", lambda: [None] * fake.workers)
+    monkeypatch.setattr(queue, "experiments", lambda: fake.shown)
+    monkeypatch.setattr(queue, "add", lambda run: fake.calls.append(run.name))
+    monkeypatch.setattr(queue, "remove", lambda done: fake.calls.append([t.id for t in done]))
+    monkeypatch.setattr(queue, "start", lambda jobs: fake.calls.append(jobs))
+    monkeypatch.setattr(queue, "stop", lambda: fake.calls.append("stop"))
+    handlers = {number: signal.getsignal(number) for number in many.SIGNALS}
+    yield fake
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def work(runs: list[str]) -> list[str]:
+    return many.work({name: RUNS[name] for name in runs}, 2, many.Signals())
+
+
+def test_nothing_to_do(dvc: FakeQueue) -> None:
+    dvc.shown = [record(SHORT), record(PLAIN, "Success")]
+    assert work([SHORT, PLAIN]) == []
+    assert dvc.calls == []
+    assert [row.name for row in files.rows()] == [PLAIN, SHORT]
+
+
+def test_a_row_is_enough(dvc: FakeQueue) -> None:
+    """As in a clone, whose DVC knows of no experiment."""
+    dvc.shown = [record(SHORT)]
+    work([SHORT])
+    dvc.shown = []
+    assert work([SHORT]) == []
+    assert dvc.calls == []
+
+
+def test_what_does_not_count_as_finished(dvc: FakeQueue) -> None:
+    dvc.shown = [
+        record(SHORT, "Running"),
+        record(PLAIN, None, **{"train.momentum": 0.8}),
+        record("short-seed-7", None, **{"metrics/model_5.json:loss": None}),
+    ]
+    left = [SHORT, PLAIN, "short-seed-7"]
+    assert work(left) == left
+    assert dvc.calls == [[], *left]
+    assert not files.LEDGER.exists()
+
+
+def test_what_is_in_the_queue_is_not_queued_again(dvc: FakeQueue) -> None:
+    dvc.shown = [record(SHORT, "Running"), record(PLAIN, "Queued")]
+    tasks = [Task(r["rev"], r["Experiment"], r["State"]) for r in dvc.shown]
+    dvc.states = [tasks, tasks, []]
+    dvc.workers = 1
+    work([SHORT, PLAIN, "short-seed-7"])
+    assert dvc.calls == [[], "short-seed-7"]
+
+
+def test_failed_tasks_and_those_of_another_commit_are_queued_again(dvc: FakeQueue) -> None:
+    dvc.shown = [record(SHORT, "Failed")]
+    failed, old = Task(dvc.shown[0]["rev"], SHORT, "Failed"), Task("abcdef0", PLAIN, "Queued")
+    tasks = [failed, old, Task("abcdef1", "of-the-user", "Failed"), Task("a", PLAIN, "Success")]
+    dvc.states = [tasks, tasks, []]
+    work([SHORT, PLAIN])
+    assert dvc.calls == [[failed.id, old.id], SHORT, PLAIN]
+
+
+@pytest.mark.parametrize(("workers", "task"), [(0, None), (1, "abcdef0")])
+def test_what_runs_without_a_worker_or_of_another_commit_is_ended(
+    dvc: FakeQueue, workers: int, task: str | None
+) -> None:
+    dvc.shown = [record(SHORT, "Running")]
+    task = task or dvc.shown[0]["rev"]
+    dvc.states = [[Task(task, SHORT, "Running")], [Task(task, SHORT, "Failed")], []]
+    dvc.workers = workers
+    work([SHORT])
+    assert dvc.calls == ["stop", [task], SHORT]
+
+
+def test_workers_that_stopped_early_are_started_again(
+    dvc: FakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = iter([0, 2, 1, 2, 1, 1])
+    monkeypatch.setattr(queue, "workers", lambda: [None] * next(counts))
+    queued, running = Task("a", SHORT, "Queued"), Task("b", PLAIN, "Running")
+    dvc.states = [[], [], [queued], *[[queued, running]] * 3, [running], [running], []]
+    work([SHORT, PLAIN])
+    assert dvc.calls == [[], SHORT, PLAIN, 2, 2]
+
+
+def test_a_worker_that_died_takes_its_run_with_it(dvc: FakeQueue) -> None:
+    dvc.states = [[], [], [Task("b", PLAIN, "Running")], [Task("b", PLAIN, "Failed")]]
+    assert work([PLAIN]) == [PLAIN]
+    assert dvc.calls == [[], PLAIN, "stop"]
+
+
+def test_the_ledger_grows_with_each_success(
+    dvc: FakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    dvc.workers = 1
+
+    def tasks() -> list[Task]:
+        seen.append([row.name for row in files.rows()])
+        if len(seen) != 3:
+            return []
+        dvc.shown = [record(SHORT)]
+        return [Task("a", SHORT, "Success"), Task("b", PLAIN, "Running")]
+
+    monkeypatch.setattr(queue, "tasks", tasks)
+    assert work([SHORT, PLAIN]) == [PLAIN]
+    assert seen == [[], [], [], [SHORT]]
+
+
+def test_progress(dvc: FakeQueue, capsys: pytest.CaptureFixture[str]) -> None:
+    queued, running = Task("a", SHORT, "Queued"), Task("b", PLAIN, "Running")
+    failed = Task("b", PLAIN, "Failed")
+    dvc.states = [[], [], [queued, running], [queued, running], [queued, failed], [failed]]
+    dvc.workers = 2
+    work([SHORT, PLAIN])
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "0 of 2 done, 1 running, 1 queued, 0 failed",
+        "0 of 2 done, 0 running, 1 queued, 1 failed, about 1 min left",
+        "0 of 2 done, 0 running, 0 queued, 1 failed",
+    ]
+
+
+def test_a_signal_ends_the_workers(dvc: FakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    dvc.states = [[], [], [Task("b", PLAIN, "Queued")]]
+    monkeypatch.setattr(queue, "start", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    signals = many.Signals()
+    assert many.work({PLAIN: RUNS[PLAIN]}, 2, signals) == [PLAIN]
+    assert signals.received == signal.SIGTERM
+    assert dvc.calls == [[], PLAIN, "stop"]
+
+
+def test_a_signal_ends_the_queueing(dvc: FakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    def add(run: experiments.Run) -> None:
+        dvc.calls.append(run.name)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(queue, "add", add)
+    assert work([SHORT, PLAIN]) == [SHORT, PLAIN]
+    assert dvc.calls == [[], SHORT, "stop"]
+
+
+def test_a_metric_that_only_one_file_has(dvc: FakeQueue) -> None:
+    shown = record(SHORT, last_epochs_std=0.25)
+    del shown["metrics/model_5.json:last_epochs_std"]
+    dvc.shown = [shown]
+    assert work([SHORT]) == []
+    assert files.rows()[0].metrics["last_epochs_std"] == "0.250"
+
+
+@pytest.mark.usefixtures("dvc")
+def test_only_one_at_a_time() -> None:
+    with many.lock(), pytest.raises(UserError, match="is running already"), many.lock():
+        pass
+    with many.lock():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3, "1 min"), (150, "2 min"), (3590, "1 h 0 min"), (9000, "2 h 30 min")]
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert many.duration(seconds) == words
+
+
+# Through DVC
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Checkout:
+    checkout = Checkout.create(tmp_path_factory.mktemp("many_runs"), mnist_folder)
+    checkout.set(SMALL)
+    checkout.commit("Small")
+    return checkout
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two", ""])
+def test_jobs_that_are_no_number(checkout: Checkout, jobs: str) -> None:
+    _, output = checkout.attempt("python", "-m", "experiments", f"--jobs={jobs}")
+    assert re.fullmatch(r"error: JOBS = \S+: give a whole number, at least 1\n", output)
+
+
+def test_changes_that_are_not_committed(checkout: Checkout) -> None:
+    checkout.edit("models/model_3.py", "conv(1, 8, 3)", "conv(1,  8, 3)")
+    _, output = checkout.attempt("python", "-m", "experiments", "--jobs=1")
+    checkout.restore()
+    assert output.startswith("error: models/model_3.py: changed and not committed")
+    assert output.count("\n") == 1
+
+
+def test_check(checkout: Checkout) -> None:
+    """The metrics in Git are those of the whole study, and params.yaml asks for a small one."""
+    command = ("python", "-m", "experiments.check")
+    path = checkout.root / files.LEDGER
+    path.unlink(missing_ok=True)
+    assert checkout.run(*command) == ""
+    values = VALUES | SMALL
+    text = (checkout.root / files.EXPERIMENTS).read_text("utf-8")
+    run = experiments.read(text, values, models.names())["model-3-seed-1"]
+    written = ledger.written(dict.fromkeys(ledger.DECIMALS, 0.0))
+    row = ledger.Row(run.experiment, run.model, run.recipe, "5f3a", written)
+    path.write_text(ledger.to_csv([row]), encoding="utf-8")
+    status, output = checkout.attempt(*command)
+    path.unlink()
+    assert status == 1
+    assert output.startswith("metrics/experiments.csv line 2: model-3-seed-1: accuracy = 0.00, me")
+    assert len(output.splitlines()) >= 5
+
+
+TWO = """\
+seeds: [1, 2]
+experiments:
+  - id: fine
+    model: model_3
+    description: Model 3 as it is
+  - id: broken
+    model: model_1
+    description: a network that cannot be built
+    set: {train.dropout: 0.5}
+"""
+
+
+def begin(checkout: Checkout) -> "subprocess.Popen[str]":
+    # With the packages that the tests run with, instead of a .venv of its own.
+    return subprocess.Popen(
+        ["make", "VENV=", "JOBS=2", "experiments"],
+        cwd=checkout.root,
+        env=checkout.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        start_new_session=True,  # in a process group of their own, like a shell's command
+    )
+
+
+def at_work(checkout: Checkout) -> list[str]:
+    """The processes that DVC has started for this checkout, and theirs."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            # A folder that is gone stands there as deleted.
+            if process.cwd().startswith(str(checkout.root)):
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+@pytest.mark.slow
+def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> None:
+    (checkout.root / files.EXPERIMENTS).write_text(TWO, encoding="utf-8")
+    checkout.edit(
+        "models/model_1.py",
+        "    return nn.Sequential(",
+        '    if dropout == 0.5:\n        raise ValueError("broken")\n    return nn.Sequential(',
+    )
+    # Who has been trained is written down, and the second seed waits until it may.
+    trained, go = tmp_path / "trained", tmp_path / "go"
+    checkout.edit(
+        "stages/train.py",
+        "    with replace(paths.weights(model)) as path:",
+        f"""\
+    import pathlib, time
+    while recipe.seed == 2 and not pathlib.Path({str(go)!r}).exists():
+        time.sleep(0.1)
+    with open({str(trained)!r}, "a") as file:
+        print(model, recipe.seed, file=file)
+    with replace(paths.weights(model)) as path:""",
+    )
+    checkout.commit("Two experiments")
+    text = ""
+    with begin(checkout) as make:
+        timer = Timer(300, os.killpg, (make.pid, signal.SIGKILL))
+        timer.start()
+        assert make.stdout is not None
+        for line in make.stdout:
+            text += line
+            if "1 of 4 done, 1 running, 0 queued, 2 failed" in line:
+                # Of the terminal's group, as Ctrl-C is.
+                os.killpg(make.pid, signal.SIGINT)
+        timer.cancel()
+    assert make.returncode != 0, text
+    assert "stopped; 3 of 4 to go: `make experiments` goes on" in text
+    assert "Traceback" not in text
+    assert at_work(checkout) == []
+    assert [row.name for row in rows(checkout)] == ["fine-seed-1"]
+    assert trained.read_text() == "model_3 1\n"
+
+    go.touch()
+    with begin(checkout) as make:
+        timer = Timer(300, os.killpg, (make.pid, signal.SIGKILL))
+        timer.start()
+        text, _ = make.communicate()
+        timer.cancel()
+    assert make.returncode != 0, text
+    queued = re.findall("^queueing (.*)$", text, re.MULTILINE)
+    assert queued == ["broken-seed-1", "fine-seed-2", "broken-seed-2"]
+    failed = re.findall(r"^failed: (\S+), a network that cannot be built: `(.*)` ", text, re.M)
+    assert failed == [(f"broken-seed-{n}", f"dvc queue logs broken-seed-{n}") for n in (1, 2)]
+    assert "ValueError: broken" in checkout.run(*failed[0][1].split())
+    assert trained.read_text() == "model_3 1\nmodel_3 2\n"
+    assert [row.name for row in rows(checkout)] == ["fine-seed-1", "fine-seed-2"]
+    for row in rows(checkout):
+        assert row.recipe.samples == SMALL["train.samples"]
+        assert row.revision == checkout.run("git", "rev-parse", "HEAD").strip()
+        metrics = checkout.run(
+            "git", "show", f"{reference(checkout, row.name)}:metrics/model_3.json"
+        )
+        assert f'"accuracy": {float(row.metrics["accuracy"])},' in metrics
+    assert checkout.run("git", "status", "--porcelain").split() == ["??", str(files.LEDGER)]
+
+    checkout.commit("The ledger")
+    with begin(checkout) as make:
+        text, _ = make.communicate()
+    assert "queueing fine" not in text
+
+
+def rows(checkout: Checkout) -> list[ledger.Row]:
+    return ledger.from_csv((checkout.root / files.LEDGER).read_text("utf-8"))
+
+
+def reference(checkout: Checkout, name: str) -> str:
+    """Git's name for a finished experiment."""
+    (line,) = checkout.run("git", "for-each-ref", f"refs/exps/**/{name}").splitlines()
+    return line.split()[0]
