@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -284,9 +284,11 @@ experiments:
 """
 
 
-def begin(checkout: Checkout) -> "subprocess.Popen[str]":
-    # With the packages that the tests run with, instead of a .venv of its own.
-    return subprocess.Popen(
+@contextmanager
+def make_experiments(checkout: Checkout) -> Iterator["subprocess.Popen[str]"]:
+    """`make experiments`, which has five minutes."""
+    with subprocess.Popen(
+        # With the packages that the tests run with, instead of a .venv of its own.
         ["make", "VENV=", "JOBS=2", "experiments"],
         cwd=checkout.root,
         env=checkout.environment,
@@ -294,7 +296,12 @@ def begin(checkout: Checkout) -> "subprocess.Popen[str]":
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         start_new_session=True,  # in a process group of their own, like a shell's command
-    )
+    ) as make:
+        timer = Timer(300, os.killpg, (make.pid, signal.SIGKILL))
+        timer.start()
+        yield make
+        make.wait()
+        timer.cancel()
 
 
 def at_work(checkout: Checkout) -> list[str]:
@@ -331,16 +338,13 @@ def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> No
     )
     checkout.commit("Two experiments")
     text = ""
-    with begin(checkout) as make:
-        timer = Timer(300, os.killpg, (make.pid, signal.SIGKILL))
-        timer.start()
+    with make_experiments(checkout) as make:
         assert make.stdout is not None
         for line in make.stdout:
             text += line
             if "1 of 4 done, 1 running, 0 queued, 2 failed" in line:
                 # Of the terminal's group, as Ctrl-C is.
                 os.killpg(make.pid, signal.SIGINT)
-        timer.cancel()
     assert make.returncode != 0, text
     assert "stopped; 3 of 4 to go: `make experiments` goes on" in text
     assert "Traceback" not in text
@@ -349,11 +353,8 @@ def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> No
     assert trained.read_text() == "model_3 1\n"
 
     go.touch()
-    with begin(checkout) as make:
-        timer = Timer(300, os.killpg, (make.pid, signal.SIGKILL))
-        timer.start()
+    with make_experiments(checkout) as make:
         text, _ = make.communicate()
-        timer.cancel()
     assert make.returncode != 0, text
     queued = re.findall("^queueing (.*)$", text, re.MULTILINE)
     assert queued == ["broken-seed-1", "fine-seed-2", "broken-seed-2"]
@@ -372,7 +373,7 @@ def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> No
     assert checkout.run("git", "status", "--porcelain").split() == ["??", str(files.LEDGER)]
 
     checkout.commit("The ledger")
-    with begin(checkout) as make:
+    with make_experiments(checkout) as make:
         text, _ = make.communicate()
     assert "queueing fine" not in text
 
