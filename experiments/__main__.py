@@ -106,7 +106,7 @@ def work(runs: Mapping[str, Run], jobs: int, signals: Signals) -> list[str]:
     left = update(runs, revision)
     if not left:
         return []
-    pending = tidy(runs)
+    pending = tidy(runs, revision)
     for name in left:
         if name not in pending and signals.received is None:
             print(f"queueing {name}", flush=True)
@@ -122,7 +122,7 @@ def update(runs: Mapping[str, Run], revision: str) -> list[str]:
     """Write the ledger anew with what DVC has finished; return the runs that have no row."""
     finished = (
         row(record, runs[record["Experiment"]], revision)
-        for record in queue.experiments()
+        for record in queue.experiments(revision)
         if record["Experiment"] in runs and record["State"] in (None, "Success")
     )
     rows = ledger.merge([*files.rows(), *filter(None, finished)], runs)
@@ -145,12 +145,12 @@ def row(record: Mapping[str, Any], run: Run, revision: str) -> Row | None:
     return Row(run.experiment, run.model, Recipe.parse(recipe), revision, ledger.written(metrics))
 
 
-def tidy(runs: Mapping[str, Run]) -> set[str]:
+def tidy(runs: Mapping[str, Run], revision: str) -> set[str]:
     """Take out of the queue what failed and what is of another commit; return what it still holds.
 
     What an earlier call left running goes on, when its workers are alive and it is of this commit.
     """
-    here = {record["rev"] for record in queue.experiments()}
+    here = {record["rev"] for record in queue.experiments(revision)}
     running = [task for task in mine(runs) if task.state == "Running"]
     if running and (not queue.workers() or any(task.id not in here for task in running)):
         queue.stop()

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,24 +46,28 @@ def workers() -> list[psutil.Process]:
     `dvc queue status` counts those that would take up another experiment. One that is to end after
     the experiment at hand is not among them, so that its experiment would seem to be dead.
     """
-    return [process for process in processes(Path.cwd()) if "queue-worker" in process.cmdline()]
+    return processes(Path(), "queue-worker")
 
 
-def processes(folder: Path) -> Iterator[psutil.Process]:
-    """Yield the processes that work in a folder or below."""
+def processes(folder: Path, word: str | None = None) -> list[psutil.Process]:
+    """Return the processes that work in a folder or below, or those with a word in their command."""
+    found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended, or is somebody else's
-            if Path(process.cwd()).is_relative_to(folder.resolve()):
-                yield process
+            here = Path(process.cwd()).is_relative_to(folder.resolve())
+            if here and (word is None or word in process.cmdline()):
+                found.append(process)
+    return found
 
 
-def experiments() -> list[dict[str, Any]]:
-    """Return what DVC knows of each experiment on the commit that is checked out.
+def experiments(revision: str) -> list[dict[str, Any]]:
+    """Return what DVC knows of each experiment on a commit.
 
     Metrics are keyed `metrics/M.json:accuracy`, parameters `train.dropout`. Those that are in the
     queue have their task's id as `rev`, and their state as `State`.
     """
-    return [record for record in attempt(dvc.api.exp_show) if record["Experiment"]]
+    shown = attempt(lambda: dvc.api.exp_show(revs=revision))
+    return [record for record in shown if record["Experiment"]]
 
 
 def add(run: Run) -> None:
@@ -93,16 +97,19 @@ def stop() -> None:
         # DVC kills its own process of an experiment alone: the training that it started would go
         # on. And a worker may take up the next experiment before it hears that it is to end.
         overdue = alive if time.monotonic() > deadline else []
-        for process in (*processes(FOLDERS), *overdue):
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        kill([*processes(FOLDERS), *overdue])
         time.sleep(0.5)
-    for process in processes(FOLDERS):
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+    kill(processes(FOLDERS))
     # What a worker left behind that did not end by itself.
     if orphans := [task.id for task in tasks() if task.state == "Running"]:
         call("queue", "kill", "--force", *orphans)
+
+
+def kill(alive: Iterable[psutil.Process]) -> None:
+    """End processes at once; nothing that they write is of use half done."""
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def call(*arguments: str) -> str:

@@ -17,6 +17,8 @@ import stages
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("stages", "study", "models")
 MODULES = sorted(path.relative_to(ROOT) for name in PACKAGES for path in ROOT.glob(f"{name}/*.py"))
+# Beside the pipeline: no stage imports it.
+EXPERIMENTS = sorted(path.relative_to(ROOT) for path in ROOT.glob("experiments/*.py"))
 PIPELINE = {stage.name: stage for stage in Repo(str(ROOT)).index.stages}
 
 
@@ -126,13 +128,14 @@ def test_the_weights_are_models_with_a_description() -> None:
         ("models", set(), {"argparse", "os", "pathlib", "random", "yaml"}),
         ("study", {"models"}, {"argparse", "random"}),
         ("stages", {"study", "models"}, {"random"}),
+        ("experiments", {"stages", "study", "models"}, {"random"}),
     ],
 )
 def test_imports_run_one_way(package: str, others: set[str], forbidden: set[str]) -> None:
-    for module in MODULES:
+    for module in [*MODULES, *EXPERIMENTS]:
         if module.parts[0] == package:
             tops = {name.split(".")[0] for name in imports(module)}
-            assert tops & set(PACKAGES) <= {package} | others, module
+            assert tops & {*PACKAGES, "experiments"} <= {package} | others, module
             assert not tops & forbidden, module
 
 
@@ -145,8 +148,9 @@ def test_models_know_torch_and_nothing_else() -> None:
 def test_no_module_is_imported_in_vain() -> None:
     entrances = {Path(f"stages/{name.partition('@')[0]}.py") for name in PIPELINE}
     by_name = {Path(f"models/{name}.py") for name in models.names()}
-    imported: set[Path] = set().union(*(reached(start) for start in entrances | by_name))
-    assert sorted(imported) == MODULES
+    starts = entrances | by_name | set(EXPERIMENTS)
+    imported: set[Path] = set().union(*(reached(start) for start in starts))
+    assert sorted(imported - set(EXPERIMENTS)) == MODULES
 
 
 def packages() -> Iterator[str]:
@@ -161,4 +165,5 @@ def test_a_wrong_python_is_told_of_every_package() -> None:
 def test_every_package_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     declared = {re.split("[^a-z-]", requirement)[0] for requirement in project["dependencies"]}
-    assert {name.replace("yaml", "pyyaml") for name in packages()} <= declared
+    imported = {*packages(), *(name for module in EXPERIMENTS for name in foreign(module))}
+    assert {name.replace("yaml", "pyyaml") for name in imported - {"experiments"}} <= declared

@@ -64,7 +64,7 @@ def dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQueue]:
     monkeypatch.setattr(many, "git", lambda *_: "5f3a\n")
     monkeypatch.setattr(queue, "tasks", fake.tasks)
     monkeypatch.setattr(queue, "workers", lambda: [None] * fake.workers)
-    monkeypatch.setattr(queue, "experiments", lambda: fake.shown)
+    monkeypatch.setattr(queue, "experiments", lambda revision: fake.shown)
     monkeypatch.setattr(queue, "add", lambda run: fake.calls.append(run.name))
     monkeypatch.setattr(queue, "remove", lambda done: fake.calls.append([t.id for t in done]))
     monkeypatch.setattr(queue, "start", lambda jobs: fake.calls.append(jobs))
