@@ -50,7 +50,7 @@ def workers() -> list[psutil.Process]:
 
 
 def processes(folder: Path, word: str | None = None) -> list[psutil.Process]:
-    """Return the processes that work in a folder or below, or those with a word in their command."""
+    """Return the processes at work in a folder or below, or those with a word in their command."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended, or is somebody else's
