@@ -13,11 +13,13 @@ from typing import Any
 
 from experiments import files, queue
 from experiments.queue import Task
+from stages import paths
 from stages.command import ArgumentParser, run
 from study import ledger, parameters
 from study.errors import UserError, shown
 from study.experiments import Run
 from study.files import replace
+from study.history import from_csv
 from study.ledger import Row
 from study.recipe import Recipe
 
@@ -71,7 +73,7 @@ def main() -> None:
 
 def check_workspace() -> None:
     """Raise UserError when there is something that DVC would put into every experiment."""
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{files.LEDGER}")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{paths.LEDGER}")
     if changed:
         name = changed.splitlines()[0][3:]
         raise UserError(
@@ -126,8 +128,8 @@ def update(runs: Mapping[str, Run], revision: str) -> list[str]:
         if record["Experiment"] in runs and record["State"] in (None, "Success")
     )
     rows = ledger.merge([*files.rows(), *filter(None, finished)], runs)
-    if rows or files.LEDGER.exists():
-        with replace(files.LEDGER) as path:
+    if rows or paths.LEDGER.exists():
+        with replace(paths.LEDGER) as path:
             path.write_text(ledger.to_csv(rows.values()), encoding="utf-8")
     return [name for name in runs if name not in rows]
 
@@ -142,7 +144,15 @@ def row(record: Mapping[str, Any], run: Run, revision: str) -> Row | None:
     }
     if None in metrics.values():
         return None
-    return Row(run.experiment, run.model, Recipe.parse(recipe), revision, ledger.written(metrics))
+    history = from_csv(git("show", f"{record['rev']}:{paths.history(run.model).as_posix()}"))
+    return Row(
+        run.experiment,
+        run.model,
+        Recipe.parse(recipe),
+        revision,
+        ledger.written(metrics),
+        tuple(epoch.test_accuracy for epoch in history),
+    )
 
 
 def tidy(runs: Mapping[str, Run], revision: str) -> set[str]:

@@ -1,16 +1,11 @@
 """The files that say what there is to do and what is done."""
 
-from pathlib import Path
-
 import models
 from stages import paths
 from study import experiments, ledger, parameters
 from study.errors import UserError
 from study.experiments import Run
 from study.ledger import Row
-
-EXPERIMENTS = Path("experiments.yaml")
-LEDGER = Path("metrics/experiments.csv")
 
 
 def values() -> dict[str, object]:
@@ -22,11 +17,13 @@ def values() -> dict[str, object]:
 
 def runs() -> dict[str, Run]:
     """Return what experiments.yaml asks for, by name. Raises UserError."""
-    if not EXPERIMENTS.exists():
-        raise UserError(f"{EXPERIMENTS}: no such file; `git restore {EXPERIMENTS}` brings it back")
-    return experiments.read(EXPERIMENTS.read_text("utf-8"), values(), models.names())
+    if not paths.EXPERIMENTS.exists():
+        raise UserError(
+            f"{paths.EXPERIMENTS}: no such file; `git restore {paths.EXPERIMENTS}` brings it back"
+        )
+    return experiments.read(paths.EXPERIMENTS.read_text("utf-8"), values(), models.names())
 
 
 def rows() -> list[Row]:
     """Return the rows of the ledger; none as long as there is no file. Raises UserError."""
-    return ledger.from_csv(LEDGER.read_text("utf-8")) if LEDGER.exists() else []
+    return ledger.from_csv(paths.LEDGER.read_text("utf-8")) if paths.LEDGER.exists() else []

@@ -8,9 +8,14 @@ VALIDATED = Path("data/validated")
 MNIST = Path("data/mnist")
 DOCUMENTS = Path("reference/documents.yaml")
 EPOCHS = Path("reference/epochs.csv")
+EXPERIMENTS = Path("experiments.yaml")
+LEDGER = Path("metrics/experiments.csv")
+CLAIMS = Path("claims.yaml")
+VERDICTS = Path("metrics/claims.json")
 CANDIDATE = Path("metrics/candidate.json")
 REPORT = Path("reports/report.md")
 FIGURES = Path("reports/figures")
+FIGURE_DATA = Path("reports/data")
 
 
 def weights(model: str) -> Path:

@@ -1,6 +1,7 @@
 """Set what was measured beside what the documents say."""
 
 import json
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,30 @@ from numpy.typing import NDArray
 import models
 from stages import paths
 from stages.command import ArgumentParser, run
-from study import documents, figures, history, mnist, receptive_field, report
+from study import (
+    claims,
+    documents,
+    experiments,
+    figures,
+    history,
+    ledger,
+    mnist,
+    parameters,
+    receptive_field,
+    report,
+    seeds,
+)
 from study.files import replace
 
 
 def main() -> None:
     """Write the report on the models that the command names, and its figures."""
     parser = ArgumentParser()
+    parser.add_argument("margin")
     parser.add_argument("models", nargs="+", choices=models.names())
-    names: list[str] = parser.parse_args().models
+    arguments = parser.parse_args()
+    margin = parameters.equivalence_margin(arguments.margin)
+    names: list[str] = arguments.models
 
     documented = documents.read(paths.DOCUMENTS, paths.EPOCHS)
     images, labels = (tensor.numpy() for tensor in mnist.read(paths.MNIST, "test"))
@@ -30,7 +46,24 @@ def main() -> None:
     right = {name: answer == labels for name, answer in answers.items()}
     missed = report.missed_by_all(right)
 
+    rows = ledger.from_csv(text(paths.LEDGER))
+    descriptions = experiments.descriptions(text(paths.EXPERIMENTS))
+    verdicts = claims.from_json(text(paths.VERDICTS))
+    configurations = seeds.configurations(rows, documented)
+    bands = seeds.bands(rows, documented)
+    differences = seeds.differences(verdicts)
+
+    for name, kind, data in (
+        ("forest", seeds.Difference, differences),
+        ("parameters", seeds.Configuration, configurations),
+        ("seeds", seeds.Band, chain.from_iterable(bands.values())),
+    ):
+        with replace(paths.FIGURE_DATA / f"{name}.csv") as path:
+            path.write_text(seeds.to_csv(kind, data), encoding="utf-8")
     for figure, svg in (
+        ("forest", figures.forest(differences, margin)),
+        ("parameters", figures.parameters(configurations, documented.target)),
+        ("seeds", figures.seeds(bands)),
         ("curves", figures.curves(histories, documented.models)),
         ("confusion", figures.confusion(confusion)),
         ("misses", figures.misses(missed, images, labels, answers)),
@@ -39,7 +72,18 @@ def main() -> None:
             path.write_text(svg, encoding="utf-8")
     with replace(paths.REPORT) as path:
         path.write_text(
-            report.report(metrics, histories, right, summaries, fields, documented),
+            report.report(
+                metrics,
+                histories,
+                right,
+                summaries,
+                fields,
+                documented,
+                verdicts,
+                configurations,
+                descriptions,
+                margin,
+            ),
             encoding="utf-8",
         )
 

@@ -41,14 +41,7 @@ def read(text: str, values: Mapping[str, object], models: Collection[str]) -> di
     models that exist. Raises UserError, which names the line, for what is unknown, missing, out of
     range or there twice.
     """
-    try:
-        root = yaml.compose(text, yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        where = f" line {error.problem_mark.line + 1}" if hasattr(error, "problem_mark") else ""
-        raise UserError(f"experiments.yaml{where}: not YAML; mend it or `git restore` it") from None
-    if root is None:
-        raise UserError("experiments.yaml: is empty; `git restore experiments.yaml` mends that")
-    top = entries(root, ("seeds", "experiments"))
+    top = parse(text)
     seeds = read_seeds(top["seeds"], values)
     ids: dict[str, str] = {}
     configurations: dict[tuple[str, Recipe], str] = {}
@@ -68,6 +61,30 @@ def read(text: str, values: Mapping[str, object], models: Collection[str]) -> di
         experiments.append(run)
     runs = [with_seed(run, seed, values) for seed in seeds for run in experiments]
     return {run.name: run for run in runs}
+
+
+def descriptions(text: str) -> dict[str, str]:
+    """Return what each experiment is, by its id, without a look at what it sets. Raises UserError.
+
+    That needs no params.yaml, so it stays the same in an experiment that changes a value there.
+    """
+    found = (
+        entries(node, ("id", "model", "description"), ("set",))
+        for node in items(parse(text)["experiments"])
+    )
+    return {word(fields["id"]): word(fields["description"]) for fields in found}
+
+
+def parse(text: str) -> dict[str, yaml.Node]:
+    """Take the text of experiments.yaml apart: its seeds and its experiments."""
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        where = f" line {error.problem_mark.line + 1}" if hasattr(error, "problem_mark") else ""
+        raise UserError(f"experiments.yaml{where}: not YAML; mend it or `git restore` it") from None
+    if root is None:
+        raise UserError("experiments.yaml: is empty; `git restore experiments.yaml` mends that")
+    return entries(root, ("seeds", "experiments"))
 
 
 def read_seeds(node: yaml.Node, values: Mapping[str, object]) -> list[int]:

@@ -21,6 +21,8 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from study import documents, history
+from study.documents import Target
+from study.seeds import Band, Configuration, Difference
 
 P = ParamSpec("P")
 
@@ -62,8 +64,8 @@ Log = Sequence[history.Epoch] | Sequence[documents.Epoch]
 
 
 def title(model: str) -> str:
-    """Return a model's name as it is written in text: `Model 1` for `model_1`."""
-    return model.replace("_", " ").capitalize()
+    """Return a model's or an experiment's name as text has it: `Model 1` for `model_1`."""
+    return model.replace("_", " ").replace("-", " ").capitalize()
 
 
 def drawing(draw: Callable[P, Figure]) -> Callable[P, str]:
@@ -164,6 +166,186 @@ def label_ends(panel: Axes, logs: Mapping[str, Log], looks: Mapping[str, tuple[s
         leader = panel.plot([end.epoch, x], [end.test_accuracy, y], color=colour, linestyle=":")
         leader[0].set(marker=marker, markevery=[1], linewidth=0.8, clip_on=False)
         panel.text(x, y, f"   {title(model)}  {end.test_accuracy:.2f}", va="center")
+
+
+@drawing
+def parameters(configurations: Sequence[Configuration], target: Target) -> Figure:
+    """Draw accuracy against parameters: every configuration, the documents' numbers, their target.
+
+    To the left all of them, to the right those around the target: numbered, and those with the same
+    number of parameters side by side.
+    """
+    figure = Figure(figsize=(WIDTH, 4.6))
+    grid = figure.add_gridspec(1, 2, width_ratios=(3, 5))
+    counts = [each.parameters for each in configurations]
+    near = [each for each in configurations if abs(each.parameters / target.parameters - 1) < 0.1]
+    known = [
+        value
+        for each in configurations
+        for value in (each.accuracy, each.low, each.high, each.documents)
+        if value is not None and math.isfinite(value)
+    ]
+    limits = (min([*known, target.accuracy]) - 0.05, max([*known, target.accuracy]) + 0.15)
+    whole = figure.add_subplot(grid[0], ylim=limits)
+    close = figure.add_subplot(grid[1], ylim=limits)
+    whole.set_xlim(min([*counts, target.parameters]) - 900, max([*counts, target.parameters]) + 900)
+    close.set_xlim(0.895 * target.parameters, 1.105 * target.parameters)
+    numbers = {each.experiment: number for number, each in enumerate(configurations, start=1)}
+    for panel in (whole, close):
+        panel.axhspan(
+            target.accuracy,
+            limits[1],
+            xmax=share(panel, target),
+            facecolor="#E4F0E4",
+            edgecolor=GREY,
+            linestyle=":",
+            linewidth=0.8,
+        )
+        panel.set_xlabel("parameters")
+        panel.xaxis.set_major_formatter("{x:,.0f}")
+        panel.locator_params(axis="x", nbins=5)
+        panel.grid(axis="y")
+    whole.set_ylabel("test accuracy (%)")
+    whole.set_title("All")
+    close.set_title(f"Around {target.parameters:,} parameters")
+    close.tick_params(labelleft=False)
+    whole.text(0.02, 0.99, "target", color=GREY, va="top", transform=whole.transAxes)
+    for each in configurations:
+        point(whole, each, each.parameters)
+        if each not in near:
+            number_of(whole, each, each.parameters, numbers[each.experiment])
+    width = 0.0065 * target.parameters
+    for count in sorted({each.parameters for each in near}):
+        group = [each for each in near if each.parameters == count]
+        # Those that miss the target stay to the right of its edge, as they are.
+        left = count if count >= target.parameters else count - width * (len(group) - 1) / 2
+        for index, each in enumerate(group):
+            point(close, each, left + index * width)
+            number_of(close, each, left + index * width, numbers[each.experiment])
+    handles = [
+        Line2D([], [], color="black", marker="o", markersize=3.5),
+        Line2D([], [], color=GREY, marker="_", markersize=9, markeredgewidth=2, linestyle=""),
+    ]
+    names = ["mean of the seeds, 95 % interval", "documents, one run"]
+    handles += [Line2D([], [], linestyle="")] * len(numbers)
+    names += [f"{number}  {title(name)}" for name, number in numbers.items()]
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=3, frameon=False, handlelength=1.2
+    )
+    return figure
+
+
+def share(panel: Axes, target: Target) -> float:
+    """Return how far across a panel the target's number of parameters lies, from 0 to 1."""
+    low, high = panel.get_xlim()
+    return (target.parameters - low) / (high - low)
+
+
+def point(panel: Axes, each: Configuration, x: float) -> None:
+    """Draw a configuration's mean and interval, and what the documents say."""
+    if each.documents is not None:
+        panel.plot(x, each.documents, color=GREY, marker="_", markersize=9, markeredgewidth=2)
+    if each.low is not None and each.high is not None:
+        panel.plot([x, x], [each.low, each.high], color="black", linewidth=1)
+    panel.plot(x, each.accuracy, color="black", marker="o")
+
+
+def number_of(panel: Axes, each: Configuration, x: float, number: int) -> None:
+    """Write a configuration's number above its interval."""
+    top = max(value for value in (each.accuracy, each.high, each.documents) if value is not None)
+    panel.annotate(
+        str(number), (x, top), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=7
+    )
+
+
+@drawing
+def seeds(bands: Mapping[str, Sequence[Band]]) -> Figure:
+    """Draw the seeds' test accuracies of each model over the epochs, and the documents' curve."""
+    columns = 4
+    rows = math.ceil((len(bands) + 1) / columns)
+    settled = [band for curve in bands.values() for band in curve[len(curve) // 2 :]]
+    lowest = math.floor(5 * min(band.lowest for band in settled)) / 5
+    highest = math.ceil(10 * max(band.highest for band in settled)) / 10
+    last = max(band.epoch for curve in bands.values() for band in curve)
+    figure = Figure(figsize=(WIDTH, 2.1 * rows))
+    grid = figure.add_gridspec(rows, columns)
+    for index, (name, curve) in enumerate(bands.items()):
+        panel = figure.add_subplot(grid[index], ylim=(lowest, highest), xlim=(-0.5, last + 0.5))
+        panel.set_title(title(name))
+        panel.grid(axis="y")
+        panel.locator_params(axis="x", integer=True, nbins=5)
+        panel.locator_params(axis="y", nbins=5, steps=(1, 2, 5, 10))
+        panel.set_xlabel("epoch")
+        panel.tick_params(labelleft=index % columns == 0)
+        if index % columns == 0:
+            panel.set_ylabel("test accuracy (%)")
+        epochs = [band.epoch for band in curve]
+        panel.fill_between(
+            epochs,
+            [band.lowest for band in curve],
+            [band.highest for band in curve],
+            color="#BFD9EA",
+            linewidth=0,
+        )
+        panel.plot(epochs, [band.mean for band in curve], color=COLOURS[0])
+        log = [band.documents for band in curve if band.documents is not None]
+        panel.plot(
+            range(len(log)),
+            log,
+            color="black",
+            linestyle=(0, (2, 1)),
+            linewidth=1,
+        )
+    counts = sorted({band.n for curve in bands.values() for band in curve})
+    figure.legend(
+        [
+            Rectangle((0, 0), 1, 1, color="#BFD9EA"),
+            Line2D([], [], color=COLOURS[0]),
+            Line2D([], [], color="black", linestyle=(0, (2, 1)), linewidth=1),
+        ],
+        [
+            f"lowest to highest of {' or '.join(map(str, counts))} seeds",
+            "mean",
+            "documents, one run",
+        ],
+        loc="lower right",
+        frameon=False,
+    )
+    return figure
+
+
+@drawing
+def forest(differences: Sequence[Difference], margin: float) -> Figure:
+    """Draw the differences in accuracy that conclusions are about, with 95 % intervals."""
+    figure = Figure(figsize=(WIDTH, 0.8 + 0.2 * len(differences)))
+    panel = figure.add_subplot(ylim=(len(differences) - 0.4, -0.6))
+    panel.axvspan(-margin, margin, color="#EFEFEF", linewidth=0)
+    panel.axvline(0, color=GREY, linewidth=0.8)
+    for row, each in enumerate(differences):
+        if row and each.conclusion != differences[row - 1].conclusion:
+            panel.axhline(row - 0.5, color="#E5E5E5", linewidth=0.6)
+        if each.low is not None and each.high is not None:
+            panel.plot([each.low, each.high], [row, row], color="black", linewidth=1)
+        panel.plot(each.difference, row, marker="o", color="black")
+        panel.text(
+            1.02, row, each.verdict, transform=panel.get_yaxis_transform(), va="center", fontsize=7
+        )
+    panel.set_yticks(range(len(differences)), [label(each) for each in differences], fontsize=7)
+    panel.tick_params(axis="y", length=0)
+    panel.set_xlabel(
+        "difference in points of accuracy, with its 95 % interval;"
+        f" within ±{margin:g} (grey) counts as the same"
+    )
+    panel.grid(axis="x")
+    return figure
+
+
+def label(each: Difference) -> str:
+    """Return what a difference is between."""
+    other = {"documents": "the documents’ number", "target": "the target"}
+    of = title(each.of) + (", best epoch" if each.figure == "best_accuracy" else "")
+    against = other.get(each.against, title(each.against))
+    return f"{of} {each.relation.replace('same', 'same as')} {against}"
 
 
 @drawing

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from study.errors import UserError, shown
 from study.experiments import Run, run_name
 from study.recipe import Recipe
+from study.steadiness import last_epochs_std
 
 DECIMALS = {
     "accuracy": 2,
@@ -17,7 +18,14 @@ DECIMALS = {
     "last_epochs_std": 3,
     "parameters": 0,
 }
-COLUMNS = ("experiment", "model", *Recipe.model_fields, "revision", *DECIMALS)
+COLUMNS = (
+    "experiment",
+    "model",
+    *Recipe.model_fields,
+    "revision",
+    *DECIMALS,
+    "test_accuracies",
+)
 
 
 @dataclass(frozen=True)
@@ -32,11 +40,18 @@ class Row:
     """The commit on which it ran."""
     metrics: Mapping[str, str]
     """As in metrics/, each with its DECIMALS; after a failed training, some may be `nan`."""
+    test_accuracies: tuple[float, ...]
+    """After each epoch, in percent."""
 
     @property
     def name(self) -> str:
         """Its run's."""
         return run_name(self.experiment, self.recipe.seed)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the experiment is a model as it is, and nothing else: `model-1` of `model_1`."""
+        return self.experiment.replace("-", "_") == self.model
 
 
 def written(metrics: Mapping[str, float]) -> dict[str, str]:
@@ -54,7 +69,10 @@ def to_csv(rows: Iterable[Row]) -> str:
     writer.writerow(COLUMNS)
     for row in sorted(rows, key=lambda row: (row.experiment, row.recipe.seed)):
         recipe = row.recipe.model_dump().values()
-        writer.writerow((row.experiment, row.model, *recipe, row.revision, *row.metrics.values()))
+        accuracies = " ".join(f"{accuracy:.2f}" for accuracy in row.test_accuracies)
+        writer.writerow(
+            (row.experiment, row.model, *recipe, row.revision, *row.metrics.values(), accuracies)
+        )
     return text.getvalue()
 
 
@@ -70,19 +88,28 @@ def from_csv(text: str) -> list[Row]:
             raise UserError(f"{at(number)}: {len(line)} values: give {len(COLUMNS)}")
         values = dict(zip(COLUMNS, line, strict=True))
         recipe = Recipe.parse({key: values[key] for key in Recipe.model_fields}, f"{at(number)}: ")
-        for key in DECIMALS:
-            try:
-                values[key] = f"{float(values[key]):.{DECIMALS[key]}f}"
-            except ValueError:
-                raise UserError(
-                    f"{at(number)}: {key} = {shown(values[key])}: give a number"
-                ) from None
-        metrics = {key: values[key] for key in DECIMALS}
-        row = Row(values["experiment"], values["model"], recipe, values["revision"], metrics)
+        metrics = {
+            key: f"{value(number, key, values[key]):.{decimals}f}"
+            for key, decimals in DECIMALS.items()
+        }
+        accuracies = tuple(
+            value(number, "test_accuracies", word) for word in values["test_accuracies"].split()
+        )
+        row = Row(
+            values["experiment"], values["model"], recipe, values["revision"], metrics, accuracies
+        )
         if row.name in {other.name for other in rows}:
             raise UserError(f"{at(number)}: {row.name}: also in another line; remove one")
         rows.append(row)
     return rows
+
+
+def value(line: int, key: str, text: str) -> float:
+    """Return a number that stands in a line. Raises UserError."""
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"{at(line)}: {key} = {shown(text)}: give a number") from None
 
 
 def at(line: int) -> str:
@@ -126,3 +153,20 @@ def contradictions(
                         f"{at(number)}: {row.name}: {key} = {value}, metrics/{row.model}.json has"
                         f" {committed[key]} for the same recipe; `git restore` the wrong one"
                     )
+        yield from (f"{at(number)}: {row.name}: {line}" for line in disagreements(row))
+
+
+def disagreements(row: Row) -> Iterator[str]:
+    """Yield what a row says twice and not alike: once as metrics, once epoch by epoch."""
+    mend = "`git restore metrics/experiments.csv`"
+    if len(row.test_accuracies) != row.recipe.epochs:
+        yield f"{len(row.test_accuracies)} test_accuracies for {row.recipe.epochs} epochs; {mend}"
+        return
+    again = {
+        "accuracy": row.test_accuracies[-1],
+        "best_accuracy": max(row.test_accuracies),
+        "last_epochs_std": last_epochs_std(row.test_accuracies),
+    }
+    for key, figure in again.items():
+        if row.metrics[key] != (worked_out := f"{figure:.{DECIMALS[key]}f}"):
+            yield f"{key} = {row.metrics[key]}, test_accuracies say {worked_out}; {mend}"

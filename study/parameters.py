@@ -1,5 +1,6 @@
 """params.yaml as a whole: nothing mistyped, nothing out of range, nothing that no stage reads."""
 
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 
@@ -32,10 +33,24 @@ def check(parameters: str, pipeline: str, models: Collection[str]) -> None:
         prefix = f"models.{model}."
         if own := children(values, prefix):
             Recipe.parse(train | own, f"params.yaml: {prefix}")
+    equivalence_margin(values["equivalence_margin"])
     if (candidate := values["candidate"]) not in models:
         raise UserError(
             f"params.yaml: candidate = {shown(candidate)}: give one of {', '.join(models)}"
         )
+
+
+def equivalence_margin(value: object) -> float:
+    """Return a margin in points of accuracy, given as a number or as text. Raises UserError."""
+    try:
+        margin = float(str(value))
+    except ValueError:
+        margin = math.nan
+    if not 0 < margin <= 100:
+        raise UserError(
+            f"params.yaml: equivalence_margin = {shown(value)}: give a number, above 0, at most 100"
+        )
+    return margin
 
 
 def read_values(parameters: str) -> dict[str, object]:

@@ -10,12 +10,14 @@ from itertools import zip_longest
 
 import numpy as np
 
-from study import comparison, receptive_field
+from study import comparison, ledger, receptive_field
+from study.claims import Claim, Result
 from study.comparison import Right
 from study.documents import Conclusion, Documents, Model
 from study.figures import title
 from study.history import Epoch
 from study.receptive_field import Row
+from study.seeds import Configuration
 
 RESULTS = (
     "Model",
@@ -47,6 +49,40 @@ alone” counts the test images that only the baseline and only the model names 
 comes p, the exact McNemar test's, and then Holm's correction for testing several conclusions at
 once. Loss and parameters are the model's less the baseline's. All of this is about these trained
 networks, one run of each: how much another seed would change is not in it."""
+FIGURES = {
+    "accuracy": "Accuracy",
+    "best_accuracy": "Best epoch",
+    "train_accuracy": "Training accuracy",
+    "loss": "Loss",
+    "last_epochs_std": "Deviation of the last three epochs",
+    "parameters": "Parameters",
+}
+CLAIMS = ("The documents say", "Verdict", "p (Holm)", "Against the runs")
+CONFIGURATIONS = (
+    "Experiment",
+    "Parameters",
+    "Seeds",
+    "Accuracy (%)",
+    "Deviation",
+    "Best epoch (%)",
+    "Gained by choosing (points)",
+    "Deviation of the last three epochs",
+    "Loss",
+)
+JUDGED = """\
+Each line sets means over the seeds against each other, or against a number of the documents, which
+is one run's: the difference, seed by seed, and in brackets its 95 % interval (Student's). “Above”
+and “below” hold where that interval lies on the side that they name, and do not hold where it lies
+on the other one. “Same” and “not above” hold where it lies within ±{margin:g} points, or below
+{margin:g}: that there is no difference takes evidence, too. Otherwise it cannot be told from these
+runs. A conclusion holds when all of its lines do: its p is the largest of theirs, corrected after
+Holm for testing {claims} conclusions at once, and has to be below 0.05, so that a conclusion can be
+less sure than its lines. Other test images than these {images:,} would move all accuracies by more
+than most of these differences; which images they are is not in the intervals."""
+CHOSEN = """\
+Means over the seeds, in brackets 95 % intervals; deviations are standard deviations (n − 1), in
+points. The first is that from seed to seed. The documents quote best epochs, chosen on the test
+set; over all {runs} runs that alone adds {gain} points."""
 NOTHING = "–"
 DIFFERS = """\
 Where the documents' table differs, its entry stands struck out beside the right one: a window of
@@ -79,11 +115,15 @@ def report(
     summaries: Mapping[str, str],
     receptive_fields: Mapping[str, Sequence[Row]],
     documents: Documents,
+    claims: Sequence[Claim],
+    configurations: Sequence[Configuration],
+    descriptions: Mapping[str, str],
+    margin: float,
 ) -> str:
     """Return the whole report; its figures lie in figures/ beside it.
 
     `right` says of each test image whether the model is right about it, `summaries` are
-    torchsummary's tables.
+    torchsummary's tables, `descriptions` say what each experiment is.
     """
     missed = len(missed_by_all(right))
     every = f"{missed or 'None'} of the {documents.test_images:,} test images"
@@ -93,7 +133,21 @@ def report(
 
 {target(metrics, documents)}
 
-## Model against model
+## What the documents conclude
+
+{verdicts(claims, documents, margin)}
+
+![Differences in accuracy with their intervals](figures/forest.svg)
+
+## Over the seeds
+
+{configurations_table(configurations, descriptions)}
+
+![Accuracy against parameters, with the documents' target](figures/parameters.svg)
+
+![Test accuracy over the seeds of each model, epoch by epoch](figures/seeds.svg)
+
+## Model against model, one run each
 
 {comparisons(metrics, right, documents)}
 
@@ -215,11 +269,79 @@ def comparisons(
                 probability(each.p),
                 probability(p),
                 signed(metrics[second].loss - metrics[first].loss, 4),
-                f"{metrics[second].parameters - metrics[first].parameters:+,}".replace("-", "−"),
+                signed(metrics[second].parameters - metrics[first].parameters, 0),
             ]
         )
     words = "\n".join(f"- {said(conclusion)}" for conclusion, *_ in concluded)
     return f"The documents say:\n\n{words}\n\n{table(COMPARISONS, rows)}\n\n{COMPARED}"
+
+
+def verdicts(claims: Sequence[Claim], documents: Documents, margin: float) -> str:
+    """Return a table of the documents' conclusions: their words, the evidence, the verdict."""
+    conclusions = {conclusion.id: conclusion for conclusion in documents.conclusions}
+    rows = [
+        (
+            said(conclusions[claim.id]),
+            f"**{claim.verdict}**",
+            probability(claim.p_holm),
+            "<br>".join(map(evidence, claim.tests)),
+        )
+        for claim in claims
+    ]
+    explained = JUDGED.format(claims=len(claims), margin=margin, images=documents.test_images)
+    return f"{table(CLAIMS, rows, ['---'] * len(CLAIMS))}\n\n{explained}"
+
+
+def evidence(test: Result) -> str:
+    """Return what came of a test, in one line."""
+    decimals = ledger.DECIMALS[test.figure]
+    other = {"documents": "what the documents say", "target": "the target"}
+    against = other.get(test.against, title(test.against))
+    relation = test.relation.replace("same", "same as")
+    line = f"{FIGURES[test.figure]}: {title(test.of)} {relation} {against}"
+    if test.value is None or test.baseline is None or test.difference is None:
+        return f"{line}: no runs; {test.verdict}"
+    found = signed(test.difference, decimals)
+    if test.interval:
+        low, high = (signed(bound, decimals) for bound in test.interval)
+        found += f" ({low} to {high})"
+    pair = f"{test.value:,.{decimals}f} against {test.baseline:,.{decimals}f}"
+    if test.documents:
+        theirs = (NOTHING if side is None else f"{side:,.{decimals}f}" for side in test.documents)
+        pair += f" (documents: {' against '.join(theirs)})"
+    return f"{line}: {pair}, {found}, n = {len(test.seeds)}: {test.verdict}"
+
+
+def configurations_table(
+    configurations: Sequence[Configuration], descriptions: Mapping[str, str]
+) -> str:
+    """Return a table of all experiments, one row each, and what it shows of choosing an epoch."""
+    rows = [
+        [
+            descriptions.get(each.experiment, title(each.experiment)),
+            f"{each.parameters:,}",
+            f"{each.n}",
+            interval(each.accuracy, each.low, each.high, 2),
+            NOTHING if each.deviation is None else f"{each.deviation:.3f}",
+            f"{each.best_accuracy:.2f}",
+            interval(each.gain, each.gain_low, each.gain_high, 2),
+            f"{each.last_epochs_std:.3f}",
+            f"{each.loss:.4f}",
+        ]
+        for each in configurations
+    ]
+    runs = sum(each.n for each in configurations)
+    if not runs:
+        return "No runs yet: `make experiments` makes them."
+    gain = f"{sum(each.n * each.gain for each in configurations) / runs:.2f}"
+    return f"{table(CONFIGURATIONS, rows)}\n\n{CHOSEN.format(runs=runs, gain=gain)}"
+
+
+def interval(mean: float, low: float | None, high: float | None, decimals: int) -> str:
+    """Return a mean with its interval, if it has one."""
+    if low is None or high is None:
+        return f"{mean:.{decimals}f}"
+    return f"{mean:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f})".replace("-", "−")
 
 
 def said(conclusion: Conclusion) -> str:
@@ -309,12 +431,17 @@ def summary_tables(summaries: Mapping[str, str], documented: Mapping[str, Model]
     return "\n\n".join(sections)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table: the first column to the left, the others, numbers, to the right."""
-    rule = ["---", *["---:"] * (len(header) - 1)]
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], rule: Sequence[str] | None = None
+) -> str:
+    """Return a Markdown table: the first column to the left, the others, numbers, to the right.
+
+    `rule` is the line below the header, for a table that has words in its other columns.
+    """
+    rule = rule or ["---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))
 
 
 def signed(difference: float, decimals: int) -> str:
     """Return a difference with its sign."""
-    return f"{round(difference, decimals) + 0.0:+.{decimals}f}".replace("-", "−")
+    return f"{round(difference, decimals) + 0.0:+,.{decimals}f}".replace("-", "−")

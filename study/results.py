@@ -3,16 +3,15 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from statistics import stdev
 
 import torch
 from torch import Tensor, nn
 
 from study.evaluation import Evaluation
 from study.history import Epoch
+from study.steadiness import last_epochs_std
 
 DIGITS = 10
-LAST = 3  # epochs over which a model is to be steady
 
 
 def metrics(
@@ -21,17 +20,15 @@ def metrics(
     """The model's figures, in the documents' units and decimals.
 
     Accuracies are in percent: of the last epoch, of the best epoch on the test set, and of the
-    last epoch's training. The loss is the mean negative log-likelihood on the test set.
-    `last_epochs_std` is the standard deviation (n - 1) of test accuracy over the last three epochs,
-    or as many as there are, in points; 0 after a single one.
+    last epoch's training. The loss is the mean negative log-likelihood on the test set,
+    `last_epochs_std` the deviation of test accuracy over the last epochs, in points.
     """
-    last = [epoch.test_accuracy for epoch in history[-LAST:]]
     return {
         "accuracy": round(tested.accuracy, 2),
         "loss": round(tested.loss, 4),
         "best_accuracy": max(epoch.test_accuracy for epoch in history),
         "train_accuracy": history[-1].train_accuracy,
-        "last_epochs_std": round(stdev(last), 3) if len(last) > 1 else 0.0,
+        "last_epochs_std": last_epochs_std([epoch.test_accuracy for epoch in history]),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
     }
 

@@ -104,7 +104,7 @@ def test_commands_name_stage_and_model(name: str) -> None:
 
 
 def test_every_stage_of_every_model() -> None:
-    once = {"validate", "download", "candidate", "report"}
+    once = {"validate", "download", "claims", "candidate", "report"}
     each = {"summarize", "train", "evaluate"}
     assert set(PIPELINE) == once | {
         f"{stage}@{model}" for stage in each for model in models.names()
@@ -112,7 +112,7 @@ def test_every_stage_of_every_model() -> None:
 
 
 def test_the_report_is_on_every_model() -> None:
-    assert PIPELINE["report"].cmd.split()[3:] == models.names()
+    assert PIPELINE["report"].cmd.split()[4:] == models.names()
 
 
 def test_the_weights_are_models_with_a_description() -> None:

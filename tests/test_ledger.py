@@ -21,9 +21,12 @@ METRICS = {
 
 
 def row(name: str, **metrics: float) -> Row:
+    """A run whose test accuracies are those of METRICS, whatever its other metrics say."""
     run = RUNS[name]
     written = ledger.written(METRICS | metrics)
-    return Row(run.experiment, run.model, run.recipe, "5f3a", written)
+    accuracies = (98.0,) * run.recipe.epochs
+    accuracies = (*accuracies[:-3], 99.0, 99.1, 99.04)
+    return Row(run.experiment, run.model, run.recipe, "5f3a", written, accuracies)
 
 
 ROWS = [row("short-seed-1"), row("as-it-is-seed-7"), row("as-it-is-seed-1", loss=float("nan"))]
@@ -32,13 +35,17 @@ ROWS = [row("short-seed-1"), row("as-it-is-seed-7"), row("as-it-is-seed-1", loss
 def test_rows_are_sorted_and_come_back() -> None:
     text = ledger.to_csv(ROWS)
     assert text == ledger.to_csv(reversed(ROWS))
+    fifteen = "98.00 " * 12 + "99.00 99.10 99.04"
     assert text.splitlines() == [
         "experiment,model,seed,epochs,batch_size,learning_rate,momentum,dropout,rotation,samples,"
-        "device,revision,accuracy,best_accuracy,loss,train_accuracy,last_epochs_std,parameters",
-        "as-it-is,model_4,1,15,128,0.01,0.9,0.1,0.0,60000,cpu,5f3a,99.04,99.10,nan,98.80,0.050,7416",
+        "device,revision,accuracy,best_accuracy,loss,train_accuracy,last_epochs_std,parameters,"
+        "test_accuracies",
+        "as-it-is,model_4,1,15,128,0.01,0.9,0.1,0.0,60000,cpu,5f3a,99.04,99.10,nan,98.80,0.050,7416,"
+        f"{fifteen}",
         "as-it-is,model_4,7,15,128,0.01,0.9,0.1,0.0,60000,cpu,5f3a,99.04,99.10,0.0281,98.80,0.050,"
-        "7416",
-        "short,model_5,1,3,128,1e-05,0.9,0.1,7.0,60000,cpu,5f3a,99.04,99.10,0.0281,98.80,0.050,7416",
+        f"7416,{fifteen}",
+        "short,model_5,1,3,128,1e-05,0.9,0.1,7.0,60000,cpu,5f3a,99.04,99.10,0.0281,98.80,0.050,7416,"
+        "99.00 99.10 99.04",
     ]
     assert ledger.from_csv(text) == list(reversed(ROWS))
 
@@ -51,11 +58,13 @@ def test_no_rows() -> None:
     ("part", "instead", "message"),
     [
         ("experiment,", "", "line 1: give experiment,model,seed"),
-        ("99.04", "99,04", "line 2: 19 values: give 18"),
+        ("99.04", "99,04", "line 2: 20 values: give 19"),
         ("99.04", "good", "line 2: accuracy = good: give a number"),
+        ("98.00", "98,00", "line 2: 20 values: give 19"),
+        ("98.00", "high", "line 2: test_accuracies = high: give a number"),
         ("cpu", "gpu", "line 2: device = gpu: give cpu or cuda"),
         ("as-it-is,model_4,7", "as-it-is,model_4,1", "line 3: as-it-is-seed-1: also in another"),
-        ("short", "short\n\n", "line 4: 1 values: give 18"),
+        ("short", "short\n\n", "line 4: 1 values: give 19"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(part: str, instead: str, message: str) -> None:

@@ -17,6 +17,7 @@ import models
 from experiments import __main__ as many
 from experiments import files, queue
 from experiments.queue import Task
+from stages import paths
 from study import experiments, ledger
 from study.errors import UserError
 from tests.checkout import Checkout
@@ -104,7 +105,7 @@ def test_what_does_not_count_as_finished(dvc: FakeQueue) -> None:
     left = [SHORT, PLAIN, "short-seed-7"]
     assert work(left) == left
     assert dvc.calls == [[], *left]
-    assert not files.LEDGER.exists()
+    assert not paths.LEDGER.exists()
 
 
 def test_what_is_in_the_queue_is_not_queued_again(dvc: FakeQueue) -> None:
@@ -255,14 +256,14 @@ def test_changes_that_are_not_committed(checkout: Checkout) -> None:
 def test_check(checkout: Checkout) -> None:
     """The metrics in Git are those of the whole study, and params.yaml asks for a small one."""
     command = ("python", "-m", "experiments.check")
-    path = checkout.root / files.LEDGER
+    path = checkout.root / paths.LEDGER
     path.unlink(missing_ok=True)
     assert checkout.run(*command) == ""
     values = VALUES | SMALL
-    text = (checkout.root / files.EXPERIMENTS).read_text("utf-8")
+    text = (checkout.root / paths.EXPERIMENTS).read_text("utf-8")
     run = experiments.read(text, values, models.names())["model-3-seed-1"]
     written = ledger.written(dict.fromkeys(ledger.DECIMALS, 0.0))
-    row = ledger.Row(run.experiment, run.model, run.recipe, "5f3a", written)
+    row = ledger.Row(run.experiment, run.model, run.recipe, "5f3a", written, (0.0,))
     path.write_text(ledger.to_csv([row]), encoding="utf-8")
     status, output = checkout.attempt(*command)
     path.unlink()
@@ -317,7 +318,7 @@ def at_work(checkout: Checkout) -> list[str]:
 
 @pytest.mark.slow
 def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> None:
-    (checkout.root / files.EXPERIMENTS).write_text(TWO, encoding="utf-8")
+    (checkout.root / paths.EXPERIMENTS).write_text(TWO, encoding="utf-8")
     checkout.edit(
         "models/model_1.py",
         "    return nn.Sequential(",
@@ -370,7 +371,7 @@ def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> No
             "git", "show", f"{reference(checkout, row.name)}:metrics/model_3.json"
         )
         assert f'"accuracy": {float(row.metrics["accuracy"])},' in metrics
-    assert checkout.run("git", "status", "--porcelain").split() == ["??", str(files.LEDGER)]
+    assert checkout.run("git", "status", "--porcelain").split() == ["??", str(paths.LEDGER)]
 
     checkout.commit("The ledger")
     with make_experiments(checkout) as make:
@@ -379,7 +380,7 @@ def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> No
 
 
 def rows(checkout: Checkout) -> list[ledger.Row]:
-    return ledger.from_csv((checkout.root / files.LEDGER).read_text("utf-8"))
+    return ledger.from_csv((checkout.root / paths.LEDGER).read_text("utf-8"))
 
 
 def reference(checkout: Checkout, name: str) -> str:

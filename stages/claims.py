@@ -1,0 +1,26 @@
+"""Put the documents' conclusions to the test."""
+
+from stages import paths
+from stages.command import ArgumentParser, run
+from study import claims, documents, experiments, ledger, parameters
+from study.files import replace
+
+
+def main() -> None:
+    """Hold each conclusion against the ledger; the command says what counts as the same."""
+    parser = ArgumentParser()
+    parser.add_argument("margin")
+    margin = parameters.equivalence_margin(parser.parse_args().margin)
+
+    documented = documents.read(paths.DOCUMENTS, paths.EPOCHS)
+    known = experiments.descriptions(paths.EXPERIMENTS.read_text("utf-8"))
+    tests = claims.read(paths.CLAIMS.read_text("utf-8"), documented, known)
+    rows = ledger.from_csv(paths.LEDGER.read_text("utf-8"))
+    with replace(paths.VERDICTS) as path:
+        path.write_text(
+            claims.to_json(claims.judge(tests, documented, rows, margin)), encoding="utf-8"
+        )
+
+
+if __name__ == "__main__":
+    run(main)
