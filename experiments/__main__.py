@@ -24,7 +24,7 @@ from study.ledger import Row
 from study.recipe import Recipe
 
 LOCK = Path(".dvc/tmp/experiments.lock")
-POLL = 10  # seconds between two looks at the queue
+POLL = 20  # seconds between two looks at the queue
 WAITING = ("Queued", "Running")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

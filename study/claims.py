@@ -23,7 +23,7 @@ EXACT = "parameters"
 """A figure that no seed changes."""
 
 
-class Test(BaseModel):
+class Statement(BaseModel):
     """One thing that a conclusion says: how a figure of an experiment stands to something."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,7 +80,7 @@ class Claim:
     """At level 0.05, by the corrected p."""
 
 
-def read(text: str, documents: Documents, experiments: Iterable[str]) -> dict[str, list[Test]]:
+def read(text: str, documents: Documents, experiments: Iterable[str]) -> dict[str, list[Statement]]:
     """Return the tests of each conclusion, by its id, in the documents' order.
 
     `experiments` are the ids in experiments.yaml. Raises UserError for what is unknown or missing.
@@ -91,7 +91,7 @@ def read(text: str, documents: Documents, experiments: Iterable[str]) -> dict[st
         where = f" line {error.problem_mark.line + 1}" if hasattr(error, "problem_mark") else ""
         raise UserError(f"claims.yaml{where}: not YAML; mend it or `git restore` it") from None
     try:
-        claims = TypeAdapter(dict[str, list[Test]]).validate_python(data)
+        claims = TypeAdapter(dict[str, list[Statement]]).validate_python(data)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "all of it"
@@ -112,7 +112,7 @@ def read(text: str, documents: Documents, experiments: Iterable[str]) -> dict[st
     return {name: claims[name] for name in conclusions}
 
 
-def wrong(test: Test, conclusion: Conclusion, experiments: Sequence[str]) -> str | None:
+def wrong(test: Statement, conclusion: Conclusion, experiments: Sequence[str]) -> str | None:
     """Say what is wrong with a test, if anything is."""
     if test.figure not in DECIMALS:
         return f"figure = {shown(test.figure)}: give one of {', '.join(DECIMALS)}"
@@ -138,7 +138,10 @@ def documented(conclusion: Conclusion, figure: str) -> list[float]:
 
 
 def judge(
-    claims: Mapping[str, Sequence[Test]], documents: Documents, rows: Iterable[Row], margin: float
+    claims: Mapping[str, Sequence[Statement]],
+    documents: Documents,
+    rows: Iterable[Row],
+    margin: float,
 ) -> list[Claim]:
     """Hold each conclusion against the runs; accuracies as far apart as `margin` are the same.
 
@@ -190,7 +193,7 @@ def verdict(speaks_for: bool, p: float) -> Verdict:
 
 
 def examine(
-    test: Test,
+    test: Statement,
     conclusion: Conclusion,
     documents: Documents,
     runs: Mapping[str, Mapping[int, Row]],
@@ -244,7 +247,7 @@ def logged(figure: str, runs: Mapping[int, Row], documents: Documents) -> float 
     return None
 
 
-def weigh(test: Test, differences: Sequence[float], margin: float) -> tuple[float, float]:
+def weigh(test: Statement, differences: Sequence[float], margin: float) -> tuple[float, float]:
     """Return two p-values, two-sided: for what a test says of these differences, and against it.
 
     That two are the same is shown by two one-sided tests: Schuirmann 1987, "A comparison of the two
@@ -272,7 +275,7 @@ def average(values: Sequence[float]) -> Mean | None:
     return comparison.mean(values) if values and all(map(math.isfinite, values)) else None
 
 
-def rounded(value: float, test: Test) -> float:
+def rounded(value: float, test: Statement) -> float:
     """Return a figure with two decimals more than one run has."""
     return round(value, DECIMALS[test.figure] + 2)
 

@@ -264,9 +264,9 @@ def seeds(bands: Mapping[str, Sequence[Band]]) -> Figure:
     columns = 4
     rows = math.ceil((len(bands) + 1) / columns)
     settled = [band for curve in bands.values() for band in curve[len(curve) // 2 :]]
-    lowest = math.floor(5 * min(band.lowest for band in settled)) / 5
-    highest = math.ceil(10 * max(band.highest for band in settled)) / 10
-    last = max(band.epoch for curve in bands.values() for band in curve)
+    lowest = math.floor(5 * min((band.lowest for band in settled), default=98)) / 5
+    highest = math.ceil(10 * max((band.highest for band in settled), default=100)) / 10
+    last = max((band.epoch for band in settled), default=1)
     figure = Figure(figsize=(WIDTH, 2.1 * rows))
     grid = figure.add_gridspec(rows, columns)
     for index, (name, curve) in enumerate(bands.items()):
@@ -318,7 +318,7 @@ def seeds(bands: Mapping[str, Sequence[Band]]) -> Figure:
 def forest(differences: Sequence[Difference], margin: float) -> Figure:
     """Draw the differences in accuracy that conclusions are about, with 95 % intervals."""
     figure = Figure(figsize=(WIDTH, 0.8 + 0.2 * len(differences)))
-    panel = figure.add_subplot(ylim=(len(differences) - 0.4, -0.6))
+    panel = figure.add_subplot(ylim=(max(len(differences), 1) - 0.4, -0.6))
     panel.axvspan(-margin, margin, color="#EFEFEF", linewidth=0)
     panel.axvline(0, color=GREY, linewidth=0.8)
     for row, each in enumerate(differences):

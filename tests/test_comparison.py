@@ -140,3 +140,47 @@ def test_holm_by_hand() -> None:
     assert comparison.holm([0.6, 0.9]) == [1, 1]
     assert comparison.holm([0.02]) == [0.02]
     assert comparison.holm([]) == []
+
+
+# Over seeds
+
+# Student 1908: hours of sleep gained by ten patients with one drug rather than the other.
+SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
+
+
+def test_student_s_sleep() -> None:
+    found = comparison.mean(SLEEP)
+    assert (found.n, found.mean) == pytest.approx((10, 1.58))
+    assert found.deviation == pytest.approx(1.23, abs=0.0005)
+    assert found.interval == pytest.approx((0.7001, 2.4599), abs=5e-5)
+    # t is 4.062 with 9 degrees of freedom, p two-sided 0.002833.
+    assert 2 * comparison.p_above(SLEEP, 0) == pytest.approx(0.002833, abs=5e-7)
+    assert comparison.p_below(SLEEP, 0) == pytest.approx(1 - 0.002833 / 2, abs=5e-7)
+    assert comparison.p_above(SLEEP, 1.58) == pytest.approx(0.5)
+
+
+def test_a_single_run_has_no_interval() -> None:
+    found = comparison.mean([99.1])
+    assert (found.n, found.mean, found.interval) == (1, 99.1, None)
+
+
+def test_runs_that_are_all_the_same() -> None:
+    # 99.34 - 98.96 and 0.38 differ in their last bits.
+    values = [99.34 - 98.96, 0.38, 98.38 - 98.0]
+    assert len(set(values)) > 1
+    low, high = comparison.mean(values).interval or (0, 1)
+    assert low == high == pytest.approx(0.38)
+    assert (comparison.p_above(values, 0.38), comparison.p_below(values, 0.38)) == (1, 1)
+    assert (comparison.p_above(values, 0.3), comparison.p_below(values, 0.4)) == (0, 0)
+
+
+def test_the_interval_of_a_mean_covers_95_percent() -> None:
+    generator = np.random.Generator(np.random.SFC64(1))
+    rounds = 2000
+    covered = 0
+    for sample in generator.normal(99.1, 0.07, (rounds, 5)):
+        interval = comparison.mean(sample.tolist()).interval
+        assert interval is not None
+        covered += interval[0] <= 99.1 <= interval[1]
+    # Three standard errors of 95 % in 2000.
+    assert covered / rounds == pytest.approx(0.95, abs=0.015)

@@ -4,21 +4,22 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
 from dvc_render.vega import VegaRenderer  # type: ignore[import-untyped]
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from study import documents, figures
+from study import documents, figures, seeds
 from study.history import Epoch
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTED = documents.read(
-    ROOT / "reference" / "documents.yaml", ROOT / "reference" / "epochs.csv"
-).models
+DOCUMENTS = documents.read(ROOT / "reference" / "documents.yaml", ROOT / "reference" / "epochs.csv")
+DOCUMENTED, TARGET = DOCUMENTS.models, DOCUMENTS.target
 
 
 def history(accuracies: Sequence[float], loss: float = 0.05) -> list[Epoch]:
@@ -189,3 +190,75 @@ def test_dvc_fills_the_template(template: str, x: str, y: str, row: dict[str, st
 
 if __name__ == "__main__":
     sys.stdout.write(drawn())
+
+
+# Over seeds
+
+CONFIGURATIONS = [
+    seeds.Configuration(
+        name, parameters, 5, mean, mean - 0.05, mean + 0.05, 0.04, 0.03, mean, 0, 0, 0, 0.05, theirs
+    )
+    for name, parameters, mean, theirs in [
+        ("model-3", 3928, 98.8, 98.51),
+        ("model-4", 7416, 99.09, 99.02),
+        ("model-4-dropout-15", 7416, 98.95, None),
+        ("model-5", 8018, 99.32, 99.29),
+        ("model-2", 14796, 99.33, 99.29),
+    ]
+]
+
+
+def test_accuracy_against_parameters_names_and_numbers_every_configuration() -> None:
+    svg = figures.parameters(CONFIGURATIONS, TARGET)
+    for number, each in enumerate(CONFIGURATIONS, start=1):
+        assert f"<!-- {number}  {figures.title(each.experiment)} -->" in svg
+        # Once beside its point, and the number of a configuration may be a tick's, too.
+        assert f"<!-- {number} -->" in svg
+    assert "<!-- Around 8,000 parameters -->" in svg
+
+
+def test_the_target_is_shaded_where_it_is() -> None:
+    """The shaded area ends at the target in both panels: a configuration just beyond is outside."""
+    panel = Figure().add_subplot(xlim=(6000, 10_000))
+    assert figures.share(panel, TARGET) == 0.5
+
+
+def test_a_single_run_has_a_point_and_no_interval() -> None:
+    single = [replace(each, n=1, low=None, high=None) for each in CONFIGURATIONS]
+    assert figures.parameters(single, TARGET) != figures.parameters(CONFIGURATIONS, TARGET)
+
+
+def test_bands_name_each_model_and_how_many_seeds() -> None:
+    bands = {
+        name: [seeds.Band(name, epoch, 5, 98.9, 99.0, 99.1, 99.05) for epoch in range(15)]
+        for name in ("model-1", "model-4-deeper")
+    }
+    svg = figures.seeds(bands)
+    for words in ("Model 1", "Model 4 deeper", "lowest to highest of 5 seeds"):
+        assert f"<!-- {words} -->" in svg
+
+
+def test_differences_say_what_is_compared_and_the_verdict() -> None:
+    rows = [
+        seeds.Difference("a", "accuracy", "model-2", "above", "model-1", 5, 0.3, 0.2, 0.4, "holds"),
+        seeds.Difference(
+            "b", "best_accuracy", "model-3", "not above", "documents", 1, 0.3, None, None, "told"
+        ),
+        seeds.Difference("b", "accuracy", "model-4-rotated", "same", "target", 5, 0, 0, 0, "open"),
+    ]
+    svg = figures.forest(rows, 0.1)
+    for words in (
+        "Model 2 above Model 1",
+        "Model 3, best epoch not above the documents’ number",
+        "Model 4 rotated same as the target",
+        "holds",
+        "told",
+        "open",
+    ):
+        assert f"<!-- {words} -->" in svg
+
+
+def test_no_runs_at_all() -> None:
+    assert "<!-- target -->" in figures.parameters([], TARGET)
+    assert figures.seeds({}).startswith("<?xml")
+    assert figures.forest([], 0.1).startswith("<?xml")

@@ -100,7 +100,11 @@ def contradictions(rows: list[Row], metrics: dict[str, dict[str, float]]) -> lis
 
 
 def test_a_ledger_that_agrees() -> None:
-    rows = [row("as-it-is-seed-1"), row("as-it-is-seed-7", accuracy=1), row("short-seed-1", loss=9)]
+    rows = [
+        row("as-it-is-seed-1"),
+        row("as-it-is-seed-7", train_accuracy=1),
+        row("short-seed-1", loss=9),
+    ]
     assert contradictions(rows, {"model_4": METRICS}) == []
     assert contradictions([], {}) == []
     failed = METRICS | {"loss": float("nan")}
@@ -121,6 +125,8 @@ def test_each_contradiction_is_a_line() -> None:
         [
             r"line 3: as-it-is-seed-1: accuracy = 99\.05, metrics/model_4\.json has 99\.04 for",
             r"line 3: as-it-is-seed-1: last_epochs_std = 0\.100, metrics/model_4\.json has 0\.050",
+            r"line 3: as-it-is-seed-1: accuracy = 99\.05, test_accuracies say 99\.04; `git restore",
+            r"line 3: as-it-is-seed-1: last_epochs_std = 0\.100, test_accuracies say 0\.050; `git",
             r"line 4: shorter-seed-1: experiments\.yaml and params\.yaml ask for no such run",
             r"line 5: short-seed-7: experiments\.yaml and params\.yaml ask for no such run",
         ],
@@ -133,3 +139,9 @@ def test_metrics_that_are_not_there() -> None:
     found = contradictions([row("as-it-is-seed-1")], {})
     assert len(found) == len(ledger.DECIMALS)
     assert "accuracy = 99.04, metrics/model_4.json has nothing for the same recipe" in found[0]
+
+
+def test_a_row_without_an_epoch() -> None:
+    short = replace(row("as-it-is-seed-7"), test_accuracies=(99.0, 99.04))
+    (line,) = contradictions([short], {})
+    assert "as-it-is-seed-7: 2 test_accuracies for 15 epochs; `git restore" in line

@@ -47,3 +47,16 @@ def test_dropout_reaches_every_dropout_layer(name: str, dropout: float) -> None:
 def test_unknown_model_is_named_beside_those_there_are(name: str) -> None:
     with pytest.raises(ValueError, match=f"unknown model '{name}'; there are .*model_1, .*model_5"):
         models.build(name, dropout=0.1)
+
+
+def test_pooling_first_is_the_same_function() -> None:
+    last, first = (
+        models.build("model_4", 0.1).eval(),
+        models.build("model_4_pooled_first", 0.1).eval(),
+    )
+    weights = zip(last.parameters(), first.parameters(), strict=True)
+    with torch.no_grad():
+        for ours, theirs in weights:
+            theirs.copy_(ours)
+        images = torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+        assert torch.allclose(last(images), first(images), atol=1e-6)

@@ -35,7 +35,7 @@ SMALL = {
     "candidate": "model_1",
     **{f"models.{model}.epochs": 2 for model in OWN_EPOCHS},
 }
-ONCE = ["validate", "download", "candidate", "report"]
+ONCE = ["validate", "download", "claims", "candidate", "report"]
 
 
 def each(stage: str, names: Iterable[str] = MODELS) -> list[str]:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import models
+from stages import claims as claims_stage
 from stages import paths
 from stages import report as stage
-from study import documents, history, mnist, receptive_field, report, results, summary
+from study import documents, history, ledger, mnist, receptive_field, report, results, summary
 from study.history import Epoch
 from study.report import Metrics
 
@@ -154,10 +155,16 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
     """From files as the other stages write them to the report and its figures."""
     names = ["model_1", "model_3"]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["report", *names])
     for path in (paths.DOCUMENTS, paths.EPOCHS):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes((REFERENCE / path.name).read_bytes())
+    for path in (paths.CLAIMS, paths.EXPERIMENTS):
+        path.write_bytes((REFERENCE.parent / path.name).read_bytes())
+    paths.LEDGER.parent.mkdir()
+    paths.LEDGER.write_text(ledger.to_csv([]), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["claims", "0.1"])
+    claims_stage.main()
+    monkeypatch.setattr(sys, "argv", ["report", "0.1", *names])
     paths.MNIST.parent.mkdir()
     paths.MNIST.symlink_to(mnist_folder)
     _, labels = mnist.read(mnist_folder, "test")
@@ -182,8 +189,10 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
 
     text = paths.REPORT.read_text(encoding="utf-8")
     assert "| Model 3 | 3,928 | 15 | 98.41 |" in text
-    assert "## Model against model\n\nThe documents compare none of these" in text
+    assert "## Model against model, one run each\n\nThe documents compare none of these" in text
     assert "2 of the 10,000 test images." in text
+    assert text.count("no runs; cannot be told") == text.count(": no runs") > 20
+    assert "No runs yet: `make experiments` makes them." in text
     assert {f"figures/{path.name}" for path in paths.FIGURES.iterdir()} == set(
         re.findall(r"!\[.*?\]\((.*?)\)", text)
     )
