@@ -57,7 +57,7 @@ FIGURES = {
     "last_epochs_std": "Deviation of the last three epochs",
     "parameters": "Parameters",
 }
-CLAIMS = ("The documents say", "Verdict", "p (Holm)", "Against the runs")
+CLAIMS = ("The documents say", "Conclusion", "Verdict", "p (Holm)", "Against the runs")
 CONFIGURATIONS = (
     "Experiment",
     "Parameters",
@@ -282,6 +282,7 @@ def verdicts(claims: Sequence[Claim], documents: Documents, margin: float) -> st
     rows = [
         (
             said(conclusions[claim.id]),
+            f"`{claim.id}`",
             f"**{claim.verdict}**",
             probability(claim.p_holm),
             "<br>".join(map(evidence, claim.tests)),

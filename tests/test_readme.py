@@ -10,7 +10,8 @@ import pytest
 import models
 from benchmarks import tables
 from stages import paths
-from study import documents, history, report
+from study import claims, documents, history, report
+from study.steadiness import last_epochs_std
 from tests.checkout import ROOT, Checkout
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -48,6 +49,36 @@ def test_the_table_of_results_is_the_report_s() -> None:
     assert report.target(metrics, documented) in README
 
 
+def test_the_verdicts_are_the_pipeline_s() -> None:
+    documented = documents.read(ROOT / paths.DOCUMENTS, ROOT / paths.EPOCHS)
+    conclusions = {conclusion.id: conclusion for conclusion in documented.conclusions}
+    for claim in claims.from_json((ROOT / paths.VERDICTS).read_text("utf-8")):
+        words = report.said(conclusions[claim.id])
+        assert f"| {words} | `{claim.id}` | {claim.verdict} |\n" in README
+
+
+def test_the_documents_comparisons_are_those_of_the_metrics() -> None:
+    rows = re.findall(r"^\| `\S+ \S+` \| (\d) → (\d) \| (.*) \|$", README, re.MULTILINE)
+    assert [(first, second) for first, second, _ in rows] == [
+        ("1", "2"),
+        ("2", "4"),
+        ("4", "5"),
+        ("1", "5"),
+    ]
+    for first, second, cells in rows:
+        before, after = (
+            json.loads((ROOT / paths.metrics(f"model_{number}")).read_text("utf-8"))
+            for number in (first, second)
+        )
+        numbers = [float(number) for cell in cells.split(" | ") for number in cell.split(" → ")]
+        expected = [
+            number
+            for key in ("accuracy", "loss", "parameters")
+            for number in (before[key], after[key], after[key] - before[key])
+        ]
+        assert numbers == pytest.approx(expected, abs=5e-5)
+
+
 def test_what_it_points_to_exists() -> None:
     links = re.findall(r"\]\((?!http)([^)]+)\)", README)
     tree = re.findall(r"^([\w./]+/|[\w.]+\.yaml)  ", README, re.MULTILINE)
@@ -83,6 +114,7 @@ def test_the_experiment_shown_is_the_history_s_row() -> None:
             "loss": part[-1].test_loss,
             "best_accuracy": max(epoch.test_accuracy for epoch in part),
             "train_accuracy": part[-1].train_accuracy,
+            "last_epochs_std": last_epochs_std([epoch.test_accuracy for epoch in part]),
         }
         for part in (rows, rows[:epochs])
     )
