@@ -48,12 +48,13 @@ def test_both_loops_compute_the_same(mnist_folder: Path, model: str) -> None:
     )
     assert said.last_batch_loss == pytest.approx(loss, rel=1e-4)
     assert said.accuracy == pytest.approx(accuracy)
+    # In the deeper network and this batch, rounding puts a value on the other side of a ReLU.
+    apart = 2e-3 if model == "model_4_deeper" else 1e-4
     for ours, usual in zip(network.parameters(), theirs.parameters(), strict=True):
         assert ours.grad is not None
         assert usual.grad is not None
-        # Where a batch norm follows, some gradients are 0 but for rounding; and rounding can put a
-        # value on the other side of a ReLU, or make another pixel the maximum of its window.
-        assert float((ours.grad - usual.grad).norm()) < 2e-3 * float(usual.grad.norm()) + 1e-6
+        # Where a batch norm follows, some gradients are 0 but for rounding.
+        assert float((ours.grad - usual.grad).norm()) < apart * float(usual.grad.norm()) + 1e-6
 
     tested = evaluation.evaluate(network, *mnist.read(mnist_folder, "test", 500))
     test_set = textbook.mnist(mnist_folder, False, textbook.test_transform())

@@ -35,7 +35,8 @@ SMALL = {
     "candidate": "model_1",
     **{f"models.{model}.epochs": 2 for model in OWN_EPOCHS},
 }
-ONCE = ["validate", "download", "claims", "candidate", "report"]
+# Not `claims`: what it reads is as it was committed.
+ONCE = ["validate", "download", "candidate", "report"]
 
 
 def each(stage: str, names: Iterable[str] = MODELS) -> list[str]:
