@@ -319,6 +319,7 @@ def at_work(checkout: Checkout) -> list[str]:
 @pytest.mark.slow
 def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> None:
     (checkout.root / paths.EXPERIMENTS).write_text(TWO, encoding="utf-8")
+    (checkout.root / paths.LEDGER).unlink(missing_ok=True)
     checkout.edit(
         "models/model_1.py",
         "    return nn.Sequential(",
