@@ -14,6 +14,7 @@ from study.comparison import Mean
 from study.documents import Conclusion, Documents
 from study.errors import UserError, shown
 from study.ledger import DECIMALS, Row
+from study.parameters import not_yaml
 
 LEVEL = 1 - comparison.CONFIDENCE
 
@@ -88,8 +89,7 @@ def read(text: str, documents: Documents, experiments: Iterable[str]) -> dict[st
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        where = f" line {error.problem_mark.line + 1}" if hasattr(error, "problem_mark") else ""
-        raise UserError(f"claims.yaml{where}: not YAML; mend it or `git restore` it") from None
+        raise not_yaml("claims.yaml", error) from None
     try:
         claims = TypeAdapter(dict[str, list[Statement]]).validate_python(data)
     except ValidationError as error:

@@ -80,8 +80,7 @@ def parse(text: str) -> dict[str, yaml.Node]:
     try:
         root = yaml.compose(text, yaml.SafeLoader)
     except yaml.YAMLError as error:
-        where = f" line {error.problem_mark.line + 1}" if hasattr(error, "problem_mark") else ""
-        raise UserError(f"experiments.yaml{where}: not YAML; mend it or `git restore` it") from None
+        raise parameters.not_yaml("experiments.yaml", error) from None
     if root is None:
         raise UserError("experiments.yaml: is empty; `git restore experiments.yaml` mends that")
     return entries(root, ("seeds", "experiments"))

@@ -58,11 +58,16 @@ def read_values(parameters: str) -> dict[str, object]:
     try:
         tree = yaml.safe_load(parameters)
     except yaml.YAMLError as error:
-        where = f" line {error.problem_mark.line + 1}" if hasattr(error, "problem_mark") else ""
-        raise UserError(f"params.yaml{where}: not YAML; mend it or `git restore` it") from None
+        raise not_yaml("params.yaml", error) from None
     if not isinstance(tree, dict):
         raise UserError("params.yaml: holds no keys; `git restore params.yaml` brings them back")
     return dict(leaves(tree))
+
+
+def not_yaml(name: str, error: yaml.YAMLError) -> UserError:
+    """Return what to tell the user of a file that is no YAML."""
+    where = f" line {error.problem_mark.line + 1}" if hasattr(error, "problem_mark") else ""
+    return UserError(f"{name}{where}: not YAML; mend it or `git restore` it")
 
 
 def places(values: Mapping[str, object], model: str) -> dict[str, str]:

@@ -52,7 +52,12 @@ def test_the_table_of_results_is_the_report_s() -> None:
 def test_the_verdicts_are_the_pipeline_s() -> None:
     documented = documents.read(ROOT / paths.DOCUMENTS, ROOT / paths.EPOCHS)
     conclusions = {conclusion.id: conclusion for conclusion in documented.conclusions}
-    for claim in claims.from_json((ROOT / paths.VERDICTS).read_text("utf-8")):
+    judged = claims.from_json((ROOT / paths.VERDICTS).read_text("utf-8"))
+    (seeds,) = {len(test.seeds) for claim in judged for test in claim.tests}
+    assert (
+        f"several seeds, so far {('no', 'one', 'two', 'three', 'four', 'five')[seeds]}," in README
+    )
+    for claim in judged:
         words = report.said(conclusions[claim.id])
         assert f"| {words} | `{claim.id}` | {claim.verdict} |\n" in README
 
