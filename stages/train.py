@@ -18,8 +18,8 @@ TRAINERS = {"cpu": training.Trainer, "cuda": cuda.Trainer}
 def main() -> None:
     """Write the weights after the last epoch, and the history of all."""
     model, recipe = arguments()
-    train_set = mnist.read(paths.MNIST, "train", recipe.samples)
-    images, labels = mnist.read(paths.MNIST, "test")
+    train_set = mnist.read(paths.MNIST, "train", recipe.training_images)
+    images, labels = mnist.read_judges(paths.MNIST, recipe.holdout)
     network = training.initialise(model, recipe)
     trainer = TRAINERS[recipe.device](network, train_set, recipe)
     test_set = images.to(recipe.device), labels.to(recipe.device)
@@ -33,7 +33,7 @@ def main() -> None:
             "Loss=%.15f Batch_id=%d Accuracy=%.2f",
             trained.last_batch_loss, trained.last_batch, trained.accuracy,
         )  # fmt: skip
-        tested = evaluation.evaluate(network, *test_set)
+        tested = evaluation.evaluate(trainer.result, *test_set)
         log.info(
             "Test set: Average loss: %.4f, Accuracy: %d/%d (%.2f%%)",
             tested.loss, tested.correct, len(tested.predictions), tested.accuracy,
@@ -51,7 +51,8 @@ def main() -> None:
 
     with replace(paths.weights(model)) as path:
         save_file(
-            {key: value.cpu().contiguous() for key, value in network.state_dict().items()}, path
+            {key: value.cpu().contiguous() for key, value in trainer.result.state_dict().items()},
+            path,
         )
     with replace(paths.history(model)) as path:
         path.write_text(history.to_csv(epochs), encoding="utf-8")

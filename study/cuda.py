@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from study.averaging import Average
 from study.errors import UserError
 from study.evaluation import normalise
 from study.recipe import Recipe
-from study.training import Images, Trained, random
+from study.training import Images, Trained, optimizer, random, scheduler
 
 
 def device() -> torch.device:
@@ -42,9 +43,13 @@ class Trainer:
         self.network = network.to(self.on)
         self.images, self.labels = (tensor.to(self.on) for tensor in train_set)
         self.recipe = recipe
-        self.optimizer = torch.optim.SGD(
-            network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, fused=True
-        )
+        self.optimizer = optimizer(self.network, recipe)
+        # A captured graph reads the rate from the card, where the scheduler writes it.
+        for group in self.optimizer.param_groups:
+            group["lr"] = torch.tensor(recipe.learning_rate, device=self.on)
+        self.scheduler = scheduler(self.optimizer, recipe, len(self.images))
+        self.average = Average(self.network, recipe.ema_decay) if recipe.ema_decay else None
+        self.result = self.average.network if self.average else self.network
         # What a captured graph reads and writes stays where it is.
         self.batch = torch.arange(recipe.batch_size, device=self.on)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.on)
@@ -66,6 +71,7 @@ class Trainer:
             else:
                 self.optimizer.zero_grad()
                 self.step(batch)
+            self.scheduler.step()
         seen = len(self.images)
         loss = self.loss_sum.item() / seen
         if not math.isfinite(loss):
@@ -79,12 +85,14 @@ class Trainer:
     def step(self, batch: Tensor) -> None:
         """Take one step on the images whose numbers are in `batch`."""
         images, labels = normalise(self.images[batch]), self.labels[batch]
-        if self.recipe.rotation:
-            images = rotate(images, self.recipe.rotation)
+        if self.recipe.augments:
+            images = augment(images, self.recipe)
         logits = self.network(images)
         loss = F.cross_entropy(logits, labels)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
+        if self.average:
+            self.average.update()
         self.last_loss.copy_(loss.detach())
         self.loss_sum += self.last_loss * len(batch)
         self.correct += (logits.argmax(dim=1) == labels).sum()
@@ -104,21 +112,31 @@ class Trainer:
         with torch.cuda.graph(graph):
             self.step(self.batch)
         self.network.load_state_dict(before)
+        self.result.load_state_dict(before)
         for state in self.optimizer.state.values():
             state["momentum_buffer"].zero_()
         return graph
 
 
-def rotate(images: Tensor, degrees: float) -> Tensor:
-    """Turn each image float32 [n, 1, h, w] as study.augmentation.rotate does, in one go."""
+def augment(images: Tensor, recipe: Recipe) -> Tensor:
+    """Change each image float32 [n, 1, h, w] as study.augmentation.augment does, in one go."""
+
+    def draw(limit: float, *shape: int) -> Tensor:
+        return torch.empty(len(images), *shape, device=images.device).uniform_(-limit, limit)
+
+    angles, scales = torch.deg2rad(draw(recipe.rotation)), 1 + draw(recipe.scaling)
+    shifts = draw(recipe.translation, 2)
+    cosines, sines = angles.cos() / scales, angles.sin() / scales
+    linear = torch.stack(
+        [torch.stack([cosines, -sines], 1), torch.stack([sines, cosines], 1)], dim=1
+    )
+    # affine_grid counts from -1 to 1 across the image.
+    offsets = -2 / images.shape[-1] * (linear @ shifts[:, :, None])
+    grid = F.affine_grid(
+        torch.cat([linear, offsets], dim=2), list(images.shape), align_corners=False
+    )
     background = images.min()
-    angles = torch.deg2rad(
-        torch.empty(len(images), device=images.device).uniform_(-degrees, degrees)
+    changed = F.grid_sample(
+        images - background, grid, mode=recipe.interpolation, align_corners=False
     )
-    cosines, sines, none = angles.cos(), angles.sin(), torch.zeros_like(angles)
-    matrices = torch.stack(
-        [torch.stack([cosines, -sines, none], 1), torch.stack([sines, cosines, none], 1)], 1
-    )
-    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
-    turned = F.grid_sample(images - background, grid, mode="nearest", align_corners=False)
-    return turned + background
+    return changed + background

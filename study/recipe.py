@@ -1,7 +1,7 @@
 """How a model is trained, as values that are checked before any work."""
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,15 +22,31 @@ class Recipe(BaseModel):
     batch_size: int = Field(ge=1, le=TRAINING_IMAGES)
     """Images per step."""
     learning_rate: float = Field(gt=0, le=1000)
-    """Of stochastic gradient descent."""
+    """Of stochastic gradient descent: its highest, if it changes."""
+    scheduler: Literal["constant", "one_cycle"]
+    """How the learning rate goes from step to step: not at all, or up and down again."""
+    warmup: float = Field(ge=0, lt=1)
+    """Share of the steps in which one_cycle goes up."""
     momentum: float = Field(ge=0, lt=1)
     """Of stochastic gradient descent."""
+    weight_decay: float = Field(ge=0, le=1)
+    """Of the convolutions' weights, in every step, times the learning rate."""
+    ema_decay: float = Field(ge=0, lt=1)
+    """Keep a moving average of all weights instead of the last ones; 0 keeps the last."""
     dropout: float = Field(ge=0, lt=1)
     """Probability of an activation to be zeroed."""
     rotation: float = Field(ge=0, le=180)
     """Each image is turned by an angle drawn from ± this many degrees, anew in every epoch."""
+    translation: float = Field(ge=0, le=28)
+    """Each image is moved by up to so many pixels, across and along, likewise."""
+    scaling: float = Field(ge=0, lt=1)
+    """Each image is made larger or smaller by up to this share of its size, likewise."""
+    interpolation: Literal["nearest", "bilinear"]
+    """Where a changed image's pixel comes from: the nearest one, or the four around it."""
     samples: int = Field(ge=1, le=TRAINING_IMAGES)
-    """Train on the first so many images."""
+    """Train on the first so many images, of those that are not held out."""
+    holdout: int = Field(ge=0, lt=TRAINING_IMAGES)
+    """Report on the last so many training images, kept out of training, not on the test set."""
     device: Literal["cpu", "cuda"]
 
     @classmethod
@@ -50,18 +66,39 @@ class Recipe(BaseModel):
                 raise UserError(f"{prefix}{shown(key)}: unknown; known here: {known}") from None
             value = f" = {shown(values[key])}" if key in values else " is missing"
             raise UserError(f"{prefix}{key}{value}: give {allowed(key)}") from None
-        if recipe.batch_size > recipe.samples:
-            raise UserError(
-                f"{prefix}batch_size = {recipe.batch_size}: give at most samples = {recipe.samples}"
-            )
+        if mistake := recipe.contradiction():
+            raise UserError(f"{prefix}{mistake}")
         return recipe
+
+    @property
+    def training_images(self) -> int:
+        """How many images there are to train on."""
+        return min(self.samples, TRAINING_IMAGES - self.holdout)
+
+    @property
+    def augments(self) -> bool:
+        """Whether training images are changed at all."""
+        return bool(self.rotation or self.translation or self.scaling)
+
+    def contradiction(self) -> str | None:
+        """Say which value cannot go with another one, if any."""
+        if self.batch_size > self.training_images:
+            given = (
+                f"{TRAINING_IMAGES:,} - holdout"
+                if self.training_images < self.samples
+                else "samples"
+            )
+            return f"batch_size = {self.batch_size}: give at most {given} = {self.training_images}"
+        if self.warmup and self.scheduler == "constant":
+            return f"warmup = {self.warmup}: give 0, or scheduler = one_cycle"
+        return None
 
 
 def allowed(key: str) -> str:
     """What a key of the recipe may be, in words: `a whole number, at least 1, at most 1000`."""
     field = Recipe.model_fields[key]
-    if field.annotation not in (int, float):
-        return "cpu or cuda"
+    if choices := get_args(field.annotation):
+        return " or ".join(choices)
     words = ["a whole number" if field.annotation is int else "a number"]
     for bound in field.metadata:
         for name, phrase in {

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 import models
 from study import augmentation, fused, kernels
+from study.averaging import Average
 from study.errors import UserError
 from study.evaluation import normalise
 from study.recipe import Recipe
@@ -41,6 +42,39 @@ def initialise(model: str, recipe: Recipe) -> nn.Sequential:
     return network.to(memory_format=torch.channels_last)
 
 
+def optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """Return stochastic gradient descent, with weight decay on the convolutions alone."""
+    convolutions = [p for p in network.parameters() if p.ndim == 4]
+    rest = [p for p in network.parameters() if p.ndim != 4]
+    return torch.optim.SGD(
+        [
+            {"params": convolutions, "weight_decay": recipe.weight_decay},
+            {"params": rest, "weight_decay": 0.0},
+        ],
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        fused=True,
+    )
+
+
+def scheduler(
+    optimizer: torch.optim.Optimizer, recipe: Recipe, images: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """Return what sets the learning rate after each step, over all steps on so many images."""
+    if recipe.scheduler == "constant":
+        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        recipe.learning_rate,
+        epochs=recipe.epochs,
+        steps_per_epoch=math.ceil(images / recipe.batch_size),
+        pct_start=recipe.warmup,
+        # Straight lines need no cosine, which is not the same in every C library.
+        anneal_strategy="linear",
+        cycle_momentum=False,
+    )
+
+
 def random(recipe: Recipe, epoch: int, purpose: str) -> np.random.SeedSequence:
     """The random numbers of one purpose in one epoch, whatever was drawn before.
 
@@ -50,16 +84,20 @@ def random(recipe: Recipe, epoch: int, purpose: str) -> np.random.SeedSequence:
 
 
 class Trainer:
-    """Stochastic gradient descent on a CPU: changes a network in place, one epoch at a time."""
+    """Stochastic gradient descent on a CPU: changes a network in place, one epoch at a time.
+
+    `result` is what comes of it: that network, or the average of what it was after each step.
+    """
 
     def __init__(self, network: nn.Sequential, train_set: Images, recipe: Recipe) -> None:
         """Start before the first epoch."""
         self.steps = [*fused.fuse(network)]
         self.images, self.labels = train_set
         self.recipe = recipe
-        self.optimizer = torch.optim.SGD(
-            network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, fused=True
-        )
+        self.optimizer = optimizer(network, recipe)
+        self.scheduler = scheduler(self.optimizer, recipe, len(self.images))
+        self.average = Average(network, recipe.ema_decay) if recipe.ema_decay else None
+        self.result = self.average.network if self.average else network
 
     def train(self, epoch: int) -> Trained:
         """Train on every image once.
@@ -79,6 +117,9 @@ class Trainer:
                 self.optimizer.zero_grad()
                 mean_loss.backward()  # type: ignore[no-untyped-call]
                 self.optimizer.step()
+                self.scheduler.step()
+                if self.average:
+                    self.average.update()
 
                 loss = mean_loss.item()
                 if not math.isfinite(loss):
@@ -93,13 +134,16 @@ class Trainer:
         return Trained(loss_sum / seen, 100 * correct / seen, batch, loss)
 
     def batches(self, epoch: int) -> Iterator[Images]:
-        """Yield every image once, in an order and with rotations of the epoch's own."""
+        """Yield every image once, in an order and changed in ways of the epoch's own."""
         order = np.random.default_rng(random(self.recipe, epoch, "order")).permutation(
             len(self.images)
         )
-        angles = np.random.default_rng(random(self.recipe, epoch, "rotation"))
+        generators = {
+            purpose: np.random.default_rng(random(self.recipe, epoch, purpose))
+            for purpose in augmentation.PURPOSES
+        }
         for indices in torch.split(torch.from_numpy(order), self.recipe.batch_size):
             images = self.images[indices]
-            if self.recipe.rotation:
-                images = augmentation.rotate(images, self.recipe.rotation, angles)
+            if self.recipe.augments:
+                images = augmentation.augment(images, self.recipe, generators)
             yield images, self.labels[indices]

@@ -1,16 +1,36 @@
+from collections.abc import Mapping
+
 import numpy as np
+import pytest
 import torch
-from torchvision.transforms.functional import rotate as torchvision_rotate
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import affine
 
 from study import augmentation
+from tests.recipes import recipe
+
+FILL = {"nearest": augmentation.fill_nearest, "bilinear": augmentation.fill_bilinear}
 
 
-def turned(images: torch.Tensor, degrees: float) -> torch.Tensor:
-    """Turn every image by the same angle."""
-    angle = np.deg2rad(np.full(len(images), degrees))
+def changed(
+    images: torch.Tensor,
+    interpolation: str,
+    degrees: float = 0.0,
+    scale: float = 1.0,
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> torch.Tensor:
+    """Change every image by the same amounts."""
+    angles = np.deg2rad(np.full(len(images), degrees))
+    shifts = np.tile(shift, (len(images), 1))
     result = np.empty(images.shape, np.uint8)
-    augmentation.turn(images.numpy(), np.cos(angle), np.sin(angle), result)
+    FILL[interpolation](
+        images.numpy(), np.cos(angles) / scale, np.sin(angles) / scale, shifts, result
+    )
     return torch.from_numpy(result)
+
+
+def generators(seed: int) -> Mapping[str, np.random.Generator]:
+    return {purpose: np.random.default_rng(seed) for purpose in augmentation.PURPOSES}
 
 
 def noise(count: int) -> torch.Tensor:
@@ -18,35 +38,83 @@ def noise(count: int) -> torch.Tensor:
     return torch.randint(1, 256, (count, 28, 28), generator=generator, dtype=torch.uint8)
 
 
-def test_quarter_turns_are_exact() -> None:
+@pytest.mark.parametrize("interpolation", FILL)
+def test_quarter_turns_and_whole_pixels_are_exact(interpolation: str) -> None:
     images = noise(3)
-    assert torch.equal(turned(images, 0), images)
-    assert torch.equal(turned(images, 90), torch.rot90(images, 1, (1, 2)))
-    assert torch.equal(turned(images, 180), images.flip((1, 2)))
+    assert torch.equal(changed(images, interpolation), images)
+    turned = changed(images, interpolation, degrees=90).float()
+    assert (turned - torch.rot90(images, 1, (1, 2)).float()).abs().max() <= 1
+    moved = changed(images, interpolation, shift=(2, -3))
+    assert torch.equal(moved[:, :-3, 2:], images[:, 3:, :-2])
+    assert not moved[:, -3:].any()
+    assert not moved[:, :, :2].any()
 
 
-def test_small_angles_equal_torchvision_s() -> None:
+AMOUNTS = [
+    (-7.0, 1.0, (0.0, 0.0)),
+    (3.3, 1.1, (0.0, 0.0)),
+    (0.0, 0.93, (1.0, -2.0)),
+    (6.9, 1.07, (-2.0, 1.0)),
+]
+
+
+@pytest.mark.parametrize(("degrees", "scale", "shift"), AMOUNTS)
+def test_nearest_equals_torchvision_s(
+    degrees: float, scale: float, shift: tuple[float, float]
+) -> None:
     images = noise(4)
-    for degrees in (-7.0, -3.3, 2.1, 6.9):
-        expected = torchvision_rotate(images, degrees)
-        differ = (turned(images, degrees) != expected).float().mean()
-        assert differ < 0.002  # a neighbour at almost equal distance may be the other one
+    expected = affine(images, -degrees, [int(s) for s in shift], scale, [0.0])
+    differ = (changed(images, "nearest", degrees, scale, shift) != expected).float().mean()
+    assert differ < 0.004  # a neighbour at almost equal distance may be the other one
 
 
-def test_each_image_has_an_angle_of_its_own() -> None:
+@pytest.mark.parametrize(("degrees", "scale", "shift"), AMOUNTS)
+def test_bilinear_equals_torchvision_s(
+    degrees: float, scale: float, shift: tuple[float, float]
+) -> None:
+    images = noise(4)
+    expected = affine(
+        images.float(), -degrees, [int(s) for s in shift], scale, [0.0], InterpolationMode.BILINEAR
+    )
+    apart = (changed(images, "bilinear", degrees, scale, shift).float() - expected).abs()
+    assert apart.max() < 0.6  # rounded to whole numbers
+
+
+def test_half_a_pixel_is_the_mean_of_two() -> None:
+    images = noise(1)
+    moved = changed(images, "bilinear", shift=(0.5, 0)).float()
+    mean = (images[:, :, :-1].float() + images[:, :, 1:].float()) / 2
+    assert torch.equal(moved[:, :, 1:], (mean + 0.5).floor())
+
+
+def test_each_image_changes_in_a_way_of_its_own() -> None:
     images = noise(1).expand(64, 28, 28).contiguous()
-    result = augmentation.rotate(images, 7, np.random.default_rng(1))
-    assert len({bytes(image.numpy()) for image in result}) > 30
-    again = augmentation.rotate(images, 7, np.random.default_rng(1))
-    assert torch.equal(result, again)
-    assert not torch.equal(augmentation.rotate(images, 7, np.random.default_rng(2)), result)
+    for key, value in {"rotation": 7, "translation": 2, "scaling": 0.1}.items():
+        ranges = recipe(interpolation="bilinear", **{key: value})
+        result = augmentation.augment(images, ranges, generators(1))
+        assert len({bytes(image.numpy()) for image in result}) == 64
+        assert torch.equal(augmentation.augment(images, ranges, generators(1)), result)
+        assert not torch.equal(augmentation.augment(images, ranges, generators(2)), result)
 
 
 def test_angles_cover_the_range_and_stay_inside() -> None:
     # One bright pixel 13 columns right of the centre moves by 13 * sin(angle) rows.
     images = torch.zeros(2000, 28, 28, dtype=torch.uint8)
     images[:, 13:15, 25:27] = 255
-    rows = augmentation.rotate(images, 20, np.random.default_rng(1)).float().argmax(1).float()
-    moved = rows.max(dim=1).values - 13.5
+    turned = augmentation.augment(images, recipe(rotation=20), generators(1))
+    moved = turned.float().argmax(1).float().max(dim=1).values - 13.5
     assert 3.4 < moved.max() < 4.6
     assert -4.6 < moved.min() < -3.4
+
+
+def test_shifts_and_sizes_cover_the_range_and_stay_inside() -> None:
+    images = torch.zeros(2000, 28, 28, dtype=torch.uint8)
+    images[:, 8:20, 8:20] = 255
+    moved = augmentation.augment(images, recipe(translation=3), generators(1)).bool()
+    for axis in (1, 2):
+        starts = moved.any(dim=3 - axis).float().argmax(dim=1) - 8
+        assert (int(starts.min()), int(starts.max())) == (-3, 3)
+    scaled = augmentation.augment(images, recipe(scaling=0.25), generators(1)).bool()
+    sides = scaled[:, 14].sum(dim=1)
+    assert 8 <= sides.min() <= 10
+    assert 14 <= sides.max() <= 16

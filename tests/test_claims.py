@@ -12,21 +12,11 @@ from study.claims import Claim, Statement
 from study.documents import Conclusion, Documents, Figure
 from study.errors import UserError
 from study.ledger import Row
-from study.recipe import Recipe
 from tests.checkout import ROOT
+from tests.recipes import recipe
 
 DOCUMENTS = documents.read(ROOT / "reference/documents.yaml", ROOT / "reference/epochs.csv")
-RECIPE = Recipe(
-    seed=1,
-    epochs=2,
-    batch_size=128,
-    learning_rate=0.01,
-    momentum=0.9,
-    dropout=0.1,
-    rotation=0,
-    samples=60_000,
-    device="cpu",
-)
+RECIPE = recipe(epochs=2)
 FIVE = (1, 2, 3, 4, 5)
 
 

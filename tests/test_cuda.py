@@ -2,26 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from study import augmentation, cuda, evaluation, mnist, training
 from study.errors import UserError
 from study.recipe import Recipe
+from tests.recipes import recipe
 
-RECIPE = Recipe(
-    seed=1,
-    epochs=1,
-    batch_size=64,
-    learning_rate=0.01,
-    momentum=0.9,
-    dropout=0.1,
-    rotation=7,
-    samples=600,
-    device="cuda",
-)
+RECIPE = recipe(epochs=1, batch_size=64, rotation=7, samples=600, ema_decay=0.2, device="cuda")
 GPU = torch.cuda.is_available()
 
 
@@ -66,30 +59,75 @@ def test_it_learns_and_twice_the_same(mnist_folder: Path, on: str) -> None:
 @pytest.mark.parametrize("on", DEVICES)
 def test_an_epoch_sees_every_image_once(mnist_folder: Path, on: str) -> None:
     """A rate too small to change anything: the epoch's figures are those of the first weights."""
-    recipe = RECIPE.model_copy(
-        update={"learning_rate": 1e-30, "dropout": 0.0, "rotation": 0.0, "batch_size": 70}
-    )
-    data = mnist.read(mnist_folder, "train", recipe.samples)
-    network = training.initialise("model_1", recipe)
+    still = recipe(learning_rate=1e-30, dropout=0, batch_size=70, samples=600)
+    data = mnist.read(mnist_folder, "train", still.samples)
+    network = training.initialise("model_1", still)
     expected = evaluation.evaluate(network, *data)
-    said = cuda.Trainer(network, data, recipe, torch.device(on)).train(0)
+    said = cuda.Trainer(network, data, still, torch.device(on)).train(0)
     assert said.loss == pytest.approx(expected.loss, rel=1e-4)
     assert said.accuracy == pytest.approx(expected.accuracy, abs=0.2)
 
 
 def test_divergence_is_named(mnist_folder: Path) -> None:
-    recipe = RECIPE.model_copy(update={"learning_rate": 1e9})
+    fast = RECIPE.model_copy(update={"learning_rate": 1e9})
     with pytest.raises(UserError, match=r"diverged.* epoch 0; learning_rate = 1000000000.0"):
-        trainer(mnist_folder, recipe, "cpu").train(0)
+        trainer(mnist_folder, fast, "cpu").train(0)
 
 
-def test_it_turns_as_the_cpu_does(mnist_folder: Path) -> None:
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_it_changes_images_as_the_cpu_does(
+    mnist_folder: Path, monkeypatch: pytest.MonkeyPatch, interpolation: str
+) -> None:
+    """With the same numbers drawn, whatever is drawn first."""
     images, _ = mnist.read(mnist_folder, "train", 50)
-    torch.manual_seed(1)
-    turned = cuda.rotate(evaluation.normalise(images), 7)
-    torch.manual_seed(1)
-    angles = torch.deg2rad(torch.empty(50).uniform_(-7, 7)).double().numpy()
-    expected = torch.empty_like(images)
-    augmentation.turn(images.numpy(), np.cos(angles), np.sin(angles), expected.numpy())
-    differ = (turned - evaluation.normalise(expected)).abs() > 1e-5
-    assert differ.float().mean() < 0.002  # a neighbour at almost equal distance may be the other
+    ranges = recipe(rotation=10, translation=2, scaling=0.1, interpolation=interpolation)
+    generator = np.random.default_rng(1)
+    amounts = {
+        "rotation": generator.uniform(-10, 10, 50),
+        "translation": generator.uniform(-2, 2, (50, 2)),
+        "scaling": generator.uniform(-0.1, 0.1, 50),
+    }
+    fixed = {purpose: Fixed(numbers) for purpose, numbers in amounts.items()}
+    expected = augmentation.augment(images, ranges, cast(Any, fixed))
+
+    def draw(tensor: torch.Tensor, low: float, high: float) -> torch.Tensor:
+        (numbers,) = (
+            amounts[key] for key in amounts if getattr(ranges, key) == high and low == -high
+        )
+        return tensor.copy_(torch.from_numpy(numbers))
+
+    monkeypatch.setattr(torch.Tensor, "uniform_", draw)
+    changed = cuda.augment(evaluation.normalise(images), ranges)
+    apart = (changed - evaluation.normalise(expected)).abs()
+    # The CPU rounds to whole numbers; and of two nearest neighbours, either may be taken.
+    assert (apart > 1 / 255 / evaluation.STANDARD_DEVIATION).float().mean() < 0.002
+
+
+class Fixed:
+    """A generator whose numbers are known."""
+
+    def __init__(self, numbers: NDArray[np.float64]) -> None:
+        self.numbers = numbers
+
+    def uniform(self, low: float, high: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        assert self.numbers.shape == shape
+        assert low <= self.numbers.min() <= self.numbers.max() <= high
+        return self.numbers
+
+
+def test_its_rate_is_the_cpu_s(mnist_folder: Path) -> None:
+    """One cycle, on the card's tensor that a captured graph reads."""
+    cycle = recipe(
+        epochs=2, batch_size=64, learning_rate=0.1, samples=600, scheduler="one_cycle", warmup=0.2
+    )
+    run = trainer(mnist_folder, cycle, "cpu")
+    network = training.initialise("model_2", cycle)
+    usual = training.Trainer(network, mnist.read(mnist_folder, "train", 600), cycle)
+    for epoch in range(2):
+        run.train(epoch)
+        usual.train(epoch)
+        for group, expected in zip(
+            run.optimizer.param_groups, usual.optimizer.param_groups, strict=True
+        ):
+            assert isinstance(group["lr"], torch.Tensor)
+            assert float(group["lr"]) == pytest.approx(expected["lr"], rel=1e-6)

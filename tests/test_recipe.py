@@ -2,18 +2,7 @@ import pytest
 
 from study.errors import UserError
 from study.recipe import Recipe
-
-VALUES = {
-    "seed": 1,
-    "epochs": 15,
-    "batch_size": 128,
-    "learning_rate": 0.01,
-    "momentum": 0.9,
-    "dropout": 0.1,
-    "rotation": 0,
-    "samples": 60000,
-    "device": "cpu",
-}
+from tests.recipes import VALUES, recipe
 
 
 def test_numbers_and_text_give_the_same_recipe() -> None:
@@ -37,6 +26,14 @@ def test_numbers_and_text_give_the_same_recipe() -> None:
         ("learning_rate", "fast", "a number, above 0, at most 1000"),
         ("learning_rate", "nan", "a number, above 0, at most 1000"),
         ("learning_rate", "inf", "a number, above 0, at most 1000"),
+        ("scheduler", "cosine", "constant or one_cycle"),
+        ("warmup", 1, "a number, at least 0, below 1"),
+        ("weight_decay", -0.1, "a number, at least 0, at most 1"),
+        ("ema_decay", 1, "a number, at least 0, below 1"),
+        ("translation", 29, "a number, at least 0, at most 28"),
+        ("scaling", 1, "a number, at least 0, below 1"),
+        ("interpolation", "bicubic", "nearest or bilinear"),
+        ("holdout", 60000, "a whole number, at least 0, below 60000"),
         ("momentum", 1, "a number, at least 0, below 1"),
         ("rotation", 200, "a number, at least 0, at most 180"),
         ("samples", 60001, "a whole number, at least 1, at most 60000"),
@@ -52,6 +49,24 @@ def test_a_value_that_is_not_allowed(key: str, value: object, allowed: str) -> N
 def test_a_batch_larger_than_the_set() -> None:
     with pytest.raises(UserError, match=r"train\.batch_size = 128: give at most samples = 100"):
         Recipe.parse(VALUES | {"samples": 100}, "train.")
+
+
+def test_a_batch_larger_than_what_is_not_held_out() -> None:
+    with pytest.raises(
+        UserError, match=r"train\.batch_size = 128: give at most 60,000 - holdout = 100"
+    ):
+        Recipe.parse(VALUES | {"holdout": 59900}, "train.")
+
+
+def test_what_is_held_out_is_not_trained_on() -> None:
+    assert recipe(holdout=10_000).training_images == 50_000
+    assert recipe(holdout=10_000, samples=600).training_images == 600
+    assert recipe(samples=600).training_images == 600
+
+
+def test_a_warm_up_of_a_constant_rate() -> None:
+    with pytest.raises(UserError, match=r"train\.warmup = 0\.2: give 0, or scheduler = one_cycle"):
+        Recipe.parse(VALUES | {"warmup": 0.2}, "train.")
 
 
 def test_a_missing_key() -> None:

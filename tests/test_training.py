@@ -9,18 +9,9 @@ import torch
 from study import evaluation, mnist, training
 from study.errors import UserError
 from study.recipe import Recipe
+from tests.recipes import recipe
 
-RECIPE = Recipe(
-    seed=1,
-    epochs=1,
-    batch_size=32,
-    learning_rate=0.01,
-    momentum=0.9,
-    dropout=0.1,
-    rotation=7,
-    samples=160,
-    device="cpu",
-)
+RECIPE = recipe(epochs=2, batch_size=32, rotation=7, samples=160)
 
 
 def with_(**values: object) -> Recipe:
@@ -31,12 +22,12 @@ def weights(network: torch.nn.Module) -> bytes:
     return b"".join(value.contiguous().numpy().tobytes() for value in network.state_dict().values())
 
 
-def trained(folder: Path, recipe: Recipe, epochs: int = 2) -> bytes:
-    network = training.initialise("model_4", recipe)
-    trainer = training.Trainer(network, mnist.read(folder, "train", recipe.samples), recipe)
-    for epoch in range(epochs):
+def trained(folder: Path, chosen: Recipe) -> bytes:
+    network = training.initialise("model_4", chosen)
+    trainer = training.Trainer(network, mnist.read(folder, "train", chosen.samples), chosen)
+    for epoch in range(chosen.epochs):
         trainer.train(epoch)
-    return weights(network)
+    return weights(trainer.result)
 
 
 def test_same_seed_same_bytes(mnist_folder: Path) -> None:
@@ -47,10 +38,57 @@ def test_same_seed_same_bytes(mnist_folder: Path) -> None:
     assert trained(mnist_folder, RECIPE) == first
 
 
-@pytest.mark.parametrize("key", ["seed", "dropout", "rotation", "learning_rate", "momentum"])
+COUNTING: dict[str, object] = {
+    "seed": 2,
+    "learning_rate": 0.02,
+    "scheduler": "one_cycle",
+    "momentum": 0.5,
+    "weight_decay": 0.01,
+    "ema_decay": 0.5,
+    "dropout": 0.2,
+    "rotation": 8,
+    "translation": 2,
+    "scaling": 0.1,
+    "interpolation": "bilinear",
+}
+
+
+@pytest.mark.parametrize("key", COUNTING)
 def test_each_value_of_the_recipe_counts(mnist_folder: Path, key: str) -> None:
-    value = {"seed": 2, "dropout": 0.2, "rotation": 8, "learning_rate": 0.02, "momentum": 0.5}[key]
-    assert trained(mnist_folder, with_(**{key: value})) != trained(mnist_folder, RECIPE)
+    changed = with_(**{key: COUNTING[key]})
+    assert trained(mnist_folder, changed) != trained(mnist_folder, RECIPE)
+
+
+def test_the_share_of_warm_up_counts(mnist_folder: Path) -> None:
+    cycles = [trained(mnist_folder, with_(scheduler="one_cycle", warmup=w)) for w in (0.2, 0.5)]
+    assert cycles[0] != cycles[1]
+
+
+def test_one_cycle_goes_up_and_down_in_straight_lines(mnist_folder: Path) -> None:
+    """20 steps in all: 4 up from a 25th of the rate, 15 down to almost nothing."""
+    cycle = with_(scheduler="one_cycle", warmup=0.2, learning_rate=0.1, epochs=4)
+    network = training.initialise("model_1", cycle)
+    trainer = training.Trainer(network, mnist.read(mnist_folder, "train", 160), cycle)
+    rates = []
+    for _ in range(20):
+        rates += [group["lr"] for group in trainer.optimizer.param_groups]
+        trainer.optimizer.step()
+        trainer.scheduler.step()
+    expected = [*np.linspace(0.1 / 25, 0.1, 4), *np.linspace(0.1, 0.1 / 25 / 1e4, 17)[1:]]
+    assert rates == pytest.approx(np.repeat(expected, 2))
+
+
+def test_weight_decay_is_of_convolutions_alone() -> None:
+    network = training.initialise("model_2", RECIPE)
+    decayed = {
+        id(parameter): group["weight_decay"]
+        for group in training.optimizer(network, with_(weight_decay=0.01)).param_groups
+        for parameter in group["params"]
+    }
+    assert len(decayed) == len([*network.parameters()])
+    for layer in network:
+        for parameter in layer.parameters():
+            assert decayed[id(parameter)] == (0.01 if isinstance(layer, torch.nn.Conv2d) else 0)
 
 
 def test_initialisation_comes_from_the_seed_and_leaves_torch_s_state() -> None:
@@ -64,9 +102,9 @@ def test_initialisation_comes_from_the_seed_and_leaves_torch_s_state() -> None:
 
 
 def test_every_image_once_in_an_order_of_the_epoch(mnist_folder: Path) -> None:
-    recipe = with_(rotation=0, batch_size=50)
-    images, labels = mnist.read(mnist_folder, "train", recipe.samples)
-    trainer = training.Trainer(training.initialise("model_1", recipe), (images, labels), recipe)
+    upright = with_(rotation=0, batch_size=50)
+    images, labels = mnist.read(mnist_folder, "train", upright.samples)
+    trainer = training.Trainer(training.initialise("model_1", upright), (images, labels), upright)
     orders = []
     for epoch in (0, 1, 0):
         batches = list(trainer.batches(epoch))
@@ -87,19 +125,19 @@ def test_rotation_leaves_the_order_as_it_was(mnist_folder: Path) -> None:
     data = mnist.read(mnist_folder, "train", RECIPE.samples)
     labels = [
         torch.cat([label for _, label in training.Trainer(
-            training.initialise("model_1", recipe), data, recipe).batches(0)])
-        for recipe in (RECIPE, with_(rotation=0))
+            training.initialise("model_1", each), data, each).batches(0)])
+        for each in (RECIPE, with_(rotation=0))
     ]  # fmt: skip
     assert torch.equal(*labels)
 
 
 def test_momentum_is_kept_across_batches_and_epochs(mnist_folder: Path) -> None:
     """Against stochastic gradient descent written out, with nothing else in the way."""
-    recipe = with_(dropout=0.0, rotation=0, momentum=0.5)
-    data = mnist.read(mnist_folder, "train", recipe.samples)
-    network = training.initialise("model_1", recipe)
-    trainer = training.Trainer(network, data, recipe)
-    expected = training.initialise("model_1", recipe)
+    chosen = with_(dropout=0.0, rotation=0, momentum=0.5)
+    data = mnist.read(mnist_folder, "train", chosen.samples)
+    network = training.initialise("model_1", chosen)
+    trainer = training.Trainer(network, data, chosen)
+    expected = training.initialise("model_1", chosen)
     velocity = [torch.zeros_like(p) for p in expected.parameters()]
     for epoch in range(2):
         for images, labels in trainer.batches(epoch):
@@ -108,19 +146,45 @@ def test_momentum_is_kept_across_batches_and_epochs(mnist_folder: Path) -> None:
             gradients = torch.autograd.grad(loss, list(expected.parameters()))
             with torch.no_grad():
                 for p, v, g in zip(expected.parameters(), velocity, gradients, strict=True):
-                    v.mul_(recipe.momentum).add_(g)
-                    p.sub_(recipe.learning_rate * v)
+                    v.mul_(chosen.momentum).add_(g)
+                    p.sub_(chosen.learning_rate * v)
         trainer.train(epoch)
     for ours, theirs in zip(network.parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+def test_the_average_is_written_out(mnist_folder: Path) -> None:
+    """Two steps: of the first values a quarter stays, of those in between a quarter too."""
+    chosen = with_(ema_decay=0.5, epochs=1, batch_size=80)
+    data = mnist.read(mnist_folder, "train", 160)
+    network = training.initialise("model_2", chosen)
+    begin = {key: value.clone() for key, value in network.state_dict().items()}
+    trainer = training.Trainer(network, data, chosen)
+    trainer.train(0)
+    half = with_(ema_decay=0.5, epochs=1, batch_size=80, samples=80)
+    order = next(trainer.batches(0))
+    between = training.initialise("model_2", chosen)
+    first = training.Trainer(between, order, half)
+    first.batches = lambda epoch: iter([order])  # type: ignore[method-assign]
+    first.train(0)
+    for key, average in trainer.result.state_dict().items():
+        if average.is_floating_point():
+            middle, end = between.state_dict()[key], network.state_dict()[key]
+            torch.testing.assert_close(average, begin[key] / 4 + middle / 4 + end / 2)
+    assert weights(trainer.result) != weights(network)
+
+
+def test_without_an_average_the_network_is_the_result(mnist_folder: Path) -> None:
+    network = training.initialise("model_2", RECIPE)
+    assert training.Trainer(network, mnist.read(mnist_folder, "train", 9), RECIPE).result is network
+
+
 def test_what_an_epoch_says(mnist_folder: Path) -> None:
     """A rate too small to change anything: the epoch's figures are those of the first weights."""
-    recipe = with_(learning_rate=1e-30, dropout=0.0, rotation=0, batch_size=60)
-    images, labels = mnist.read(mnist_folder, "train", recipe.samples)
-    network = training.initialise("model_1", recipe)
-    said = training.Trainer(network, (images, labels), recipe).train(0)
+    chosen = with_(learning_rate=1e-30, dropout=0.0, rotation=0, batch_size=60)
+    images, labels = mnist.read(mnist_folder, "train", chosen.samples)
+    network = training.initialise("model_1", chosen)
+    said = training.Trainer(network, (images, labels), chosen).train(0)
     expected = evaluation.evaluate(network, images, labels)
     assert math.isclose(said.loss, expected.loss, rel_tol=1e-5)
     assert said.accuracy == expected.accuracy
@@ -128,9 +192,9 @@ def test_what_an_epoch_says(mnist_folder: Path) -> None:
 
 
 def test_the_loss_falls(mnist_folder: Path) -> None:
-    recipe = with_(samples=640, rotation=0)
-    data = mnist.read(mnist_folder, "train", recipe.samples)
-    trainer = training.Trainer(training.initialise("model_2", recipe), data, recipe)
+    chosen = with_(samples=640, rotation=0)
+    data = mnist.read(mnist_folder, "train", chosen.samples)
+    trainer = training.Trainer(training.initialise("model_2", chosen), data, chosen)
     losses = [trainer.train(epoch).loss for epoch in range(4)]
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < losses[0] / 2

@@ -1,0 +1,29 @@
+"""A recipe for tests, and others that differ from it."""
+
+from study.recipe import Recipe
+
+VALUES: dict[str, object] = {
+    "seed": 1,
+    "epochs": 15,
+    "batch_size": 128,
+    "learning_rate": 0.01,
+    "scheduler": "constant",
+    "warmup": 0,
+    "momentum": 0.9,
+    "weight_decay": 0,
+    "ema_decay": 0,
+    "dropout": 0.1,
+    "rotation": 0,
+    "translation": 0,
+    "scaling": 0,
+    "interpolation": "nearest",
+    "samples": 60000,
+    "holdout": 0,
+    "device": "cpu",
+}
+"""As in params.yaml."""
+
+
+def recipe(**values: object) -> Recipe:
+    """Return the recipe of VALUES with others in their place."""
+    return Recipe.parse(VALUES | values)
