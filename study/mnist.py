@@ -33,6 +33,17 @@ def read(
     return images.reshape(-1, 28, 28)[:samples], labels[:samples].to(torch.int64)
 
 
+def read_judges(folder: Path, holdout: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Read what a model is judged on: the test set, or the last `holdout` training images.
+
+    As `read` does.
+    """
+    if not holdout:
+        return read(folder, "test")
+    images, labels = read(folder, "train")
+    return images[-holdout:], labels[-holdout:]
+
+
 def sha256(raw: bytes | memoryview) -> str:
     """Return the SHA-256 sum of `raw` in hexadecimal digits."""
     return hashlib.sha256(raw).hexdigest()

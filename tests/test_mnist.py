@@ -29,6 +29,15 @@ def test_test_split(mnist_folder: Path) -> None:
     assert images[0, :14].int().sum() > images[0, 14:].int().sum()
 
 
+def test_what_a_model_is_judged_on(mnist_folder: Path) -> None:
+    images, labels = mnist.read(mnist_folder, "train")
+    held_out = mnist.read_judges(mnist_folder, 700)
+    assert torch.equal(held_out[0], images[59_300:])
+    assert torch.equal(held_out[1], labels[59_300:])
+    test_set = mnist.read(mnist_folder, "test")
+    assert all(map(torch.equal, mnist.read_judges(mnist_folder, 0), test_set))
+
+
 def test_first_samples(mnist_folder: Path) -> None:
     images, labels = mnist.read(mnist_folder, "train", samples=300)
     all_images, all_labels = mnist.read(mnist_folder, "train")

@@ -27,7 +27,7 @@ def test_history_comes_back_as_it_was_written() -> None:
 def test_metrics_are_flat_and_in_the_documents_units() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     tested = Evaluation(0.02384, torch.zeros(10_000), 9922)
-    assert results.metrics(network, tested, EPOCHS) == {
+    assert results.metrics(network, tested, EPOCHS, 0) == {
         "accuracy": 99.22,
         "loss": 0.0238,
         "best_accuracy": 97.75,
@@ -35,7 +35,9 @@ def test_metrics_are_flat_and_in_the_documents_units() -> None:
         "last_epochs_std": 1.233,
         "parameters": 24,
     }
-    assert json.dumps(results.metrics(network, tested, EPOCHS))
+    held_out = results.metrics(network, tested, EPOCHS, 10_000)
+    assert held_out == results.metrics(network, tested, EPOCHS, 0) | {"held_out": 10_000}
+    assert json.dumps(held_out)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_metrics_are_flat_and_in_the_documents_units() -> None:
 def test_deviation_is_that_of_the_last_epochs(accuracies: list[float], expected: float) -> None:
     epochs = [Epoch(i, 0.5, 90.0, 0.1, 0.2, accuracy) for i, accuracy in enumerate(accuracies)]
     tested = Evaluation(0.02384, torch.zeros(10_000), 9922)
-    metrics = results.metrics(nn.Sequential(nn.Conv2d(1, 2, 3)), tested, epochs)
+    metrics = results.metrics(nn.Sequential(nn.Conv2d(1, 2, 3)), tested, epochs, 0)
     assert metrics["last_epochs_std"] == expected
 
 
