@@ -3,12 +3,17 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import yaml
 
 from study import parameters
 from study.errors import UserError, shown
 from study.recipe import Recipe
+
+# Of an entry in experiments.yaml.
+NEEDED = ("id", "model", "description")
+OPTIONAL = ("set", "seeds")
 
 
 @dataclass(frozen=True)
@@ -37,17 +42,17 @@ def run_name(experiment: str, seed: int) -> str:
 def read(text: str, values: Mapping[str, object], models: Collection[str]) -> dict[str, Run]:
     """Return the runs that the text of experiments.yaml asks for, by name.
 
-    Those with the first seed come first. `values` are params.yaml's by dotted key, `models` the
-    models that exist. Raises UserError, which names the line, for what is unknown, missing, out of
-    range or there twice.
+    Those with the first of their seeds come first. `values` are params.yaml's by dotted key,
+    `models` the models that exist. Raises UserError, which names the line, for what is unknown,
+    missing, out of range or there twice.
     """
     top = parse(text)
-    seeds = read_seeds(top["seeds"], values)
+    common = read_seeds(top["seeds"], values)
     ids: dict[str, str] = {}
     configurations: dict[tuple[str, Recipe], str] = {}
-    experiments = []
+    experiments: list[tuple[Run, list[int]]] = []
     for node in items(top["experiments"]):
-        run = read_experiment(node, values, models)
+        run, own = read_experiment(node, values, models)
         if earlier := ids.get(run.experiment):
             raise UserError(
                 f"{at(node)}: id = {run.experiment}: also the id in {earlier}; give it another"
@@ -58,9 +63,15 @@ def read(text: str, values: Mapping[str, object], models: Collection[str]) -> di
             )
         ids[run.experiment] = at(node)
         configurations[run.model, run.recipe] = run.experiment
-        experiments.append(run)
-    runs = [with_seed(run, seed, values) for seed in seeds for run in experiments]
-    return {run.name: run for run in runs}
+        experiments.append((run, own or common))
+    rounds = zip_longest(*(seeds for _, seeds in experiments))
+    return {
+        run.name: run
+        for seeds in rounds
+        for (plain, _), seed in zip(experiments, seeds, strict=True)
+        if seed is not None
+        for run in [with_seed(plain, seed, values)]
+    }
 
 
 def descriptions(text: str) -> dict[str, str]:
@@ -68,10 +79,7 @@ def descriptions(text: str) -> dict[str, str]:
 
     That needs no params.yaml, so it stays the same in an experiment that changes a value there.
     """
-    found = (
-        entries(node, ("id", "model", "description"), ("set",))
-        for node in items(parse(text)["experiments"])
-    )
+    found = (entries(node, NEEDED, OPTIONAL) for node in items(parse(text)["experiments"]))
     return {word(fields["id"]): word(fields["description"]) for fields in found}
 
 
@@ -98,9 +106,11 @@ def read_seeds(node: yaml.Node, values: Mapping[str, object]) -> list[int]:
     return seeds
 
 
-def read_experiment(node: yaml.Node, values: Mapping[str, object], models: Collection[str]) -> Run:
-    """Return one experiment, with the seed of params.yaml."""
-    fields = entries(node, ("id", "model", "description"), ("set",))
+def read_experiment(
+    node: yaml.Node, values: Mapping[str, object], models: Collection[str]
+) -> tuple[Run, list[int]]:
+    """Return one experiment, with the seed of params.yaml, and the seeds of its own."""
+    fields = entries(node, NEEDED, OPTIONAL)
     name, model = word(fields["id"]), word(fields["model"])
     if not re.fullmatch("[a-z0-9]+([.-][a-z0-9]+)*", name):
         raise UserError(
@@ -121,7 +131,8 @@ def read_experiment(node: yaml.Node, values: Mapping[str, object], models: Colle
         f"{at(fields.get('set', node))}: ",
     )
     overrides = tuple(f"{key}={value}" for key, value in changed.items())
-    return Run(name, model, word(fields["description"]), recipe, overrides)
+    seeds = read_seeds(fields["seeds"], values) if "seeds" in fields else []
+    return Run(name, model, word(fields["description"]), recipe, overrides), seeds
 
 
 def with_seed(run: Run, seed: int, values: Mapping[str, object]) -> Run:

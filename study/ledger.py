@@ -54,6 +54,11 @@ class Row:
         return self.experiment.replace("-", "_") == self.model
 
 
+def on_the_test_set(rows: Iterable[Row]) -> list[Row]:
+    """Return the runs that were not judged on held-out training images."""
+    return [row for row in rows if not row.recipe.holdout]
+
+
 def written(metrics: Mapping[str, float]) -> dict[str, str]:
     """Return the metrics of a model as a row has them; `nothing` for one that is not there."""
     return {

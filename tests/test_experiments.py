@@ -61,9 +61,28 @@ def test_a_run_is_a_recipe_and_what_dvc_is_to_change() -> None:
     assert (short.recipe.epochs, short.recipe.rotation, short.recipe.learning_rate) == (3, 7, 1e-5)
 
 
+def test_seeds_of_its_own() -> None:
+    runs = read(
+        TEXT.replace(
+            "set: {train.dropout: 0.075}", "seeds: [2, 1, 3]\n    set: {train.dropout: 0.075}"
+        )
+    )
+    assert list(runs) == [
+        "as-it-is-seed-1",
+        "dropout-7.5-seed-2",
+        "short-seed-1",
+        "as-it-is-seed-7",
+        "dropout-7.5-seed-1",
+        "short-seed-7",
+        "dropout-7.5-seed-3",
+    ]
+
+
 @pytest.mark.parametrize(
     ("part", "instead", "line", "message"),
     [
+        ("model: model_5", "model: model_5\n    seeds: [1, 1]", 17, "seed = 1: stands here twice"),
+        ("model: model_5", "model: model_5\n    seeds: []", 17, "give a list of at least one"),
         ("seeds: [1, 7]", "seeds: [1, 1]", 2, "seed = 1: stands here twice"),
         ("seeds: [1, 7]", "seeds: [1, 01]", 2, "seed = 1: stands here twice"),
         ("seeds: [1, 7]", "seeds: [-1]", 2, "seed = -1: give a whole number, at least 0"),

@@ -25,7 +25,7 @@ from tests.test_experiments import TEXT, VALUES
 from tests.test_pipeline import SMALL
 
 RUNS = experiments.read(TEXT, VALUES, models.names())
-WORDS = ("train.device", "candidate")
+WORDS = ("train.scheduler", "train.interpolation", "train.device", "candidate")
 SHORT, PLAIN = "short-seed-1", "as-it-is-seed-1"
 
 
