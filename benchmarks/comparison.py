@@ -54,6 +54,7 @@ class Model(TypedDict):
     """What one model costs."""
 
     epochs: int
+    batches_per_epoch: int
     textbook: Cost
     project: Cost
     """Of as many models as are trained at once."""
@@ -76,7 +77,6 @@ class Comparison(TypedDict):
 
     batches: int
     """How many of an epoch's were measured."""
-    batches_per_epoch: int
     jobs: int
     """How many models this project trains at once."""
     models: dict[str, Model]
@@ -128,17 +128,20 @@ def compare(
     turns: Sequence[Turn], recipes: Mapping[str, Recipe], batches: int, jobs: int
 ) -> Comparison:
     """Work out what the measurements say. `recipes` are in the order of training."""
-    batch_size = next(iter(recipes.values())).batch_size
-    batches_per_epoch = math.ceil(TRAINING_IMAGES / batch_size)
-    scale = batches_per_epoch / batches
+    batches_per_epoch = {
+        model: math.ceil(TRAINING_IMAGES / recipe.batch_size) for model, recipe in recipes.items()
+    }
+    scales = {model: count / batches for model, count in batches_per_epoch.items()}
 
     models: dict[str, Model] = {}
     for model in sorted(recipes):
         textbook = [turn[model]["textbook"] for turn in turns]
         project = [turn[model]["project"] for turn in turns]
+        scale = scales[model]
         shares = [epoch_seconds(one, scale) / jobs for one in project]
         models[model] = {
             "epochs": recipes[model].epochs,
+            "batches_per_epoch": batches_per_epoch[model],
             "textbook": cost(textbook, scale),
             "project": cost(project, scale),
             "project_share_seconds": round(median(shares), 3),
@@ -154,7 +157,7 @@ def compare(
             [
                 one["start_up_seconds"] + recipe.epochs * one["epoch_seconds"]
                 for model, recipe in recipes.items()
-                for one in [cost([turn[model][loop] for turn in turns], scale)]
+                for one in [cost([turn[model][loop] for turn in turns], scales[model])]
             ]
             for loop in LOOPS
         )
@@ -165,7 +168,6 @@ def compare(
     speedups = sorted(theirs / ours for theirs, ours in (study([turn]) for turn in turns))
     return {
         "batches": batches,
-        "batches_per_epoch": batches_per_epoch,
         "jobs": jobs,
         "models": models,
         "study": {

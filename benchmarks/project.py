@@ -37,7 +37,7 @@ def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
 
     processes.report(
         train,
-        lambda: evaluation.evaluate(network, *test_set),
+        lambda: evaluation.evaluate(trainer.result, *test_set),
         batches,
         torch.get_num_threads(),
     )

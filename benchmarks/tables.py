@@ -75,6 +75,7 @@ def speed(comparison: Comparison) -> list[str]:
         f"| Whole study, {epochs} epochs | {study['textbook_seconds'] / 60:.1f} min | "
         f"| {study['project_seconds'] / 60:.1f} min | {times(study['speedup'])} | | |"
     )
+    batches = sorted({model["batches_per_epoch"] for model in models.values()})
     threads = next(iter(turns[0].values()))["textbook"]["threads"]
     theirs, ours = (
         median(model[loop]["start_up_seconds"] for model in models.values()) for loop in LOOPS
@@ -88,7 +89,7 @@ def speed(comparison: Comparison) -> list[str]:
         f" model after the other. This project: {jobs} one-thread processes of the same model at"
         " once, the slowest counts; memory is that of all together. Measured, one loop right after"
         f" the other, in {len(turns)} turns: {comparison['batches']} of"
-        f" {comparison['batches_per_epoch']} batches, scaled to the epoch, and a whole test pass."
+        f" {' or '.join(map(str, batches))} batches, scaled to the epoch, and a whole test pass."
         " Shown: medians, and in brackets the range over the turns. The whole study is worked out"
         " from the medians: every model's start-up and epochs, in the order and as many at once as"
         f" in `make repro`. Start-up (imports, data, {WARM_UP} batches) takes {theirs:.1f} s"

@@ -18,14 +18,23 @@ from torchvision import datasets, transforms
 
 import models
 from benchmarks import processes
+from study.recipe import Recipe
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 
 
-def train_transform(rotation: float) -> transforms.Compose:
-    """Turn each image by an angle from ± `rotation` degrees, if any, and normalise it."""
-    turn = [transforms.RandomRotation(rotation)] if rotation else []
-    return transforms.Compose([*turn, *test_transform().transforms])
+def train_transform(recipe: Recipe) -> transforms.Compose:
+    """Turn, scale and move each image as the recipe says, if it does, and normalise it."""
+    if not recipe.augments:
+        return test_transform()
+    side = 28
+    affine = transforms.RandomAffine(
+        recipe.rotation,
+        (recipe.translation / side, recipe.translation / side),
+        (1 - recipe.scaling, 1 + recipe.scaling),
+        interpolation=transforms.InterpolationMode(recipe.interpolation),
+    )
+    return transforms.Compose([affine, *test_transform().transforms])
 
 
 def test_transform() -> transforms.Compose:
@@ -33,7 +42,13 @@ def test_transform() -> transforms.Compose:
     return transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
 
 
-def train(network: nn.Module, loader: Loader, optimizer: optim.Optimizer) -> tuple[float, float]:
+def train(
+    network: nn.Module,
+    loader: Loader,
+    optimizer: optim.Optimizer,
+    scheduler: optim.lr_scheduler.LRScheduler | None = None,
+    average: optim.swa_utils.AveragedModel | None = None,
+) -> tuple[float, float]:
     """Train on every batch; return the last batch's loss and the accuracy in percent."""
     network.train()
     seen, correct = 0, 0
@@ -43,6 +58,10 @@ def train(network: nn.Module, loader: Loader, optimizer: optim.Optimizer) -> tup
         loss = F.nll_loss(output, target)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        if scheduler:
+            scheduler.step()
+        if average:
+            average.update_parameters(network)
         correct += int(output.argmax(dim=1).eq(target).sum())
         seen += len(data)
     return loss.item(), 100 * correct / seen
@@ -70,24 +89,46 @@ def mnist(raw: Path, train: bool, transform: transforms.Compose) -> datasets.MNI
         return datasets.MNIST(root, train=train, transform=transform)
 
 
-def main(model: str, raw: Path, batches: int, recipe: dict[str, float]) -> None:
+def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
     """Measure so many batches and one test pass."""
-    torch.manual_seed(int(recipe["seed"]))
-    train_set = mnist(raw, True, train_transform(recipe["rotation"]))
+    torch.manual_seed(recipe.seed)
+    train_set = mnist(raw, True, train_transform(recipe))
     test_set = mnist(raw, False, test_transform())
-    train_loader = DataLoader(train_set, batch_size=int(recipe["batch_size"]), shuffle=True)
+    train_loader = DataLoader(train_set, batch_size=recipe.batch_size, shuffle=True)
     test_loader = DataLoader(test_set, batch_size=1000)
-    network = models.build(model, recipe["dropout"])
+    network = models.build(model, recipe.dropout)
     optimizer = optim.SGD(
-        network.parameters(), lr=recipe["learning_rate"], momentum=recipe["momentum"]
+        network.parameters(),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
     )
+    scheduler = average = None
+    if recipe.scheduler == "one_cycle":
+        scheduler = optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            recipe.learning_rate,
+            epochs=recipe.epochs,
+            steps_per_epoch=len(train_loader),
+            pct_start=recipe.warmup,
+        )
+    if recipe.ema_decay:
+        average = optim.swa_utils.AveragedModel(
+            network,
+            multi_avg_fn=optim.swa_utils.get_ema_multi_avg_fn(  # type: ignore[no-untyped-call]
+                recipe.ema_decay
+            ),
+            use_buffers=True,
+        )
     processes.report(
-        lambda batches: train(network, islice(train_loader, batches), optimizer),
-        lambda: test(network, test_loader),
+        lambda batches: train(
+            network, islice(train_loader, batches), optimizer, scheduler, average
+        ),
+        lambda: test(average or network, test_loader),
         batches,
         torch.get_num_threads(),
     )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4]))
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), Recipe.parse(json.loads(sys.argv[4])))

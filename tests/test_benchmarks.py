@@ -16,19 +16,9 @@ from benchmarks import comparison, pipeline, processes, tables, textbook
 from benchmarks.processes import Measurement
 from study import evaluation, mnist, training
 from study.errors import UserError
-from study.recipe import Recipe
+from tests.recipes import recipe
 
-RECIPE = Recipe(
-    seed=1,
-    epochs=1,
-    batch_size=128,
-    learning_rate=0.01,
-    momentum=0.9,
-    dropout=0.0,
-    rotation=0,
-    samples=128,
-    device="cpu",
-)
+RECIPE = recipe(epochs=1, dropout=0, samples=128)
 
 
 def first(images: int, dataset: Dataset[tuple[Tensor, Tensor]]) -> textbook.Loader:
@@ -43,7 +33,7 @@ def test_both_loops_compute_the_same(mnist_folder: Path, model: str) -> None:
     said = training.Trainer(network, mnist.read(mnist_folder, "train", 128), RECIPE).train(0)
     loss, accuracy = textbook.train(
         theirs,
-        first(128, textbook.mnist(mnist_folder, True, textbook.train_transform(0))),
+        first(128, textbook.mnist(mnist_folder, True, textbook.train_transform(RECIPE))),
         torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=0.9),
     )
     assert said.last_batch_loss == pytest.approx(loss, rel=1e-4)
@@ -66,7 +56,7 @@ def test_both_loops_compute_the_same(mnist_folder: Path, model: str) -> None:
 def test_the_textbook_turns_images_only_when_asked(mnist_folder: Path) -> None:
     upright, turned, again = (
         next(iter(first(8, textbook.mnist(mnist_folder, True, textbook.train_transform(r)))))[0]
-        for r in (0, 7, 7)
+        for r in (RECIPE, recipe(rotation=7), recipe(rotation=7))
     )
     assert not torch.equal(upright, turned)
     assert not torch.equal(turned, again)
@@ -85,9 +75,11 @@ def test_the_textbook_has_none_of_this_project_s_settings() -> None:
 def test_recipes_and_order_are_the_pipeline_s() -> None:
     recipes = comparison.recipes()
     assert sorted(comparison.order()) == sorted(recipes) == models.names()
-    own = {model: (r.epochs, r.rotation) for model, r in recipes.items()}
-    assert (own.pop("model_4_deeper"), own.pop("model_5")) == ((15, 7), (25, 7))
-    assert set(own.values()) == {(15, 0)}
+    own = {model: (r.epochs, r.rotation, r.batch_size) for model, r in recipes.items()}
+    assert own.pop("model_4_deeper") == (15, 7, 128)
+    assert own.pop("model_5") == (25, 7, 128)
+    assert own.pop("model_6") == (15, 10, 64)
+    assert set(own.values()) == {(15, 0, 128)}
 
 
 @pytest.mark.parametrize(
@@ -136,10 +128,10 @@ def given() -> comparison.Comparison:
 
 def test_scaling() -> None:
     compared = given()
-    assert compared["batches_per_epoch"] == 469
     assert list(compared["models"]) == ["model_1", "model_2"]
     assert compared["models"]["model_2"] == {
         "epochs": 3,
+        "batches_per_epoch": 469,
         "textbook": {"start_up_seconds": 5, "epoch_seconds": 30, "peak_memory_mib": 700},
         "project": {"start_up_seconds": 7, "epoch_seconds": 15, "peak_memory_mib": 900},
         "project_share_seconds": 7.5,
@@ -155,6 +147,20 @@ def test_scaling() -> None:
         "project_seconds": 52,
         "speedup": {"median": 2.5, "least": 2.23, "most": 3.31},
     }
+
+
+def test_smaller_batches_are_more_of_an_epoch() -> None:
+    """67 of 938 batches: twice as much is left to scale."""
+    pair: comparison.Pair = {
+        "textbook": measured(5, 4, 2, 700),
+        "project": measured(5, 2, 2, 700),
+    }
+    recipes = {"model_6": recipe(batch_size=64)}
+    model = comparison.compare([{"model_6": pair}], recipes, batches=67, jobs=1)["models"][
+        "model_6"
+    ]
+    assert model["textbook"]["epoch_seconds"] == 14 * 4 + 2
+    assert model["batches_per_epoch"] == 938
 
 
 def test_disturbed_measurements_do_not_add_up() -> None:
@@ -208,12 +214,13 @@ def test_tables() -> None:
 
 
 def test_a_turn_of_both_loops(mnist_folder: Path) -> None:
-    recipe = comparison.recipes()["model_3"]
-    turn = comparison.take_turn({"model_3": recipe}, batches=2, jobs=2, raw=mnist_folder)
-    for loop in (turn["model_3"]["textbook"], turn["model_3"]["project"]):
-        assert set(loop) == set(get_type_hints(Measurement))
-        assert all(value > 0 for value in loop.values() if isinstance(value, int | float))
-    assert turn["model_3"]["project"]["threads"] == 1
+    recipes = {model: comparison.recipes()[model] for model in ("model_3", "model_6")}
+    turn = comparison.take_turn(recipes, batches=2, jobs=2, raw=mnist_folder)
+    for pair in turn.values():
+        for loop in (pair["textbook"], pair["project"]):
+            assert set(loop) == set(get_type_hints(Measurement))
+            assert all(value > 0 for value in loop.values() if isinstance(value, int | float))
+        assert pair["project"]["threads"] == 1
 
 
 def test_what_goes_wrong_in_a_process_is_named() -> None:
