@@ -15,7 +15,7 @@ def main() -> None:
     documented = documents.read(paths.DOCUMENTS, paths.EPOCHS)
     known = experiments.descriptions(paths.EXPERIMENTS.read_text("utf-8"))
     tests = claims.read(paths.CLAIMS.read_text("utf-8"), documented, known)
-    rows = ledger.from_csv(paths.LEDGER.read_text("utf-8"))
+    rows = ledger.on_the_test_set(ledger.from_csv(paths.LEDGER.read_text("utf-8")))
     with replace(paths.VERDICTS) as path:
         path.write_text(
             claims.to_json(claims.judge(tests, documented, rows, margin)), encoding="utf-8"

@@ -15,6 +15,7 @@ from study import (
     documents,
     experiments,
     figures,
+    goal,
     history,
     ledger,
     mnist,
@@ -36,8 +37,9 @@ def main() -> None:
     names: list[str] = arguments.models
 
     documented = documents.read(paths.DOCUMENTS, paths.EPOCHS)
-    images, labels = (tensor.numpy() for tensor in mnist.read(paths.MNIST, "test"))
     metrics = {name: report.Metrics(**json.loads(text(paths.metrics(name)))) for name in names}
+    held_out = max(each.held_out for each in metrics.values())
+    images, labels = (tensor.numpy() for tensor in mnist.read_judges(paths.MNIST, held_out))
     histories = {name: history.from_csv(text(paths.history(name))) for name in names}
     summaries = {name: text(paths.summary(name)) for name in names}
     fields = {name: receptive_field.from_csv(text(paths.receptive_field(name))) for name in names}
@@ -47,10 +49,11 @@ def main() -> None:
     missed = report.missed_by_all(right)
 
     rows = ledger.from_csv(text(paths.LEDGER))
+    tested = ledger.on_the_test_set(rows)
     descriptions = experiments.descriptions(text(paths.EXPERIMENTS))
     verdicts = claims.from_json(text(paths.VERDICTS))
-    configurations = seeds.configurations(rows, documented)
-    bands = seeds.bands(rows, documented)
+    configurations = seeds.configurations(tested, documented)
+    bands = seeds.bands(tested, documented)
     differences = seeds.differences(verdicts)
 
     for name, kind, data in (
@@ -81,6 +84,8 @@ def main() -> None:
                 documented,
                 verdicts,
                 configurations,
+                goal.outcome(tested, documented.target.accuracy),
+                goal.choices(rows),
                 descriptions,
                 margin,
             ),

@@ -12,9 +12,10 @@ import numpy as np
 
 from study import comparison, ledger, receptive_field
 from study.claims import Claim, Result
-from study.comparison import Right
+from study.comparison import Mean, Right
 from study.documents import Conclusion, Documents, Model
 from study.figures import title
+from study.goal import MODEL, Choice, Outcome
 from study.history import Epoch
 from study.receptive_field import Row
 from study.seeds import Configuration
@@ -83,6 +84,11 @@ CHOSEN = """\
 Means over the seeds, in brackets 95 % intervals; deviations are standard deviations (n − 1), in
 points. The first is that from seed to seed. The documents quote best epochs, chosen on the test
 set; over all {runs} runs that alone adds {gain} points."""
+CHOICES = ("Recipe", "Parameters", "Seeds", "Held-out accuracy (%)", "Difference (points)")
+CHOSEN_HELD_OUT = """\
+Architecture and recipe were chosen on the last 10,000 training images, kept out of training; the
+test set was not looked at before. What each choice is worth there: the mean over the seeds, and the
+difference to the first row, seed by seed, with its 95 % interval (Student's)."""
 NOTHING = "–"
 DIFFERS = """\
 Where the documents' table differs, its entry stands struck out beside the right one: a window of
@@ -100,6 +106,8 @@ class Metrics:
     train_accuracy: float
     last_epochs_std: float
     parameters: int
+    held_out: int = 0
+    """On how many training images it was judged, kept out of training; 0: on the test set."""
 
 
 def missed_by_all(right: Mapping[str, Right]) -> list[int]:
@@ -117,6 +125,8 @@ def report(
     documents: Documents,
     claims: Sequence[Claim],
     configurations: Sequence[Configuration],
+    outcome: Outcome | None,
+    choices: Sequence[Choice],
     descriptions: Mapping[str, str],
     margin: float,
 ) -> str:
@@ -128,10 +138,14 @@ def report(
     missed = len(missed_by_all(right))
     every = f"{missed or 'None'} of the {documents.test_images:,} test images"
     return f"""# Results
-
+{judged_on_training_images(metrics)}
 {results_table(metrics, histories, documents)}
 
 {target(metrics, documents)}
+
+## The goal
+
+{goal(outcome, choices, documents, descriptions)}
 
 ## What the documents conclude
 
@@ -373,6 +387,63 @@ def target(metrics: Mapping[str, Metrics], documents: Documents) -> str:
         f"The documents look for fewer than {aim.parameters:,} parameters and more than"
         f" {aim.accuracy} %. Models that reach both here: {', '.join(there) or 'none'}."
     )
+
+
+def judged_on_training_images(metrics: Mapping[str, Metrics]) -> str:
+    """Say so when the models were not judged on the test set."""
+    held_out = max(each.held_out for each in metrics.values())
+    if not held_out:
+        return ""
+    return f"""
+**All figures of single models are of the last {held_out:,} training images, which were held out,
+and not of the test set, whatever is said below.**
+"""
+
+
+def goal(
+    outcome: Outcome | None,
+    choices: Sequence[Choice],
+    documents: Documents,
+    descriptions: Mapping[str, str],
+) -> str:
+    """Return what came of the documents' goal, and what each ingredient of the recipe is worth."""
+    words = next(said(each) for each in documents.conclusions if each.id == "target-not-reached")
+    if outcome is None:
+        return f"The documents say: {words} No model that is after it has run with several seeds."
+    accuracy, aim = outcome.accuracy, documents.target
+    low, high = accuracy.interval or (None, None)
+    p = f"p {'=' if outcome.p >= 0.001 else ''} {probability(outcome.p)}".replace("  ", " ")
+    reached = (
+        f"{title(MODEL)} has {outcome.parameters:,} parameters. On the test set, after the last"
+        f" epoch, it comes to {interval(accuracy.mean, low, high, 3)} %:"
+        f" the mean of {accuracy.n} seeds and its 95 % interval. Single runs go from"
+        f" {outcome.lowest:.2f} to {outcome.highest:.2f} %, with a standard deviation of"
+        f" {accuracy.deviation:.3f} points. That the mean is above {aim.accuracy} %: {p}"
+        " (one-sided, Student's)."
+    )
+    rows = [
+        [
+            descriptions.get(each.experiment, title(each.experiment)),
+            f"{each.parameters:,}",
+            f"{each.accuracy.n}",
+            f"{each.accuracy.mean:.3f}",
+            against(each.difference) if number else NOTHING,
+        ]
+        for number, each in enumerate(choices)
+    ]
+    chosen = f"{CHOSEN_HELD_OUT}\n\n{table(CHOICES, rows)}" if rows else ""
+    return f"The documents say: {words}\n\n{reached}\n\n{chosen}"
+
+
+def against(difference: Mean | None) -> str:
+    """Return a difference with its interval, as far as there is one."""
+    if difference is None:
+        return NOTHING
+    found = signed(difference.mean, 3)
+    if difference.interval:
+        low, high = (signed(bound, 3) for bound in difference.interval)
+        found += f" ({low} to {high})"
+    return found
 
 
 def receptive_field_tables(

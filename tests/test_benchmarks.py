@@ -78,7 +78,6 @@ def test_recipes_and_order_are_the_pipeline_s() -> None:
     own = {model: (r.epochs, r.rotation, r.batch_size) for model, r in recipes.items()}
     assert own.pop("model_4_deeper") == (15, 7, 128)
     assert own.pop("model_5") == (25, 7, 128)
-    assert own.pop("model_6") == (15, 10, 64)
     assert set(own.values()) == {(15, 0, 128)}
 
 
@@ -214,7 +213,7 @@ def test_tables() -> None:
 
 
 def test_a_turn_of_both_loops(mnist_folder: Path) -> None:
-    recipes = {model: comparison.recipes()[model] for model in ("model_3", "model_6")}
+    recipes = {model: comparison.recipes()[model] for model in ("model_3", "model_5")}
     turn = comparison.take_turn(recipes, batches=2, jobs=2, raw=mnist_folder)
     for pair in turn.values():
         for loop in (pair["textbook"], pair["project"]):

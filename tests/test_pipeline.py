@@ -166,6 +166,19 @@ def test_dropout_concerns_all_models(checkout: Checkout) -> None:
     )
 
 
+def test_held_out_images_take_the_test_set_s_place(checkout: Checkout) -> None:
+    """Everywhere, and everywhere said."""
+    output = checkout.run("dvc", "exp", "run", "-S", "train.holdout=500")
+    assert ran(output) == sorted(
+        ["validate", *each("train"), *each("evaluate"), "candidate", "report"]
+    )
+    assert all(metrics(checkout, name)["held_out"] == 500 for name in [*MODELS, "candidate"])
+    answers = (checkout.root / "predictions/model_4.csv").read_text("utf-8").splitlines()
+    assert len(answers) == 1 + 500
+    report = (checkout.root / "reports/report.md").read_text("utf-8")
+    assert "are of the last 500 training images, which were held out" in report
+
+
 def test_training_again_gives_the_same_bytes(checkout: Checkout) -> None:
     weights = checkout.root / "weights/model_3.safetensors"
     before = weights.read_bytes()

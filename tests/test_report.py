@@ -192,12 +192,20 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
     assert "## Model against model, one run each\n\nThe documents compare none of these" in text
     assert "2 of the 10,000 test images." in text
     assert text.count("no runs; cannot be told") == text.count(": no runs") > 20
+    assert "No model that is after it has run with several seeds." in text
     assert "No runs yet: `make experiments` makes them." in text
     assert {f"figures/{path.name}" for path in paths.FIGURES.iterdir()} == set(
         re.findall(r"!\[.*?\]\((.*?)\)", text)
     )
     assert "no. 62" in (paths.FIGURES / "misses.svg").read_text(encoding="utf-8")
     assert "2 errors" in (paths.FIGURES / "confusion.svg").read_text(encoding="utf-8")
+
+    assert "held out" not in text
+    for name in names:
+        held_out = vars(METRICS[name]) | {"held_out": 10_000}
+        paths.metrics(name).write_text(json.dumps(held_out), encoding="utf-8")
+    stage.main()
+    assert "last 10,000 training images, which were held out" in paths.REPORT.read_text("utf-8")
 
     paths.predictions("model_3").unlink()
     with pytest.raises(FileNotFoundError) as missing:
