@@ -40,57 +40,51 @@ def main() -> None:
     metrics = {name: report.Metrics(**json.loads(text(paths.metrics(name)))) for name in names}
     held_out = max(each.held_out for each in metrics.values())
     images, labels = (tensor.numpy() for tensor in mnist.read_judges(paths.MNIST, held_out))
-    histories = {name: history.from_csv(text(paths.history(name))) for name in names}
-    summaries = {name: text(paths.summary(name)) for name in names}
-    fields = {name: receptive_field.from_csv(text(paths.receptive_field(name))) for name in names}
-    confusion = {name: last_column(paths.confusion(name)).reshape(10, 10) for name in names}
     answers = {name: last_column(paths.predictions(name)) for name in names}
-    right = {name: answer == labels for name, answer in answers.items()}
-    missed = report.missed_by_all(right)
+    confusion = {name: last_column(paths.confusion(name)).reshape(10, 10) for name in names}
+    trained = report.Models(
+        metrics,
+        histories={name: history.from_csv(text(paths.history(name))) for name in names},
+        right={name: answer == labels for name, answer in answers.items()},
+        summaries={name: text(paths.summary(name)) for name in names},
+        receptive_fields={
+            name: receptive_field.from_csv(text(paths.receptive_field(name))) for name in names
+        },
+    )
+    missed = report.missed_by_all(trained.right)
 
     rows = ledger.from_csv(text(paths.LEDGER))
     tested = ledger.on_the_test_set(rows)
-    descriptions = experiments.descriptions(text(paths.EXPERIMENTS))
-    verdicts = claims.from_json(text(paths.VERDICTS))
-    configurations = seeds.configurations(tested, documented)
+    runs = report.Runs(
+        claims.from_json(text(paths.VERDICTS)),
+        margin,
+        seeds.configurations(tested, documented),
+        goal.outcome(tested, documented.target.accuracy),
+        goal.choices(rows),
+        experiments.descriptions(text(paths.EXPERIMENTS)),
+    )
     bands = seeds.bands(tested, documented)
-    differences = seeds.differences(verdicts)
+    differences = seeds.differences(runs.claims)
 
     for name, kind, data in (
         ("forest", seeds.Difference, differences),
-        ("parameters", seeds.Configuration, configurations),
+        ("parameters", seeds.Configuration, runs.configurations),
         ("seeds", seeds.Band, chain.from_iterable(bands.values())),
     ):
         with replace(paths.FIGURE_DATA / f"{name}.csv") as path:
             path.write_text(seeds.to_csv(kind, data), encoding="utf-8")
     for figure, svg in (
         ("forest", figures.forest(differences, margin)),
-        ("parameters", figures.parameters(configurations, documented.target)),
+        ("parameters", figures.parameters(runs.configurations, documented.target)),
         ("seeds", figures.seeds(bands)),
-        ("curves", figures.curves(histories, documented.models)),
+        ("curves", figures.curves(trained.histories, documented.models)),
         ("confusion", figures.confusion(confusion)),
         ("misses", figures.misses(missed, images, labels, answers)),
     ):
         with replace(paths.FIGURES / f"{figure}.svg") as path:
             path.write_text(svg, encoding="utf-8")
     with replace(paths.REPORT) as path:
-        path.write_text(
-            report.report(
-                metrics,
-                histories,
-                right,
-                summaries,
-                fields,
-                documented,
-                verdicts,
-                configurations,
-                goal.outcome(tested, documented.target.accuracy),
-                goal.choices(rows),
-                descriptions,
-                margin,
-            ),
-            encoding="utf-8",
-        )
+        path.write_text(report.report(trained, runs, documented), encoding="utf-8")
 
 
 def text(path: Path) -> str:

@@ -1,7 +1,4 @@
-"""The report, as Markdown: what was measured beside what the documents say.
-
-Models come as mappings by name, in the order of the tables' rows.
-"""
+"""The report, as Markdown: what was measured beside what the documents say."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -116,46 +113,57 @@ def missed_by_all(right: Mapping[str, Right]) -> list[int]:
     return numbers
 
 
-def report(
-    metrics: Mapping[str, Metrics],
-    histories: Mapping[str, Sequence[Epoch]],
-    right: Mapping[str, Right],
-    summaries: Mapping[str, str],
-    receptive_fields: Mapping[str, Sequence[Row]],
-    documents: Documents,
-    claims: Sequence[Claim],
-    configurations: Sequence[Configuration],
-    outcome: Outcome | None,
-    choices: Sequence[Choice],
-    descriptions: Mapping[str, str],
-    margin: float,
-) -> str:
-    """Return the whole report; its figures lie in figures/ beside it.
+@dataclass(frozen=True)
+class Models:
+    """One run of each model, by its name, in the order of the tables' rows."""
 
-    `right` says of each test image whether the model is right about it, `summaries` are
-    torchsummary's tables, `descriptions` say what each experiment is.
-    """
-    missed = len(missed_by_all(right))
+    metrics: Mapping[str, Metrics]
+    histories: Mapping[str, Sequence[Epoch]]
+    right: Mapping[str, Right]
+    """Of each image that it is judged on, whether the model is right about it."""
+    summaries: Mapping[str, str]
+    """torchsummary's tables."""
+    receptive_fields: Mapping[str, Sequence[Row]]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What the ledger says: runs with several seeds."""
+
+    claims: Sequence[Claim]
+    margin: float
+    """Within so many points, accuracies count as the same."""
+    configurations: Sequence[Configuration]
+    outcome: Outcome | None
+    choices: Sequence[Choice]
+    descriptions: Mapping[str, str]
+    """What each experiment is."""
+
+
+def report(models: Models, runs: Runs, documents: Documents) -> str:
+    """Return the whole report; its figures lie in figures/ beside it."""
+    metrics = models.metrics
+    missed = len(missed_by_all(models.right))
     every = f"{missed or 'None'} of the {documents.test_images:,} test images"
     return f"""# Results
 {judged_on_training_images(metrics)}
-{results_table(metrics, histories, documents)}
+{results_table(metrics, models.histories, documents)}
 
 {target(metrics, documents)}
 
 ## The goal
 
-{goal(outcome, choices, documents, descriptions)}
+{goal(runs.outcome, runs.choices, documents, runs.descriptions)}
 
 ## What the documents conclude
 
-{verdicts(claims, documents, margin)}
+{verdicts(runs.claims, documents, runs.margin)}
 
 ![Differences in accuracy with their intervals](figures/forest.svg)
 
 ## Over the seeds
 
-{configurations_table(configurations, descriptions)}
+{configurations_table(runs.configurations, runs.descriptions)}
 
 ![Accuracy against parameters, with the documents' target](figures/parameters.svg)
 
@@ -163,7 +171,7 @@ def report(
 
 ## Model against model, one run each
 
-{comparisons(metrics, right, documents)}
+{comparisons(metrics, models.right, documents)}
 
 ## Training curves
 
@@ -188,11 +196,11 @@ Each number counts test images. The diagonal, where the prediction is right, is 
 Counted along one side: RF, the input pixels that one position of a layer's output depends on; n,
 positions; j, input pixels from one position to the next; r, radius of the receptive field.
 
-{receptive_field_tables(receptive_fields, documents.models)}
+{receptive_field_tables(models.receptive_fields, documents.models)}
 
 ## Layers
 
-{summary_tables(summaries, documents.models)}
+{summary_tables(models.summaries, documents.models)}
 """
 
 
