@@ -10,20 +10,23 @@ from torch import Tensor
 from study.compilation import compiled
 from study.recipe import Recipe
 
-PURPOSES = ("rotation", "translation", "scaling")
+PURPOSES = ("rotation", "translation", "scaling", "elastic")
 """What random numbers are drawn for, each from a generator of its own."""
+CONTROL_POINTS = 7
+"""Along each side of a grid; between the outermost ones and the rest lies the image's edge."""
 
 
 def augment(
     images: Tensor, recipe: Recipe, generators: Mapping[str, np.random.Generator]
 ) -> Tensor:
-    """Turn, scale and move each image uint8 [n, 28, 28] by amounts drawn from the recipe's ranges.
+    """Change each image uint8 [n, 28, 28] by amounts drawn from the recipe's ranges.
 
-    Turned and scaled about its centre, then moved, as torchvision's RandomAffine does. A pixel
+    It is turned and scaled about its centre and moved, as torchvision's RandomAffine does, and then
+    pulled about by a grid of control points: Ronneberger et al. 2015, "U-Net", section 3.1. A pixel
     takes its nearest neighbour's value, or the mean of four weighted by distance; what lies outside
     is 0. `generators` are by PURPOSES.
     """
-    n = len(images)
+    n, side = len(images), images.shape[1]
 
     def draw(purpose: str, limit: float, *shape: int) -> NDArray[np.float64]:
         return generators[purpose].uniform(-limit, limit, (n, *shape))
@@ -31,62 +34,93 @@ def augment(
     angles = np.deg2rad(draw("rotation", recipe.rotation))
     shifts = draw("translation", recipe.translation, 2)
     scales = 1 + draw("scaling", recipe.scaling)
+    pulls = draw("elastic", recipe.elastic, 2, CONTROL_POINTS, CONTROL_POINTS)
     changed = np.empty(images.shape, np.uint8)
-    fill = fill_bilinear if recipe.interpolation == "bilinear" else fill_nearest
-    fill(images.numpy(), np.cos(angles) / scales, np.sin(angles) / scales, shifts, changed)
+    warp(
+        images.numpy(),
+        np.cos(angles) / scales,
+        np.sin(angles) / scales,
+        shifts,
+        pulls if recipe.elastic else pulls[:0],
+        splines(side),
+        recipe.interpolation == "bilinear",
+        changed,
+    )
     return torch.from_numpy(changed)
 
 
+def splines(side: int) -> NDArray[np.float64]:
+    """Return [side, CONTROL_POINTS]: how much of each control point's pull a pixel follows.
+
+    Uniform cubic B-splines, so that the pull has no kinks: de Boor 1978, "A Practical Guide to
+    Splines".
+    """
+    places = (np.arange(side) + 0.5) / side * (CONTROL_POINTS - 3)
+    distances = np.abs(places[:, None] + 1 - np.arange(CONTROL_POINTS))
+    near = 2 / 3 - distances**2 + distances**3 / 2
+    return np.where(distances < 1, near, np.maximum(2 - distances, 0) ** 3 / 6)
+
+
 @compiled
-def fill_nearest(
+def warp(
     images: NDArray[np.uint8],
     cosines: NDArray[np.float64],
     sines: NDArray[np.float64],
     shifts: NDArray[np.float64],
+    pulls: NDArray[np.float64],
+    splines: NDArray[np.float64],
+    bilinear: bool,
     changed: NDArray[np.uint8],
 ) -> None:
     """Fill `changed` with the images [n, side, side], each changed by its own amounts.
 
-    `cosines` and `sines` are those of its angle, divided by its scale; `shifts` [n, 2] are in
-    pixels to the right and down.
+    `cosines` and `sines` [n] are those of its angle, divided by its scale; `shifts` [n, 2] are in
+    pixels to the right and down. `pulls` [n, 2, CONTROL_POINTS, CONTROL_POINTS] are in pixels, too;
+    there may be none.
     """
     side = images.shape[1]
     centre = (side - 1) / 2
+    framed = np.zeros((side + 2, side + 2))
+    pulled = np.zeros((2, side, side))
     for n in range(len(images)):
+        framed[1:-1, 1:-1] = images[n]
+        if len(pulls) > 0:
+            spread(pulls[n], splines, pulled)
         for row in range(side):
             for column in range(side):
                 x, y = column - centre - shifts[n, 0], row - centre - shifts[n, 1]
-                from_column = int(np.floor(cosines[n] * x - sines[n] * y + centre + 0.5))
-                from_row = int(np.floor(sines[n] * x + cosines[n] * y + centre + 0.5))
-                inside = 0 <= from_row < side and 0 <= from_column < side
-                changed[n, row, column] = images[n, from_row, from_column] if inside else 0
+                from_column = cosines[n] * x - sines[n] * y + centre + pulled[0, row, column]
+                from_row = sines[n] * x + cosines[n] * y + centre + pulled[1, row, column]
+                value = 0.0
+                if bilinear:
+                    if -1 <= from_row < side and -1 <= from_column < side:
+                        i, j = int(from_row + 1), int(from_column + 1)
+                        down, right = from_row + 1 - i, from_column + 1 - j
+                        upper = framed[i, j] + right * (framed[i, j + 1] - framed[i, j])
+                        lower = framed[i + 1, j] + right * (framed[i + 1, j + 1] - framed[i + 1, j])
+                        value = upper + down * (lower - upper) + 0.5
+                else:
+                    i, j = int(np.floor(from_row + 0.5)), int(np.floor(from_column + 0.5))
+                    if 0 <= i < side and 0 <= j < side:
+                        value = framed[i + 1, j + 1]
+                changed[n, row, column] = int(value)
 
 
 @compiled
-def fill_bilinear(
-    images: NDArray[np.uint8],
-    cosines: NDArray[np.float64],
-    sines: NDArray[np.float64],
-    shifts: NDArray[np.float64],
-    changed: NDArray[np.uint8],
+def spread(
+    pulls: NDArray[np.float64], splines: NDArray[np.float64], pulled: NDArray[np.float64]
 ) -> None:
-    """As `fill_nearest`, with a mean of the four pixels around each place."""
-    side = images.shape[1]
-    centre = (side - 1) / 2
-    framed = np.zeros((side + 2, side + 2))
-    for n in range(len(images)):
-        framed[1:-1, 1:-1] = images[n]
+    """Set `pulled` [2, side, side] to what the control points' pulls come to at each pixel."""
+    side, points = splines.shape
+    along = np.zeros((points, side))
+    for axis in range(2):
+        along[:] = 0
+        for i in range(points):
+            for j in range(points):
+                for column in range(side):
+                    along[i, column] += pulls[axis, i, j] * splines[column, j]
+        pulled[axis] = 0
         for row in range(side):
-            for column in range(side):
-                x, y = column - centre - shifts[n, 0], row - centre - shifts[n, 1]
-                # In the frame, everything lies one pixel further on.
-                from_column = cosines[n] * x - sines[n] * y + centre + 1
-                from_row = sines[n] * x + cosines[n] * y + centre + 1
-                value = 0.5  # what follows is cut to a whole number
-                if 0 <= from_row < side + 1 and 0 <= from_column < side + 1:
-                    i, j = int(from_row), int(from_column)
-                    down, right = from_row - i, from_column - j
-                    upper = framed[i, j] + right * (framed[i, j + 1] - framed[i, j])
-                    lower = framed[i + 1, j] + right * (framed[i + 1, j + 1] - framed[i + 1, j])
-                    value += upper + down * (lower - upper)
-                changed[n, row, column] = int(value)
+            for i in range(points):
+                for column in range(side):
+                    pulled[axis, row, column] += splines[row, i] * along[i, column]

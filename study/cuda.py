@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from study.augmentation import CONTROL_POINTS, splines
 from study.averaging import Average
 from study.errors import UserError
 from study.evaluation import normalise
@@ -130,11 +131,16 @@ def augment(images: Tensor, recipe: Recipe) -> Tensor:
     linear = torch.stack(
         [torch.stack([cosines, -sines], 1), torch.stack([sines, cosines], 1)], dim=1
     )
-    # affine_grid counts from -1 to 1 across the image.
-    offsets = -2 / images.shape[-1] * (linear @ shifts[:, :, None])
+    # affine_grid and grid_sample count from -1 to 1 across the image.
+    side = images.shape[-1]
+    offsets = -2 / side * (linear @ shifts[:, :, None])
     grid = F.affine_grid(
         torch.cat([linear, offsets], dim=2), list(images.shape), align_corners=False
     )
+    if recipe.elastic:
+        pulls = draw(recipe.elastic, 2, CONTROL_POINTS, CONTROL_POINTS)
+        weights = torch.from_numpy(splines(side)).to(images)
+        grid = grid + 2 / side * torch.einsum("yi,xj,ncij->nyxc", weights, weights, pulls)
     background = images.min()
     changed = F.grid_sample(
         images - background, grid, mode=recipe.interpolation, align_corners=False

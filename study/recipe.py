@@ -41,6 +41,8 @@ class Recipe(BaseModel):
     """Each image is moved by up to so many pixels, across and along, likewise."""
     scaling: float = Field(ge=0, lt=1)
     """Each image is made larger or smaller by up to this share of its size, likewise."""
+    elastic: float = Field(ge=0, le=28)
+    """Each of a grid of points pulls the image about by up to so many pixels, likewise."""
     interpolation: Literal["nearest", "bilinear"]
     """Where a changed image's pixel comes from: the nearest one, or the four around it."""
     samples: int = Field(ge=1, le=TRAINING_IMAGES)
@@ -78,7 +80,7 @@ class Recipe(BaseModel):
     @property
     def augments(self) -> bool:
         """Whether training images are changed at all."""
-        return bool(self.rotation or self.translation or self.scaling)
+        return bool(self.rotation or self.translation or self.scaling or self.elastic)
 
     def contradiction(self) -> str | None:
         """Say which value cannot go with another one, if any."""

@@ -28,6 +28,7 @@ RECIPES = {
         rotation=7,
         translation=2,
         scaling=0.1,
+        elastic=3,
         interpolation="bilinear",
         samples=40,
     ),

@@ -16,6 +16,7 @@ VALUES: dict[str, object] = {
     "rotation": 0,
     "translation": 0,
     "scaling": 0,
+    "elastic": 0,
     "interpolation": "nearest",
     "samples": 60000,
     "holdout": 0,

@@ -3,13 +3,15 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from scipy.interpolate import BSpline
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import affine
 
 from study import augmentation
 from tests.recipes import recipe
 
-FILL = {"nearest": augmentation.fill_nearest, "bilinear": augmentation.fill_bilinear}
+INTERPOLATIONS = ["nearest", "bilinear"]
 
 
 def changed(
@@ -18,13 +20,21 @@ def changed(
     degrees: float = 0.0,
     scale: float = 1.0,
     shift: tuple[float, float] = (0.0, 0.0),
+    pulls: NDArray[np.float64] | None = None,
 ) -> torch.Tensor:
     """Change every image by the same amounts."""
-    angles = np.deg2rad(np.full(len(images), degrees))
-    shifts = np.tile(shift, (len(images), 1))
+    n = len(images)
+    angles = np.deg2rad(np.full(n, degrees))
     result = np.empty(images.shape, np.uint8)
-    FILL[interpolation](
-        images.numpy(), np.cos(angles) / scale, np.sin(angles) / scale, shifts, result
+    augmentation.warp(
+        images.numpy(),
+        np.cos(angles) / scale,
+        np.sin(angles) / scale,
+        np.tile(shift, (n, 1)),
+        np.empty((0, 2, 7, 7)) if pulls is None else np.stack([pulls] * n),
+        augmentation.splines(28),
+        interpolation == "bilinear",
+        result,
     )
     return torch.from_numpy(result)
 
@@ -38,7 +48,7 @@ def noise(count: int) -> torch.Tensor:
     return torch.randint(1, 256, (count, 28, 28), generator=generator, dtype=torch.uint8)
 
 
-@pytest.mark.parametrize("interpolation", FILL)
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 def test_quarter_turns_and_whole_pixels_are_exact(interpolation: str) -> None:
     images = noise(3)
     assert torch.equal(changed(images, interpolation), images)
@@ -89,7 +99,7 @@ def test_half_a_pixel_is_the_mean_of_two() -> None:
 
 def test_each_image_changes_in_a_way_of_its_own() -> None:
     images = noise(1).expand(64, 28, 28).contiguous()
-    for key, value in {"rotation": 7, "translation": 2, "scaling": 0.1}.items():
+    for key, value in {"rotation": 7, "translation": 2, "scaling": 0.1, "elastic": 2}.items():
         ranges = recipe(interpolation="bilinear", **{key: value})
         result = augmentation.augment(images, ranges, generators(1))
         assert len({bytes(image.numpy()) for image in result}) == 64
@@ -118,3 +128,36 @@ def test_shifts_and_sizes_cover_the_range_and_stay_inside() -> None:
     sides = scaled[:, 14].sum(dim=1)
     assert 8 <= sides.min() <= 10
     assert 14 <= sides.max() <= 16
+
+
+def test_splines_are_shares_without_kinks() -> None:
+    """They add up to 1, and are scipy's."""
+    splines = augmentation.splines(28)
+    assert splines.sum(axis=1) == pytest.approx(np.ones(28))
+    places = (np.arange(28) + 0.5) / 28 * 4
+    for point in range(7):
+        weights = np.eye(7)[point]
+        expected = BSpline(np.arange(-3, 8), weights, 3)(places)
+        assert splines[:, point] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_points_that_all_pull_alike_move_the_image(interpolation: str) -> None:
+    images = noise(3)
+    pulls = np.stack([np.full((7, 7), -2.0), np.full((7, 7), 1.0)])
+    expected = changed(images, interpolation, shift=(2, -1))
+    apart = (changed(images, interpolation, pulls=pulls).float() - expected.float()).abs()
+    assert apart.max() <= 1
+
+
+def test_a_point_pulls_at_its_own_place_most() -> None:
+    """Point (3, 3) lies between pixels 13 and 14; its pull to the right ends 14 pixels away."""
+    ramp = torch.arange(28, dtype=torch.uint8).mul(8).expand(1, 28, 28).contiguous()
+    pulls = np.zeros((2, 7, 7))
+    pulls[0, 3, 3] = 3.0
+    moved = (changed(ramp, "bilinear", pulls=pulls).float() - ramp.float())[0] / 8
+    # (2/3)² of 3 pixels, but for half a pixel beside the point.
+    assert float(moved.max()) == pytest.approx(3 * (2 / 3) ** 2, abs=0.1)
+    assert {int(moved[13].argmax()), int(moved[:, 13].argmax())} <= {13, 14}
+    assert not moved[0].any()
+    assert torch.equal(moved, moved.flip(0))

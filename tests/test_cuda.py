@@ -80,12 +80,13 @@ def test_it_changes_images_as_the_cpu_does(
 ) -> None:
     """With the same numbers drawn, whatever is drawn first."""
     images, _ = mnist.read(mnist_folder, "train", 50)
-    ranges = recipe(rotation=10, translation=2, scaling=0.1, interpolation=interpolation)
+    ranges = recipe(rotation=10, translation=2, scaling=0.1, elastic=3, interpolation=interpolation)
     generator = np.random.default_rng(1)
     amounts = {
         "rotation": generator.uniform(-10, 10, 50),
         "translation": generator.uniform(-2, 2, (50, 2)),
         "scaling": generator.uniform(-0.1, 0.1, 50),
+        "elastic": generator.uniform(-3, 3, (50, 2, 7, 7)),
     }
     fixed = {purpose: Fixed(numbers) for purpose, numbers in amounts.items()}
     expected = augmentation.augment(images, ranges, cast(Any, fixed))

@@ -32,6 +32,7 @@ def test_numbers_and_text_give_the_same_recipe() -> None:
         ("ema_decay", 1, "a number, at least 0, below 1"),
         ("translation", 29, "a number, at least 0, at most 28"),
         ("scaling", 1, "a number, at least 0, below 1"),
+        ("elastic", -1, "a number, at least 0, at most 28"),
         ("interpolation", "bicubic", "nearest or bilinear"),
         ("holdout", 60000, "a whole number, at least 0, below 60000"),
         ("momentum", 1, "a number, at least 0, below 1"),

@@ -49,6 +49,7 @@ COUNTING: dict[str, object] = {
     "rotation": 8,
     "translation": 2,
     "scaling": 0.1,
+    "elastic": 2,
     "interpolation": "bilinear",
 }
 
