@@ -68,6 +68,12 @@ def title(model: str) -> str:
     return model.replace("_", " ").replace("-", " ").capitalize()
 
 
+def related(relation: str, against: str) -> str:
+    """Return what something is said to be: `above Model 1`, `same as the target`."""
+    other = {"documents": "the documents’ number", "target": "the target"}
+    return f"{relation.replace('same', 'same as')} {other.get(against, title(against))}"
+
+
 def drawing(draw: Callable[P, Figure]) -> Callable[P, str]:
     """Return the figure that `draw` draws as SVG text, in this module's style and no other."""
 
@@ -342,10 +348,8 @@ def forest(differences: Sequence[Difference], margin: float) -> Figure:
 
 def label(each: Difference) -> str:
     """Return what a difference is between."""
-    other = {"documents": "the documents’ number", "target": "the target"}
     of = title(each.of) + (", best epoch" if each.figure == "best_accuracy" else "")
-    against = other.get(each.against, title(each.against))
-    return f"{of} {each.relation.replace('same', 'same as')} {against}"
+    return f"{of} {related(each.relation, each.against)}"
 
 
 @drawing

@@ -11,7 +11,7 @@ from study import comparison, ledger, receptive_field
 from study.claims import Claim, Result
 from study.comparison import Mean, Right
 from study.documents import Conclusion, Documents, Model
-from study.figures import title
+from study.figures import related, title
 from study.goal import MODEL, Choice, Outcome
 from study.history import Epoch
 from study.receptive_field import Row
@@ -318,10 +318,8 @@ def verdicts(claims: Sequence[Claim], documents: Documents, margin: float) -> st
 def evidence(test: Result) -> str:
     """Return what came of a test, in one line."""
     decimals = ledger.DECIMALS[test.figure]
-    other = {"documents": "what the documents say", "target": "the target"}
-    against = other.get(test.against, title(test.against))
-    relation = test.relation.replace("same", "same as")
-    line = f"{FIGURES[test.figure]}: {title(test.of)} {relation} {against}"
+    said = related(test.relation, test.against)
+    line = f"{FIGURES[test.figure]}: {title(test.of)} {said}"
     if test.value is None or test.baseline is None or test.difference is None:
         return f"{line}: no runs; {test.verdict}"
     found = signed(test.difference, decimals)
