@@ -23,18 +23,8 @@ import models
 import stages
 from stages import command, paths, train, validate
 from tests.checkout import ROOT, Checkout
+from tests.recipes import VALUES
 
-RECIPE = {
-    "seed": 1,
-    "epochs": 1,
-    "batch_size": 128,
-    "learning_rate": 0.01,
-    "momentum": 0.9,
-    "dropout": 0.1,
-    "rotation": 0,
-    "samples": 600,
-    "device": "cpu",
-}
 NAMES = ", ".join(models.names())
 CHOICES = ", ".join(map(repr, models.names()))
 
@@ -71,7 +61,8 @@ def mistake(
 
 def recipe(**changed: object) -> list[str]:
     """The options of `python -m stages.train`, as DVC writes them."""
-    return [part for key, v in (RECIPE | changed).items() for part in (f"--{key}", str(v))]
+    values = VALUES | {"epochs": 1, "samples": 600} | changed
+    return [part for key, value in values.items() for part in (f"--{key}", str(value))]
 
 
 # params.yaml
@@ -206,7 +197,7 @@ def store_weights(model: str, path: Path) -> None:
 
 def test_weights_of_another_architecture(mistake: Mistake) -> None:
     store_weights("model_1", paths.weights("model_2"))
-    line = mistake("evaluate", "model_2")
+    line = mistake("evaluate", "model_2", "0")
     assert line.startswith("weights/model_2.safetensors: weights of another architecture than mod")
     assert "`dvc repro --force train@model_2`" in line
 
@@ -216,13 +207,13 @@ def test_truncated_weights(mistake: Mistake, size: int) -> None:
     path = paths.weights("model_2")
     store_weights("model_2", path)
     path.write_bytes(path.read_bytes()[:size])
-    line = mistake("evaluate", "model_2")
+    line = mistake("evaluate", "model_2", "0")
     assert line.startswith("weights/model_2.safetensors: truncated or altered")
     assert "`dvc repro --force train@model_2`" in line
 
 
 def test_missing_weights(mistake: Mistake) -> None:
-    line = mistake("evaluate", "model_2")
+    line = mistake("evaluate", "model_2", "0")
     assert line.startswith("weights/model_2.safetensors: no such file; train it again with")
 
 

@@ -54,9 +54,7 @@ def test_the_verdicts_are_the_pipeline_s() -> None:
     conclusions = {conclusion.id: conclusion for conclusion in documented.conclusions}
     judged = claims.from_json((ROOT / paths.VERDICTS).read_text("utf-8"))
     (seeds,) = {len(test.seeds) for claim in judged for test in claim.tests}
-    assert (
-        f"several seeds, so far {('no', 'one', 'two', 'three', 'four', 'five')[seeds]}," in README
-    )
+    assert f"runs with {('no', 'one', 'two', 'three', 'four', 'five')[seeds]} seeds," in README
     for claim in judged:
         words = report.said(conclusions[claim.id])
         assert f"| {words} | `{claim.id}` | {claim.verdict} |\n" in README
