@@ -15,7 +15,6 @@ from study import (
     documents,
     experiments,
     figures,
-    goal,
     history,
     ledger,
     mnist,
@@ -38,8 +37,8 @@ def main() -> None:
 
     documented = documents.read(paths.DOCUMENTS, paths.EPOCHS)
     metrics = {name: report.Metrics(**json.loads(text(paths.metrics(name)))) for name in names}
-    held_out = max(each.held_out for each in metrics.values())
-    images, labels = (tensor.numpy() for tensor in mnist.read_judges(paths.MNIST, held_out))
+    evaluated = mnist.read_evaluation_set(paths.MNIST, report.held_out(metrics))
+    images, labels = (tensor.numpy() for tensor in evaluated)
     answers = {name: last_column(paths.predictions(name)) for name in names}
     confusion = {name: last_column(paths.confusion(name)).reshape(10, 10) for name in names}
     trained = report.Models(
@@ -53,17 +52,14 @@ def main() -> None:
     )
     missed = report.missed_by_all(trained.right)
 
-    rows = ledger.from_csv(text(paths.LEDGER))
-    tested = ledger.on_the_test_set(rows)
+    rows = ledger.on_the_test_set(ledger.from_csv(text(paths.LEDGER)))
     runs = report.Runs(
         claims.from_json(text(paths.VERDICTS)),
         margin,
-        seeds.configurations(tested, documented),
-        goal.outcome(tested, documented.target.accuracy),
-        goal.choices(rows),
+        seeds.configurations(rows, documented),
         experiments.descriptions(text(paths.EXPERIMENTS)),
     )
-    bands = seeds.bands(tested, documented)
+    bands = seeds.bands(rows, documented)
     differences = seeds.differences(runs.claims)
 
     for name, kind, data in (

@@ -9,10 +9,9 @@ import numpy as np
 
 from study import comparison, ledger, receptive_field
 from study.claims import Claim, Result
-from study.comparison import Mean, Right
+from study.comparison import Right
 from study.documents import Conclusion, Documents, Model
 from study.figures import related, title
-from study.goal import MODEL, Choice, Outcome
 from study.history import Epoch
 from study.receptive_field import Row
 from study.seeds import Configuration
@@ -81,11 +80,6 @@ CHOSEN = """\
 Means over the seeds, in brackets 95 % intervals; deviations are standard deviations (n − 1), in
 points. The first is that from seed to seed. The documents quote best epochs, chosen on the test
 set; over all {runs} runs that alone adds {gain} points."""
-CHOICES = ("Recipe", "Parameters", "Seeds", "Held-out accuracy (%)", "Difference (points)")
-CHOSEN_HELD_OUT = """\
-Architecture and recipe were chosen on the last 10,000 training images, kept out of training; the
-test set was not looked at before. What each choice is worth there: the mean over the seeds, and the
-difference to the first row, seed by seed, with its 95 % interval (Student's)."""
 NOTHING = "–"
 DIFFERS = """\
 Where the documents' table differs, its entry stands struck out beside the right one: a window of
@@ -104,7 +98,12 @@ class Metrics:
     last_epochs_std: float
     parameters: int
     held_out: int = 0
-    """On how many training images it was judged, kept out of training; 0: on the test set."""
+    """On how many training images it was evaluated, kept out of training; 0: on the test set."""
+
+
+def held_out(metrics: Mapping[str, Metrics]) -> int:
+    """Return on how many held-out training images all models were evaluated; 0: the test set."""
+    return max(each.held_out for each in metrics.values())
 
 
 def missed_by_all(right: Mapping[str, Right]) -> list[int]:
@@ -120,7 +119,7 @@ class Models:
     metrics: Mapping[str, Metrics]
     histories: Mapping[str, Sequence[Epoch]]
     right: Mapping[str, Right]
-    """Of each image that it is judged on, whether the model is right about it."""
+    """Of each image that it is evaluated on, whether the model is right about it."""
     summaries: Mapping[str, str]
     """torchsummary's tables."""
     receptive_fields: Mapping[str, Sequence[Row]]
@@ -134,8 +133,6 @@ class Runs:
     margin: float
     """Within so many points, accuracies count as the same."""
     configurations: Sequence[Configuration]
-    outcome: Outcome | None
-    choices: Sequence[Choice]
     descriptions: Mapping[str, str]
     """What each experiment is."""
 
@@ -146,14 +143,10 @@ def report(models: Models, runs: Runs, documents: Documents) -> str:
     missed = len(missed_by_all(models.right))
     every = f"{missed or 'None'} of the {documents.test_images:,} test images"
     return f"""# Results
-{judged_on_training_images(metrics)}
+{evaluated_on(metrics)}
 {results_table(metrics, models.histories, documents)}
 
 {target(metrics, documents)}
-
-## The goal
-
-{goal(runs.outcome, runs.choices, documents, runs.descriptions)}
 
 ## What the documents conclude
 
@@ -395,61 +388,14 @@ def target(metrics: Mapping[str, Metrics], documents: Documents) -> str:
     )
 
 
-def judged_on_training_images(metrics: Mapping[str, Metrics]) -> str:
-    """Say so when the models were not judged on the test set."""
-    held_out = max(each.held_out for each in metrics.values())
-    if not held_out:
+def evaluated_on(metrics: Mapping[str, Metrics]) -> str:
+    """Say so when the models were not evaluated on the test set."""
+    if not (count := held_out(metrics)):
         return ""
     return f"""
-**All figures of single models are of the last {held_out:,} training images, which were held out,
+**All figures of single models are of the last {count:,} training images, which were held out,
 and not of the test set, whatever is said below.**
 """
-
-
-def goal(
-    outcome: Outcome | None,
-    choices: Sequence[Choice],
-    documents: Documents,
-    descriptions: Mapping[str, str],
-) -> str:
-    """Return what came of the documents' goal, and what each ingredient of the recipe is worth."""
-    words = next(said(each) for each in documents.conclusions if each.id == "target-not-reached")
-    if outcome is None:
-        return f"The documents say: {words} No model that is after it has run with several seeds."
-    accuracy, aim = outcome.accuracy, documents.target
-    low, high = accuracy.interval or (None, None)
-    p = f"p {'=' if outcome.p >= 0.001 else ''} {probability(outcome.p)}".replace("  ", " ")
-    reached = (
-        f"{title(MODEL)} has {outcome.parameters:,} parameters. On the test set, after the last"
-        f" epoch, it comes to {interval(accuracy.mean, low, high, 3)} %:"
-        f" the mean of {accuracy.n} seeds and its 95 % interval. Single runs go from"
-        f" {outcome.lowest:.2f} to {outcome.highest:.2f} %, with a standard deviation of"
-        f" {accuracy.deviation:.3f} points. That the mean is above {aim.accuracy} %: {p}"
-        " (one-sided, Student's)."
-    )
-    rows = [
-        [
-            descriptions.get(each.experiment, title(each.experiment)),
-            f"{each.parameters:,}",
-            f"{each.accuracy.n}",
-            f"{each.accuracy.mean:.3f}",
-            against(each.difference) if number else NOTHING,
-        ]
-        for number, each in enumerate(choices)
-    ]
-    chosen = f"{CHOSEN_HELD_OUT}\n\n{table(CHOICES, rows)}" if rows else ""
-    return f"The documents say: {words}\n\n{reached}\n\n{chosen}"
-
-
-def against(difference: Mean | None) -> str:
-    """Return a difference with its interval, as far as there is one."""
-    if difference is None:
-        return NOTHING
-    found = signed(difference.mean, 3)
-    if difference.interval:
-        low, high = (signed(bound, 3) for bound in difference.interval)
-        found += f" ({low} to {high})"
-    return found
 
 
 def receptive_field_tables(

@@ -192,7 +192,6 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
     assert "## Model against model, one run each\n\nThe documents compare none of these" in text
     assert "2 of the 10,000 test images." in text
     assert text.count("no runs; cannot be told") == text.count(": no runs") > 20
-    assert "No model that is after it has run with several seeds." in text
     assert "No runs yet: `make experiments` makes them." in text
     assert {f"figures/{path.name}" for path in paths.FIGURES.iterdir()} == set(
         re.findall(r"!\[.*?\]\((.*?)\)", text)
