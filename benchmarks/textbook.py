@@ -24,7 +24,7 @@ Loader = Iterable[tuple[Tensor, Tensor]]
 
 
 def train_transform(recipe: Recipe) -> transforms.Compose:
-    """Turn, scale and move each image as the recipe says, if it does, and normalise it."""
+    """Turn, scale, move and pull about each image as the recipe says, if it does; normalise it."""
     if not recipe.augments:
         return test_transform()
     side = 28
@@ -34,7 +34,9 @@ def train_transform(recipe: Recipe) -> transforms.Compose:
         (1 - recipe.scaling, 1 + recipe.scaling),
         interpolation=transforms.InterpolationMode(recipe.interpolation),
     )
-    return transforms.Compose([affine, *test_transform().transforms])
+    # torchvision smooths noise instead of a grid's pulls; these figures pull about as far.
+    elastic = [transforms.ElasticTransform(11 * recipe.elastic, 4.0)] if recipe.elastic else []
+    return transforms.Compose([affine, *elastic, *test_transform().transforms])
 
 
 def test_transform() -> transforms.Compose:

@@ -17,7 +17,7 @@ def main() -> None:
     arguments = parser.parse_args()
     model, holdout = arguments.model, arguments.holdout
     network = evaluation.load(model, paths.weights(model))
-    images, labels = mnist.read_judges(paths.MNIST, holdout)
+    images, labels = mnist.read_evaluation_set(paths.MNIST, holdout)
     epochs = history.from_csv(paths.history(model).read_text("utf-8"))
     tested = evaluation.evaluate(network, images, labels)
 

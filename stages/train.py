@@ -19,10 +19,11 @@ def main() -> None:
     """Write the weights after the last epoch, and the history of all."""
     model, recipe = arguments()
     train_set = mnist.read(paths.MNIST, "train", recipe.training_images)
-    images, labels = mnist.read_judges(paths.MNIST, recipe.holdout)
+    images, labels = mnist.read_evaluation_set(paths.MNIST, recipe.holdout)
     network = training.initialise(model, recipe)
     trainer = TRAINERS[recipe.device](network, train_set, recipe)
     test_set = images.to(recipe.device), labels.to(recipe.device)
+    evaluated_on = "Held-out set" if recipe.holdout else "Test set"
     log = logger(model)
 
     epochs: list[Epoch] = []
@@ -35,8 +36,8 @@ def main() -> None:
         )  # fmt: skip
         tested = evaluation.evaluate(trainer.result, *test_set)
         log.info(
-            "Test set: Average loss: %.4f, Accuracy: %d/%d (%.2f%%)",
-            tested.loss, tested.correct, len(tested.predictions), tested.accuracy,
+            "%s: Average loss: %.4f, Accuracy: %d/%d (%.2f%%)",
+            evaluated_on, tested.loss, tested.correct, len(tested.predictions), tested.accuracy,
         )  # fmt: skip
         epochs.append(
             Epoch(

@@ -1,6 +1,7 @@
 """Changes to training images that leave their digit what it is."""
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from study.recipe import Recipe
 PURPOSES = ("rotation", "translation", "scaling", "elastic")
 """What random numbers are drawn for, each from a generator of its own."""
 CONTROL_POINTS = 7
-"""Along each side of a grid; between the outermost ones and the rest lies the image's edge."""
+"""Along each side of a grid that reaches beyond the image by one point at each end."""
 
 
 def augment(
@@ -34,14 +35,16 @@ def augment(
     angles = np.deg2rad(draw("rotation", recipe.rotation))
     shifts = draw("translation", recipe.translation, 2)
     scales = 1 + draw("scaling", recipe.scaling)
-    pulls = draw("elastic", recipe.elastic, 2, CONTROL_POINTS, CONTROL_POINTS)
+    pulls = np.empty((0, 2, CONTROL_POINTS, CONTROL_POINTS))
+    if recipe.elastic:
+        pulls = draw("elastic", recipe.elastic, *pulls.shape[1:])
     changed = np.empty(images.shape, np.uint8)
     warp(
         images.numpy(),
         np.cos(angles) / scales,
         np.sin(angles) / scales,
         shifts,
-        pulls if recipe.elastic else pulls[:0],
+        pulls,
         splines(side),
         recipe.interpolation == "bilinear",
         changed,
@@ -49,6 +52,7 @@ def augment(
     return torch.from_numpy(changed)
 
 
+@cache
 def splines(side: int) -> NDArray[np.float64]:
     """Return [side, CONTROL_POINTS]: how much of each control point's pull a pixel follows.
 
@@ -83,7 +87,8 @@ def warp(
     framed = np.zeros((side + 2, side + 2))
     pulled = np.zeros((2, side, side))
     for n in range(len(images)):
-        framed[1:-1, 1:-1] = images[n]
+        if bilinear:
+            framed[1:-1, 1:-1] = images[n]
         if len(pulls) > 0:
             spread(pulls[n], splines, pulled)
         for row in range(side):
@@ -102,7 +107,7 @@ def warp(
                 else:
                     i, j = int(np.floor(from_row + 0.5)), int(np.floor(from_column + 0.5))
                     if 0 <= i < side and 0 <= j < side:
-                        value = framed[i + 1, j + 1]
+                        value = float(images[n, i, j])
                 changed[n, row, column] = int(value)
 
 

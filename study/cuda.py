@@ -49,8 +49,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = torch.tensor(recipe.learning_rate, device=self.on)
         self.scheduler = scheduler(self.optimizer, recipe, len(self.images))
-        self.average = Average(self.network, recipe.ema_decay) if recipe.ema_decay else None
-        self.result = self.average.network if self.average else self.network
+        self.average = Average(self.network, recipe.ema_decay)
+        self.result = self.average.network
         # What a captured graph reads and writes stays where it is.
         self.batch = torch.arange(recipe.batch_size, device=self.on)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.on)
@@ -92,8 +92,7 @@ class Trainer:
         loss = F.cross_entropy(logits, labels)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        if self.average:
-            self.average.update()
+        self.average.update()
         self.last_loss.copy_(loss.detach())
         self.loss_sum += self.last_loss * len(batch)
         self.correct += (logits.argmax(dim=1) == labels).sum()

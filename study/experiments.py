@@ -64,14 +64,13 @@ def read(text: str, values: Mapping[str, object], models: Collection[str]) -> di
         ids[run.experiment] = at(node)
         configurations[run.model, run.recipe] = run.experiment
         experiments.append((run, own or common))
-    rounds = zip_longest(*(seeds for _, seeds in experiments))
-    return {
-        run.name: run
-        for seeds in rounds
-        for (plain, _), seed in zip(experiments, seeds, strict=True)
-        if seed is not None
-        for run in [with_seed(plain, seed, values)]
-    }
+    runs: dict[str, Run] = {}
+    for seeds in zip_longest(*(seeds for _, seeds in experiments)):
+        for (plain, _), seed in zip(experiments, seeds, strict=True):
+            if seed is not None:
+                run = with_seed(plain, seed, values)
+                runs[run.name] = run
+    return runs
 
 
 def descriptions(text: str) -> dict[str, str]:

@@ -55,7 +55,7 @@ class Row:
 
 
 def on_the_test_set(rows: Iterable[Row]) -> list[Row]:
-    """Return the runs that were not judged on held-out training images."""
+    """Return the runs that were evaluated on the test set, not on held-out training images."""
     return [row for row in rows if not row.recipe.holdout]
 
 

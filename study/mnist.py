@@ -33,14 +33,18 @@ def read(
     return images.reshape(-1, 28, 28)[:samples], labels[:samples].to(torch.int64)
 
 
-def read_judges(folder: Path, holdout: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Read what a model is judged on: the test set, or the last `holdout` training images.
+def read_evaluation_set(folder: Path, holdout: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Read the test set or, unless it is 0, the last `holdout` training images, as `read` does.
 
-    As `read` does.
+    Raises UserError, beside those of `read`, when there are not as many.
     """
-    if not holdout:
+    if holdout == 0:
         return read(folder, "test")
     images, labels = read(folder, "train")
+    if not 0 < holdout < len(images):
+        raise UserError(
+            f"holdout = {holdout}: give a whole number, at least 0, below {len(images)}"
+        )
     return images[-holdout:], labels[-holdout:]
 
 

@@ -22,7 +22,7 @@ def metrics(
     Accuracies are in percent: of the last epoch, of the best epoch on the test set, and of the
     last epoch's training. The loss is the mean negative log-likelihood on the test set,
     `last_epochs_std` the deviation of test accuracy over the last epochs, in points. Where it was
-    judged on `holdout` training images instead, `held_out` says so.
+    evaluated on `holdout` training images instead, `held_out` says so.
     """
     return {
         "accuracy": round(tested.accuracy, 2),

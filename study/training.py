@@ -96,8 +96,8 @@ class Trainer:
         self.recipe = recipe
         self.optimizer = optimizer(network, recipe)
         self.scheduler = scheduler(self.optimizer, recipe, len(self.images))
-        self.average = Average(network, recipe.ema_decay) if recipe.ema_decay else None
-        self.result = self.average.network if self.average else network
+        self.average = Average(network, recipe.ema_decay)
+        self.result = self.average.network
 
     def train(self, epoch: int) -> Trained:
         """Train on every image once.
@@ -118,8 +118,7 @@ class Trainer:
                 mean_loss.backward()  # type: ignore[no-untyped-call]
                 self.optimizer.step()
                 self.scheduler.step()
-                if self.average:
-                    self.average.update()
+                self.average.update()
 
                 loss = mean_loss.item()
                 if not math.isfinite(loss):

@@ -52,8 +52,8 @@ def noise(count: int) -> torch.Tensor:
 def test_quarter_turns_and_whole_pixels_are_exact(interpolation: str) -> None:
     images = noise(3)
     assert torch.equal(changed(images, interpolation), images)
-    turned = changed(images, interpolation, degrees=90).float()
-    assert (turned - torch.rot90(images, 1, (1, 2)).float()).abs().max() <= 1
+    assert torch.equal(changed(images, interpolation, degrees=90), torch.rot90(images, 1, (1, 2)))
+    assert torch.equal(changed(images, interpolation, degrees=180), images.flip((1, 2)))
     moved = changed(images, interpolation, shift=(2, -3))
     assert torch.equal(moved[:, :-3, 2:], images[:, 3:, :-2])
     assert not moved[:, -3:].any()
@@ -75,7 +75,7 @@ def test_nearest_equals_torchvision_s(
     images = noise(4)
     expected = affine(images, -degrees, [int(s) for s in shift], scale, [0.0])
     differ = (changed(images, "nearest", degrees, scale, shift) != expected).float().mean()
-    assert differ < 0.004  # a neighbour at almost equal distance may be the other one
+    assert differ < 0.002  # a neighbour at almost equal distance may be the other one
 
 
 @pytest.mark.parametrize(("degrees", "scale", "shift"), AMOUNTS)
@@ -87,7 +87,7 @@ def test_bilinear_equals_torchvision_s(
         images.float(), -degrees, [int(s) for s in shift], scale, [0.0], InterpolationMode.BILINEAR
     )
     apart = (changed(images, "bilinear", degrees, scale, shift).float() - expected).abs()
-    assert apart.max() < 0.6  # rounded to whole numbers
+    assert apart.max() < 0.501  # rounded to whole numbers
 
 
 def test_half_a_pixel_is_the_mean_of_two() -> None:
@@ -146,8 +146,7 @@ def test_points_that_all_pull_alike_move_the_image(interpolation: str) -> None:
     images = noise(3)
     pulls = np.stack([np.full((7, 7), -2.0), np.full((7, 7), 1.0)])
     expected = changed(images, interpolation, shift=(2, -1))
-    apart = (changed(images, interpolation, pulls=pulls).float() - expected.float()).abs()
-    assert apart.max() <= 1
+    assert torch.equal(changed(images, interpolation, pulls=pulls), expected)
 
 
 def test_a_point_pulls_at_its_own_place_most() -> None:

@@ -5,16 +5,18 @@ import sys
 from pathlib import Path
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
+from torchvision.transforms import ElasticTransform
 
 import models
 from benchmarks import __main__ as bench
 from benchmarks import comparison, pipeline, processes, tables, textbook
 from benchmarks.processes import Measurement
-from study import evaluation, mnist, training
+from study import augmentation, evaluation, mnist, training
 from study.errors import UserError
 from tests.recipes import recipe
 
@@ -53,13 +55,32 @@ def test_both_loops_compute_the_same(mnist_folder: Path, model: str) -> None:
     assert tested.accuracy == pytest.approx(accuracy)
 
 
-def test_the_textbook_turns_images_only_when_asked(mnist_folder: Path) -> None:
-    upright, turned, again = (
+@pytest.mark.parametrize("key", ["rotation", "translation", "scaling", "elastic"])
+def test_the_textbook_changes_images_only_when_asked(mnist_folder: Path, key: str) -> None:
+    some = recipe(**{key: 0.5 if key == "scaling" else 5})
+    as_it_is, same, changed, again = (
         next(iter(first(8, textbook.mnist(mnist_folder, True, textbook.train_transform(r)))))[0]
-        for r in (RECIPE, recipe(rotation=7), recipe(rotation=7))
+        for r in (RECIPE, RECIPE, some, some)
     )
-    assert not torch.equal(upright, turned)
-    assert not torch.equal(turned, again)
+    assert torch.equal(as_it_is, same)
+    assert not torch.equal(as_it_is, changed)
+    assert not torch.equal(changed, again)
+
+
+def test_the_textbook_pulls_images_about_as_far() -> None:
+    """As this project does, in pixels."""
+    (transform,) = (
+        each
+        for each in textbook.train_transform(recipe(elastic=3)).transforms
+        if isinstance(each, ElasticTransform)
+    )
+    theirs = torch.cat(
+        [transform.get_params(transform.alpha, transform.sigma, [28, 28]) for _ in range(200)]
+    )
+    weights = augmentation.splines(28)
+    shape = (200, 2, augmentation.CONTROL_POINTS, augmentation.CONTROL_POINTS)
+    ours = weights @ np.random.default_rng(1).uniform(-3, 3, shape) @ weights.T
+    assert 28 / 2 * float(theirs.std()) == pytest.approx(ours.std(), rel=0.05)
 
 
 def test_the_textbook_has_none_of_this_project_s_settings() -> None:

@@ -29,13 +29,16 @@ def test_test_split(mnist_folder: Path) -> None:
     assert images[0, :14].int().sum() > images[0, 14:].int().sum()
 
 
-def test_what_a_model_is_judged_on(mnist_folder: Path) -> None:
+def test_what_a_model_is_evaluated_on(mnist_folder: Path) -> None:
     images, labels = mnist.read(mnist_folder, "train")
-    held_out = mnist.read_judges(mnist_folder, 700)
+    held_out = mnist.read_evaluation_set(mnist_folder, 700)
     assert torch.equal(held_out[0], images[59_300:])
     assert torch.equal(held_out[1], labels[59_300:])
     test_set = mnist.read(mnist_folder, "test")
-    assert all(map(torch.equal, mnist.read_judges(mnist_folder, 0), test_set))
+    assert all(map(torch.equal, mnist.read_evaluation_set(mnist_folder, 0), test_set))
+    for count in (-1, 60_000):
+        with pytest.raises(UserError, match=f"holdout = {count}: give a whole number, at least 0"):
+            mnist.read_evaluation_set(mnist_folder, count)
 
 
 def test_first_samples(mnist_folder: Path) -> None:

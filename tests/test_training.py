@@ -66,7 +66,7 @@ def test_the_share_of_warm_up_counts(mnist_folder: Path) -> None:
 
 
 def test_one_cycle_goes_up_and_down_in_straight_lines(mnist_folder: Path) -> None:
-    """20 steps in all: 4 up from a 25th of the rate, 15 down to almost nothing."""
+    """20 steps in all: up from a 25th of the rate until the 4th, then down to almost nothing."""
     cycle = with_(scheduler="one_cycle", warmup=0.2, learning_rate=0.1, epochs=4)
     network = training.initialise("model_1", cycle)
     trainer = training.Trainer(network, mnist.read(mnist_folder, "train", 160), cycle)
