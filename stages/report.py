@@ -15,6 +15,7 @@ from study import (
     documents,
     experiments,
     figures,
+    goal,
     history,
     ledger,
     mnist,
@@ -52,14 +53,17 @@ def main() -> None:
     )
     missed = report.missed_by_all(trained.right)
 
-    rows = ledger.on_the_test_set(ledger.from_csv(text(paths.LEDGER)))
+    rows = ledger.from_csv(text(paths.LEDGER))
+    tested = ledger.on_the_test_set(rows)
     runs = report.Runs(
         claims.from_json(text(paths.VERDICTS)),
         margin,
-        seeds.configurations(rows, documented),
+        seeds.configurations(tested, documented),
         experiments.descriptions(text(paths.EXPERIMENTS)),
+        goal.outcome(tested, documented.target.accuracy),
+        goal.choices(rows),
     )
-    bands = seeds.bands(rows, documented)
+    bands = seeds.bands(tested, documented)
     differences = seeds.differences(runs.claims)
 
     for name, kind, data in (

@@ -9,9 +9,10 @@ import numpy as np
 
 from study import comparison, ledger, receptive_field
 from study.claims import Claim, Result
-from study.comparison import Right
+from study.comparison import Interval, Mean, Right
 from study.documents import Conclusion, Documents, Model
 from study.figures import related, title
+from study.goal import MODEL, Choice, Outcome
 from study.history import Epoch
 from study.receptive_field import Row
 from study.seeds import Configuration
@@ -80,6 +81,19 @@ CHOSEN = """\
 Means over the seeds, in brackets 95 % intervals; deviations are standard deviations (n − 1), in
 points. The first is that from seed to seed. The documents quote best epochs, chosen on the test
 set; over all {runs} runs that alone adds {gain} points."""
+CHOICES = (
+    "Trained without these images",
+    "Parameters",
+    "Seeds",
+    "Accuracy (%)",
+    "Difference (points)",
+    "Loss",
+    "Difference",
+)
+HELD_OUT = """\
+Network and recipe were chosen on the last {images:,} training images, kept out of training, before
+the test set was looked at. What each choice is worth there: means over the seeds, and differences
+to the first row, seed by seed, with 95 % intervals (Student's, each by itself)."""
 NOTHING = "–"
 DIFFERS = """\
 Where the documents' table differs, its entry stands struck out beside the right one: a window of
@@ -135,6 +149,10 @@ class Runs:
     configurations: Sequence[Configuration]
     descriptions: Mapping[str, str]
     """What each experiment is."""
+    outcome: Outcome | None
+    """Of the model that is after the documents' goal, if it has run."""
+    choices: Sequence[Choice]
+    """How it was chosen."""
 
 
 def report(models: Models, runs: Runs, documents: Documents) -> str:
@@ -147,6 +165,10 @@ def report(models: Models, runs: Runs, documents: Documents) -> str:
 {results_table(metrics, models.histories, documents)}
 
 {target(metrics, documents)}
+
+## The goal
+
+{goal(runs.outcome, runs.choices, runs.descriptions, documents)}
 
 ## What the documents conclude
 
@@ -315,10 +337,7 @@ def evidence(test: Result) -> str:
     line = f"{FIGURES[test.figure]}: {title(test.of)} {said}"
     if test.value is None or test.baseline is None or test.difference is None:
         return f"{line}: no runs; {test.verdict}"
-    found = signed(test.difference, decimals)
-    if test.interval:
-        low, high = (signed(bound, decimals) for bound in test.interval)
-        found += f" ({low} to {high})"
+    found = difference(test.difference, test.interval, decimals)
     pair = f"{test.value:,.{decimals}f} against {test.baseline:,.{decimals}f}"
     if test.documents:
         theirs = (NOTHING if side is None else f"{side:,.{decimals}f}" for side in test.documents)
@@ -396,6 +415,61 @@ def evaluated_on(metrics: Mapping[str, Metrics]) -> str:
 **All figures of single models are of the last {count:,} training images, which were held out,
 and not of the test set, whatever is said below.**
 """
+
+
+def goal(
+    outcome: Outcome | None,
+    choices: Sequence[Choice],
+    descriptions: Mapping[str, str],
+    documents: Documents,
+) -> str:
+    """Say what came of the documents' goal, and what each choice on the way there is worth."""
+    words = next(said(each) for each in documents.conclusions if each.id == "target-not-reached")
+    paragraphs = [f"The documents say: {words}"]
+    if outcome is None:
+        paragraphs.append("The model that is after it has no runs yet: `make experiments`.")
+    else:
+        reached = outcome.accuracy
+        paragraphs.append(
+            f"{title(MODEL)} has {outcome.parameters:,} parameters. On the test set, after the last"
+            f" epoch, it comes to {with_interval(reached, 3)} %, the mean of {reached.n} seeds with"
+            f" its 95 % interval; single runs go from {outcome.lowest:.2f} to {outcome.highest:.2f}"
+            f" %, with a standard deviation of {reached.deviation:.3f} points. For a mean above"
+            f" {documents.target.accuracy} %, p is {probability(outcome.p)} (one-sided, Student's)."
+        )
+    if choices:
+        rows = [
+            [
+                descriptions.get(each.experiment, title(each.experiment)),
+                f"{each.parameters:,}",
+                f"{each.accuracy.n}",
+                f"{each.accuracy.mean:.3f}",
+                more(each.more_accuracy, 3) if number else NOTHING,
+                f"{each.loss.mean:.4f}",
+                more(each.more_loss, 4) if number else NOTHING,
+            ]
+            for number, each in enumerate(choices)
+        ]
+        paragraphs += [table(CHOICES, rows), HELD_OUT.format(images=choices[0].held_out)]
+    return "\n\n".join(paragraphs)
+
+
+def with_interval(mean: Mean, decimals: int) -> str:
+    """Return a mean with its interval, if it has one."""
+    return interval(mean.mean, *(mean.interval or (None, None)), decimals)
+
+
+def more(mean: Mean | None, decimals: int) -> str:
+    """Return a mean difference, if there is one, with its interval, if that has one."""
+    return difference(mean.mean, mean.interval, decimals) if mean else NOTHING
+
+
+def difference(value: float, bounds: Interval | None, decimals: int) -> str:
+    """Return a difference with its interval, if it has one."""
+    if bounds is None:
+        return signed(value, decimals)
+    low, high = (signed(bound, decimals) for bound in bounds)
+    return f"{signed(value, decimals)} ({low} to {high})"
 
 
 def receptive_field_tables(
