@@ -55,9 +55,11 @@ BEHIND: dict[str, Any] = {"color": "#CCCCCC", "linewidth": 2.5, "solid_capstyle"
 # Okabe and Ito 2008, "Color Universal Design": colour-blind readers tell them apart. The markers do
 # the same for whoever prints in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "D", "^", "v", "X", "P")
+# One more of them, so that 56 models look different.
+MARKERS = ("o", "s", "D", "^", "v", "X", "P", "<")
 
 MOST = 48  # digits in one figure
+MOST_COLUMNS = 5  # models beside each other
 LEVELS = range(40, 256, 50)  # of grey, in a digit's picture
 
 Log = Sequence[history.Epoch] | Sequence[documents.Epoch]
@@ -108,14 +110,18 @@ def curves(
     # After too large a learning rate, a loss is not a number.
     losses = [epoch.test_loss for epoch in settled if math.isfinite(epoch.test_loss)]
     greatest = math.floor(50 * max(losses, default=0) + 1) / 50
-    looks = dict(zip(measured, cycle(zip(COLOURS, MARKERS, strict=True)), strict=False))
+    looks = dict(zip(measured, zip(cycle(COLOURS), cycle(MARKERS), strict=False), strict=False))
 
-    figure = Figure(figsize=(WIDTH, 6))
-    grid = figure.add_gridspec(3, len(measured), height_ratios=(8, 5, 4))
+    rows = math.ceil(len(measured) / MOST_COLUMNS)
+    columns = math.ceil(len(measured) / rows)
+    figure = Figure(figsize=(WIDTH, 2.8 + 3.2 * rows))
+    grid = figure.add_gridspec(1 + 2 * rows, columns, height_ratios=(8, *(5, 4) * rows))
     overlay = figure.add_subplot(grid[0, :], ylim=(lowest, highest))
-    columns = range(len(measured))
-    above = [figure.add_subplot(grid[1, column], ylim=(lowest, highest)) for column in columns]
-    below = [figure.add_subplot(grid[2, column], ylim=(0, greatest)) for column in columns]
+    above, below = [], []
+    for index in range(len(measured)):
+        row, column = divmod(index, columns)
+        above.append(figure.add_subplot(grid[1 + 2 * row, column], ylim=(lowest, highest)))
+        below.append(figure.add_subplot(grid[2 + 2 * row, column], ylim=(0, greatest)))
     for panel in (overlay, *above, *below):
         panel.set_xlim(-0.5, last + 0.5)
         panel.locator_params(axis="x", integer=True)
@@ -123,15 +129,18 @@ def curves(
         panel.grid(axis="y")
     for panel in (overlay, *below):
         panel.set_xlabel("epoch")
-    for panel in (*above[1:], *below[1:]):
-        panel.tick_params(labelleft=False)
     overlay.set_ylabel("test accuracy (%)")
-    above[0].set_ylabel("test accuracy (%)")
-    below[0].set_ylabel("test loss (nats)")
+    for index, (accuracy, loss) in enumerate(zip(above, below, strict=True)):
+        if index % columns == 0:
+            accuracy.set_ylabel("test accuracy (%)")
+            loss.set_ylabel("test loss (nats)")
+        else:
+            accuracy.tick_params(labelleft=False)
+            loss.tick_params(labelleft=False)
 
     for model, accuracy, loss in zip(measured, above, below, strict=True):
         colour, marker = looks[model]
-        accuracy.set_title(textwrap.fill(title(model), width=10))
+        accuracy.set_title(textwrap.fill(title(model), width=14))
         if model in documented:
             line(accuracy, documented[model].epochs, "test_accuracy", **BEHIND)
             line(loss, documented[model].epochs, "test_loss", **BEHIND)
@@ -145,11 +154,11 @@ def curves(
         line(loss, measured[model], "test_loss", color=colour, marker=marker, markersize=2)
         line(overlay, measured[model], "test_accuracy", color=colour, marker=marker)
     label_ends(overlay, measured, looks)
-    above[-1].legend(
+    figure.legend(
         [Line2D([], [], color="black"), Line2D([], [], **BEHIND)],
         ["measured", "documents"],
-        loc="upper left",
-        bbox_to_anchor=(1, 1),
+        loc="outside lower center",
+        ncols=2,
         frameon=False,
     )
     return figure
@@ -268,7 +277,7 @@ def number_of(panel: Axes, each: Configuration, x: float, number: int) -> None:
 def seeds(bands: Mapping[str, Sequence[Band]]) -> Figure:
     """Draw the seeds' test accuracies of each model over the epochs, and the documents' curve."""
     columns = 4
-    rows = math.ceil((len(bands) + 1) / columns)
+    rows = math.ceil(len(bands) / columns) or 1
     settled = [band for curve in bands.values() for band in curve[len(curve) // 2 :]]
     lowest = math.floor(5 * min((band.lowest for band in settled), default=98)) / 5
     highest = math.ceil(10 * max((band.highest for band in settled), default=100)) / 10
@@ -314,7 +323,8 @@ def seeds(bands: Mapping[str, Sequence[Band]]) -> Figure:
             "mean",
             "documents, one run",
         ],
-        loc="lower right",
+        loc="outside lower center",
+        ncols=3,
         frameon=False,
     )
     return figure

@@ -456,7 +456,8 @@ def goal(
 
 def with_interval(mean: Mean, decimals: int) -> str:
     """Return a mean with its interval, if it has one."""
-    return interval(mean.mean, *(mean.interval or (None, None)), decimals)
+    low, high = mean.interval or (None, None)
+    return interval(mean.mean, low, high, decimals)
 
 
 def more(mean: Mean | None, decimals: int) -> str:

@@ -99,6 +99,7 @@ def test_recipes_and_order_are_the_pipeline_s() -> None:
     own = {model: (r.epochs, r.rotation, r.batch_size) for model, r in recipes.items()}
     assert own.pop("model_4_deeper") == (15, 7, 128)
     assert own.pop("model_5") == (25, 7, 128)
+    assert own.pop("model_6") == own.pop("model_6_standard") == (15, 10, 64)
     assert set(own.values()) == {(15, 0, 128)}
 
 

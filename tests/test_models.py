@@ -1,8 +1,10 @@
 import pytest
 import torch
+import yaml
 from torch import nn
 
 import models
+from tests.checkout import ROOT
 
 NAMES = models.names()
 DOCUMENTED = ["model_1", "model_2", "model_3", "model_4", "model_5"]
@@ -32,8 +34,21 @@ def test_layers_are_flat_and_end_in_flatten(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "parameters"), [("deeper", 8_600), ("pooled_first", 7_416)])
 def test_variants_of_model_4(name: str, parameters: int) -> None:
-    network = models.build(f"model_4_{name}", dropout=0.1)
-    assert sum(weights.numel() for weights in network.parameters()) == parameters
+    assert count(f"model_4_{name}") == parameters
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("model_6", 7_954), ("model_6_standard", 7_442)])
+def test_what_is_after_the_goal_is_small_enough(name: str, parameters: int) -> None:
+    assert count(name) == parameters < 8_000
+
+
+def count(name: str) -> int:
+    return sum(weights.numel() for weights in models.build(name, dropout=0.1).parameters())
+
+
+def test_model_6_and_its_variant_are_trained_alike() -> None:
+    own = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["models"]
+    assert own["model_6_standard"] == own["model_6"]
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)

@@ -24,16 +24,21 @@ import models
 from tests.checkout import ROOT, Checkout
 
 MODELS = models.names()
-# Those with epochs of their own do not follow train.epochs.
 PARAMETERS = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-OWN_EPOCHS = [name for name, own in PARAMETERS["models"].items() if "epochs" in own]
+
+
+def with_own(key: str) -> list[str]:
+    """The models with a value of their own, which do not follow `train`'s."""
+    return [name for name, own in PARAMETERS["models"].items() if key in own]
+
+
 SMALL = {
     "train.epochs": 1,
     "train.samples": 600,
     "train.batch_size": 128,
     "train.dropout": 0.1,
     "candidate": "model_1",
-    **{f"models.{model}.epochs": 2 for model in OWN_EPOCHS},
+    **{f"models.{model}.epochs": 2 for model in with_own("epochs")},
 }
 # Not `claims`: what it reads is as it was committed.
 ONCE = ["validate", "download", "candidate", "report"]
@@ -151,18 +156,16 @@ def test_a_value_of_one_model_concerns_that_model(checkout: Checkout) -> None:
     assert set(differences(checkout)) == {"metrics/model_5.json"}
 
 
-def test_epochs_concern_the_models_without_their_own(checkout: Checkout) -> None:
-    output = checkout.run("dvc", "exp", "run", "-S", "train.epochs=2")
-    theirs = [model for model in MODELS if model not in OWN_EPOCHS]
+@pytest.mark.parametrize(("key", "value"), [("epochs", 2), ("dropout", 0.15)])
+def test_a_value_of_all_concerns_the_models_without_their_own(
+    checkout: Checkout, key: str, value: float
+) -> None:
+    output = checkout.run("dvc", "exp", "run", "-S", f"train.{key}={value}")
+    own = with_own(key)
+    assert own
+    theirs = [model for model in MODELS if model not in own]
     assert ran(output) == sorted(
         ["validate", *each("train", theirs), *each("evaluate", theirs), "candidate", "report"]
-    )
-
-
-def test_dropout_concerns_all_models(checkout: Checkout) -> None:
-    output = checkout.run("dvc", "exp", "run", "-S", "train.dropout=0.15")
-    assert ran(output) == sorted(
-        ["validate", *each("train"), *each("evaluate"), "candidate", "report"]
     )
 
 
