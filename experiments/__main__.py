@@ -2,26 +2,22 @@
 
 import fcntl
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from experiments import files, queue
+from experiments import files, git, queue
 from experiments.queue import Task
+from experiments.results import Results
 from stages import paths
 from stages.command import ArgumentParser, run
-from study import ledger, parameters
+from study import ledger
 from study.errors import UserError, shown
 from study.experiments import Run
 from study.files import replace
-from study.history import from_csv
-from study.ledger import Row
-from study.recipe import Recipe
 
 LOCK = Path(".dvc/tmp/experiments.lock")
 POLL = 20  # seconds between two looks at the queue
@@ -73,21 +69,15 @@ def main() -> None:
 
 def check_workspace() -> None:
     """Raise UserError when there is something that DVC would put into every experiment."""
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{paths.LEDGER}")
+    changed = git.call(
+        "status", "--porcelain", "--untracked-files=no", "--", ".", f":!{paths.LEDGER}"
+    )
     if changed:
         name = changed.splitlines()[0][3:]
         raise UserError(
             f"{name}: changed and not committed, so DVC would put it into each experiment; commit"
             " it or `git restore` it"
         )
-
-
-def git(*arguments: str) -> str:
-    """Run git and return what it wrote."""
-    done = subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8")
-    if done.returncode:
-        raise UserError(f"git {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout
 
 
 @contextmanager
@@ -104,8 +94,9 @@ def lock() -> Iterator[None]:
 
 def work(runs: Mapping[str, Run], jobs: int, signals: Signals) -> list[str]:
     """Run what has no valid row; return the names of those that have none in the end."""
-    revision = git("rev-parse", "HEAD").strip()
-    left = update(runs, revision)
+    revision = git.call("rev-parse", "HEAD").strip()
+    results = Results(runs, revision)
+    left = update(results)
     if not left:
         return []
     pending = tidy(runs, revision)
@@ -113,46 +104,20 @@ def work(runs: Mapping[str, Run], jobs: int, signals: Signals) -> list[str]:
         if name not in pending and signals.received is None:
             print(f"queueing {name}", flush=True)
             queue.add(runs[name])
-    watch(runs, left, jobs, signals, revision)
+    watch(results, left, jobs, signals)
     if signals.received is not None:
         print("stopping", flush=True)
         queue.stop()
-    return update(runs, revision)
+    return update(results)
 
 
-def update(runs: Mapping[str, Run], revision: str) -> list[str]:
-    """Write the ledger anew with what DVC has finished; return the runs that have no row."""
-    finished = (
-        row(record, runs[record["Experiment"]], revision)
-        for record in queue.experiments(revision)
-        if record["Experiment"] in runs and record["State"] in (None, "Success")
-    )
-    rows = ledger.merge([*files.rows(), *filter(None, finished)], runs)
+def update(results: Results) -> list[str]:
+    """Write the ledger anew with what is finished; return the runs that have no row."""
+    rows = ledger.merge([*files.rows(), *results.rows()], results.runs)
     if rows or paths.LEDGER.exists():
         with replace(paths.LEDGER) as path:
             path.write_text(ledger.to_csv(rows.values()), encoding="utf-8")
-    return [name for name in runs if name not in rows]
-
-
-def row(record: Mapping[str, Any], run: Run, revision: str) -> Row | None:
-    """Return what DVC says of a finished run as a row of the ledger, if it says all of it."""
-    recipe = {key: record[place] for key, place in parameters.places(record, run.model).items()}
-    # While a metric is in one file only, DVC leaves the file out.
-    metrics = {
-        key: record.get(f"metrics/{run.model}.json:{key}", record.get(key))
-        for key in ledger.DECIMALS
-    }
-    if None in metrics.values():
-        return None
-    history = from_csv(git("show", f"{record['rev']}:{paths.history(run.model).as_posix()}"))
-    return Row(
-        run.experiment,
-        run.model,
-        Recipe.parse(recipe),
-        revision,
-        ledger.written(metrics),
-        tuple(epoch.test_accuracy for epoch in history),
-    )
+    return [name for name in results.runs if name not in rows]
 
 
 def tidy(runs: Mapping[str, Run], revision: str) -> set[str]:
@@ -160,11 +125,12 @@ def tidy(runs: Mapping[str, Run], revision: str) -> set[str]:
 
     What an earlier call left running goes on, when its workers are alive and it is of this commit.
     """
-    here = {record["rev"] for record in queue.experiments(revision)}
-    running = [task for task in mine(runs) if task.state == "Running"]
+    tasks = mine(runs)
+    here = {task.id for task in tasks if queue.commit(task) == revision}
+    running = [task for task in tasks if task.state == "Running"]
     if running and (not queue.workers() or any(task.id not in here for task in running)):
         queue.stop()
-    tasks = mine(runs)
+        tasks = mine(runs)
     waiting = [task for task in tasks if task.state in WAITING and task.id in here]
     queue.remove(task for task in tasks if task.state != "Success" and task not in waiting)
     return {task.name for task in waiting}
@@ -175,10 +141,9 @@ def mine(runs: Mapping[str, Run]) -> list[Task]:
     return [task for task in queue.tasks() if task.name in runs]
 
 
-def watch(
-    runs: Mapping[str, Run], left: list[str], jobs: int, signals: Signals, revision: str
-) -> None:
+def watch(results: Results, left: list[str], jobs: int, signals: Signals) -> None:
     """Keep workers at it, show progress and write the ledger, until nothing waits or runs."""
+    runs = results.runs
     begun = time.monotonic()
     epochs = sum(runs[name].recipe.epochs for name in left)
     succeeded: set[str] = set()
@@ -189,7 +154,7 @@ def watch(
         done = {task.id for task in tasks if task.state == "Success"}
         if done != succeeded:
             succeeded = done
-            left = update(runs, revision)
+            left = update(results)
         counts = (
             f"{len(runs) - len(left)} of {len(runs)} done, {states['Running']} running,"
             f" {states['Queued']} queued, {states['Failed']} failed"

@@ -4,20 +4,17 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, TypeVar
 
-import dvc.api
 import psutil
 
+from experiments import git
 from study.errors import UserError
 from study.experiments import Run
-
-T = TypeVar("T")
 
 ATTEMPTS = 5
 FOLDERS = Path(".dvc/tmp/exps")
@@ -60,14 +57,15 @@ def processes(folder: Path, word: str | None = None) -> list[psutil.Process]:
     return found
 
 
-def experiments(revision: str) -> list[dict[str, Any]]:
-    """Return what DVC knows of each experiment on a commit.
+def commit(task: Task) -> str:
+    """Return the commit that an experiment was queued on; nothing if Git does not have it any more.
 
-    Metrics are keyed `metrics/M.json:accuracy`, parameters `train.dropout`. Those that are in the
-    queue have their task's id as `rev`, and their state as `State`.
+    DVC keeps an experiment as a stash, under the task's id.
     """
-    shown = attempt(lambda: dvc.api.exp_show(revs=revision))
-    return [record for record in shown if record["Experiment"]]
+    try:
+        return git.call("rev-parse", "--verify", "--quiet", f"{task.id}^1").strip()
+    except UserError:
+        return ""
 
 
 def add(run: Run) -> None:
@@ -115,36 +113,31 @@ def kill(alive: Iterable[psutil.Process]) -> None:
 def call(*arguments: str) -> str:
     """Run a DVC command and return what it wrote. Raises UserError when it fails again and again.
 
-    Ctrl-C does not reach it: half a command could leave the workspace changed.
-    """
-
-    def run() -> str:
-        # To a file: workers inherit where it goes, and a pipe would stay open as long as they live.
-        with TemporaryFile("w+", encoding="utf-8") as output:
-            done = subprocess.run(
-                [sys.executable, "-m", "dvc", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            output.seek(0)
-            text = output.read()
-        if done.returncode:
-            raise UserError(f"dvc {' '.join(arguments)}: {text.strip().rpartition(chr(10))[2]}")
-        return text
-
-    return attempt(run)
-
-
-def attempt(do: Callable[[], T]) -> T:
-    """Return what `do` returns, in the end.
-
     Workers write what DVC reads: it can find a lock taken, a file half there, a folder gone.
     """
     for _ in range(ATTEMPTS - 1):
-        try:
-            return do()
-        except Exception:
-            time.sleep(1)
-    return do()
+        with suppress(UserError):
+            return once(*arguments)
+        time.sleep(1)
+    return once(*arguments)
+
+
+def once(*arguments: str) -> str:
+    """Run a DVC command and return what it wrote. Raises UserError when it fails.
+
+    Ctrl-C does not reach it: half a command could leave the workspace changed.
+    """
+    # To a file: workers inherit where it goes, and a pipe would stay open as long as they live.
+    with TemporaryFile("w+", encoding="utf-8") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        output.seek(0)
+        text = output.read()
+    if done.returncode:
+        raise UserError(f"dvc {' '.join(arguments)}: {text.strip().rpartition(chr(10))[2]}")
+    return text

@@ -1,5 +1,6 @@
 """`make experiments`: what is left to do, and the whole of it through real DVC."""
 
+import json
 import os
 import re
 import signal
@@ -8,46 +9,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
-from typing import Any
 
 import psutil
 import pytest
+import yaml
 
 import models
 from experiments import __main__ as many
-from experiments import files, queue
+from experiments import files, git, queue
 from experiments.queue import Task
 from stages import paths
-from study import experiments, ledger
+from study import experiments, history, ledger
 from study.errors import UserError
+from study.history import Epoch
 from tests.checkout import Checkout
 from tests.test_experiments import TEXT, VALUES
 from tests.test_pipeline import SMALL
 
 RUNS = experiments.read(TEXT, VALUES, models.names())
-WORDS = ("train.scheduler", "train.interpolation", "train.device", "candidate")
-SHORT, PLAIN = "short-seed-1", "as-it-is-seed-1"
-
-
-def record(name: str, state: str | None = None, **changed: object) -> dict[str, Any]:
-    """An experiment as DVC shows it: every number as a float."""
-    model = RUNS[name].model
-    values = VALUES | dict(override.split("=") for override in RUNS[name].overrides)
-    return {
-        "Experiment": name,
-        "rev": f"{len(name):07x}",
-        "State": state,
-        **{key: v if key in WORDS else float(str(v)) for key, v in values.items()},
-        **{f"metrics/{model}.json:{key}": 1.0 for key in ledger.DECIMALS},
-        **changed,
-    }
+SHORT, PLAIN, LONG = "short-seed-1", "as-it-is-seed-1", "short-seed-7"
+HERE = "a"
+"""The id of a task that was queued on the commit at hand."""
 
 
 class FakeQueue:
     """DVC's queue, as experiments/queue.py shows it, in states that it is given."""
 
     def __init__(self) -> None:
-        self.shown: list[dict[str, Any]] = []
         self.states: list[list[Task]] = [[]]
         self.workers = 0
         self.calls: list[object] = []
@@ -61,11 +49,17 @@ class FakeQueue:
 def dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQueue]:
     fake = FakeQueue()
     monkeypatch.chdir(tmp_path)
+    for variable in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(variable, os.devnull)
+    git.call("init", "--quiet")
+    git.call("config", "user.name", "A user")
+    git.call("config", "user.email", "user@example.org")
+    git.call("commit", "--quiet", "--allow-empty", "--message", "As it is")
+    revision = git.call("rev-parse", "HEAD").strip()
     monkeypatch.setattr(many, "POLL", 0)
-    monkeypatch.setattr(many, "git", lambda *_: "5f3a\n")
     monkeypatch.setattr(queue, "tasks", fake.tasks)
+    monkeypatch.setattr(queue, "commit", lambda task: revision if task.id == HERE else "5f3a")
     monkeypatch.setattr(queue, "workers", lambda: [None] * fake.workers)
-    monkeypatch.setattr(queue, "experiments", lambda revision: fake.shown)
     monkeypatch.setattr(queue, "add", lambda run: fake.calls.append(run.name))
     monkeypatch.setattr(queue, "remove", lambda done: fake.calls.append([t.id for t in done]))
     monkeypatch.setattr(queue, "start", lambda jobs: fake.calls.append(jobs))
@@ -76,62 +70,95 @@ def dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQueue]:
         signal.signal(number, handler)
 
 
+def finish(name: str, **changed: object) -> str:
+    """Commit what DVC commits when an experiment is finished, and return its ref.
+
+    `changed` values of params.yaml and metrics are others than the run asks for; None is left out.
+    """
+    model = RUNS[name].model
+    values = VALUES | dict(override.split("=") for override in RUNS[name].overrides)
+    written = {
+        paths.PARAMETERS: yaml.safe_dump({k: changed.get(k, v) for k, v in values.items()}),
+        paths.metrics(model): json.dumps(
+            {key: value for key in ledger.DECIMALS if (value := changed.get(key, 1.5)) is not None}
+        ),
+        paths.history(model): history.to_csv([Epoch(0, 0.5, 97, 0.25, 0.125, 98.1)]),
+    }
+    for path, text in written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        git.call("add", str(path))
+    revision = git.call("rev-parse", "HEAD").strip()
+    tree = git.call("write-tree").strip()
+    commit = git.call("commit-tree", "-p", revision, "-m", "dvc: commit experiment", tree).strip()
+    ref = f"refs/exps/{revision[:2]}/{revision[2:]}/{name}"
+    git.call("update-ref", ref, commit)
+    return ref
+
+
 def work(runs: list[str]) -> list[str]:
     return many.work({name: RUNS[name] for name in runs}, 2, many.Signals())
 
 
 def test_nothing_to_do(dvc: FakeQueue) -> None:
-    dvc.shown = [record(SHORT), record(PLAIN, "Success")]
+    finish(SHORT)
+    finish(PLAIN)
     assert work([SHORT, PLAIN]) == []
     assert dvc.calls == []
     assert [row.name for row in files.rows()] == [PLAIN, SHORT]
 
 
+def test_a_row_is_what_was_committed(dvc: FakeQueue) -> None:
+    finish(SHORT, accuracy=98.1, loss=0.0512)
+    work([SHORT])
+    (row,) = files.rows()
+    assert (row.model, row.recipe) == ("model_5", RUNS[SHORT].recipe)
+    assert row.revision == git.call("rev-parse", "HEAD").strip()
+    assert (row.metrics["accuracy"], row.metrics["loss"]) == ("98.10", "0.0512")
+    assert (row.metrics["last_epochs_std"], row.metrics["parameters"]) == ("1.500", "2")
+    assert row.test_accuracies == (98.1,)
+
+
 def test_a_row_is_enough(dvc: FakeQueue) -> None:
     """As in a clone, whose DVC knows of no experiment."""
-    dvc.shown = [record(SHORT)]
+    ref = finish(SHORT)
     work([SHORT])
-    dvc.shown = []
+    git.call("update-ref", "-d", ref)
     assert work([SHORT]) == []
     assert dvc.calls == []
 
 
 def test_what_does_not_count_as_finished(dvc: FakeQueue) -> None:
-    dvc.shown = [
-        record(SHORT, "Running"),
-        record(PLAIN, None, **{"train.momentum": 0.8}),
-        record("short-seed-7", None, **{"metrics/model_5.json:loss": None}),
-    ]
-    left = [SHORT, PLAIN, "short-seed-7"]
+    finish(SHORT)
+    git.call("commit", "--quiet", "--allow-empty", "--message", "Another commit")
+    finish(PLAIN, **{"train.momentum": 0.8})
+    finish(LONG, loss=None)
+    left = [SHORT, PLAIN, LONG]
     assert work(left) == left
     assert dvc.calls == [[], *left]
     assert not paths.LEDGER.exists()
 
 
 def test_what_is_in_the_queue_is_not_queued_again(dvc: FakeQueue) -> None:
-    dvc.shown = [record(SHORT, "Running"), record(PLAIN, "Queued")]
-    tasks = [Task(r["rev"], r["Experiment"], r["State"]) for r in dvc.shown]
-    dvc.states = [tasks, tasks, []]
+    tasks = [Task(HERE, SHORT, "Running"), Task(HERE, PLAIN, "Queued")]
+    dvc.states = [tasks, []]
     dvc.workers = 1
-    work([SHORT, PLAIN, "short-seed-7"])
-    assert dvc.calls == [[], "short-seed-7"]
+    work([SHORT, PLAIN, LONG])
+    assert dvc.calls == [[], LONG]
 
 
 def test_failed_tasks_and_those_of_another_commit_are_queued_again(dvc: FakeQueue) -> None:
-    dvc.shown = [record(SHORT, "Failed")]
-    failed, old = Task(dvc.shown[0]["rev"], SHORT, "Failed"), Task("abcdef0", PLAIN, "Queued")
-    tasks = [failed, old, Task("abcdef1", "of-the-user", "Failed"), Task("a", PLAIN, "Success")]
-    dvc.states = [tasks, tasks, []]
+    failed, old = Task(HERE, SHORT, "Failed"), Task("b", PLAIN, "Queued")
+    tasks = [failed, old, Task(HERE, "of-the-user", "Failed"), Task(HERE, PLAIN, "Success")]
+    dvc.states = [tasks, []]
     work([SHORT, PLAIN])
     assert dvc.calls == [[failed.id, old.id], SHORT, PLAIN]
 
 
-@pytest.mark.parametrize(("workers", "task"), [(0, None), (1, "abcdef0")])
+@pytest.mark.parametrize(("workers", "task"), [(0, HERE), (1, "b")])
 def test_what_runs_without_a_worker_or_of_another_commit_is_ended(
-    dvc: FakeQueue, workers: int, task: str | None
+    dvc: FakeQueue, workers: int, task: str
 ) -> None:
-    dvc.shown = [record(SHORT, "Running")]
-    task = task or dvc.shown[0]["rev"]
     dvc.states = [[Task(task, SHORT, "Running")], [Task(task, SHORT, "Failed")], []]
     dvc.workers = workers
     work([SHORT])
@@ -144,13 +171,13 @@ def test_workers_that_stopped_early_are_started_again(
     counts = iter([0, 2, 1, 2, 1, 1])
     monkeypatch.setattr(queue, "workers", lambda: [None] * next(counts))
     queued, running = Task("a", SHORT, "Queued"), Task("b", PLAIN, "Running")
-    dvc.states = [[], [], [queued], *[[queued, running]] * 3, [running], [running], []]
+    dvc.states = [[], [queued], *[[queued, running]] * 3, [running], [running], []]
     work([SHORT, PLAIN])
     assert dvc.calls == [[], SHORT, PLAIN, 2, 2]
 
 
 def test_a_worker_that_died_takes_its_run_with_it(dvc: FakeQueue) -> None:
-    dvc.states = [[], [], [Task("b", PLAIN, "Running")], [Task("b", PLAIN, "Failed")]]
+    dvc.states = [[], [Task("b", PLAIN, "Running")], [Task("b", PLAIN, "Failed")]]
     assert work([PLAIN]) == [PLAIN]
     assert dvc.calls == [[], PLAIN, "stop"]
 
@@ -163,20 +190,20 @@ def test_the_ledger_grows_with_each_success(
 
     def tasks() -> list[Task]:
         seen.append([row.name for row in files.rows()])
-        if len(seen) != 3:
+        if len(seen) != 2:
             return []
-        dvc.shown = [record(SHORT)]
+        finish(SHORT)
         return [Task("a", SHORT, "Success"), Task("b", PLAIN, "Running")]
 
     monkeypatch.setattr(queue, "tasks", tasks)
     assert work([SHORT, PLAIN]) == [PLAIN]
-    assert seen == [[], [], [], [SHORT]]
+    assert seen == [[], [], [SHORT]]
 
 
 def test_progress(dvc: FakeQueue, capsys: pytest.CaptureFixture[str]) -> None:
     queued, running = Task("a", SHORT, "Queued"), Task("b", PLAIN, "Running")
     failed = Task("b", PLAIN, "Failed")
-    dvc.states = [[], [], [queued, running], [queued, running], [queued, failed], [failed]]
+    dvc.states = [[], [queued, running], [queued, running], [queued, failed], [failed]]
     dvc.workers = 2
     work([SHORT, PLAIN])
     assert capsys.readouterr().out.splitlines()[2:] == [
@@ -187,7 +214,7 @@ def test_progress(dvc: FakeQueue, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_signal_ends_the_workers(dvc: FakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    dvc.states = [[], [], [Task("b", PLAIN, "Queued")]]
+    dvc.states = [[], [Task("b", PLAIN, "Queued")]]
     monkeypatch.setattr(queue, "start", lambda _: os.kill(os.getpid(), signal.SIGTERM))
     signals = many.Signals()
     assert many.work({PLAIN: RUNS[PLAIN]}, 2, signals) == [PLAIN]
@@ -203,14 +230,6 @@ def test_a_signal_ends_the_queueing(dvc: FakeQueue, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(queue, "add", add)
     assert work([SHORT, PLAIN]) == [SHORT, PLAIN]
     assert dvc.calls == [[], SHORT, "stop"]
-
-
-def test_a_metric_that_only_one_file_has(dvc: FakeQueue) -> None:
-    shown = record(SHORT, last_epochs_std=0.25)
-    del shown["metrics/model_5.json:last_epochs_std"]
-    dvc.shown = [shown]
-    assert work([SHORT]) == []
-    assert files.rows()[0].metrics["last_epochs_std"] == "0.250"
 
 
 @pytest.mark.usefixtures("dvc")

@@ -1,0 +1,85 @@
+"""What has come of the experiments on a commit, from DVC's commits in Git.
+
+DVC keeps a finished experiment as a commit under refs/exps. dvc.api.exp_show would say the same of
+it, but looks at the queue as well, and can wait for ever on an experiment that is under way.
+"""
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from experiments import git
+from stages import paths
+from study import ledger, parameters
+from study.experiments import Run
+from study.history import from_csv
+from study.ledger import Row
+from study.recipe import Recipe
+
+
+class Results:
+    """The rows of finished runs. Each commit is read once, however often they are asked for."""
+
+    def __init__(self, runs: Mapping[str, Run], revision: str) -> None:
+        """`revision` is the full name of the commit on which the runs are to be."""
+        self.runs = runs
+        self.revision = revision
+        self.known: dict[str, Row | None] = {}
+
+    def rows(self) -> list[Row]:
+        """Return the rows of what is finished by now."""
+        commits = self.commits()
+        new = {name: commit for name, commit in commits.items() if commit not in self.known}
+        files = read(
+            f"{commit}:{path}" for name, commit in new.items() for path in self.files(name)
+        )
+        for name, commit in new.items():
+            self.known[commit] = self.row(self.runs[name], [next(files) for _ in self.files(name)])
+        rows = (self.known[commit] for commit in commits.values())
+        return [row for row in rows if row is not None]
+
+    def commits(self) -> dict[str, str]:
+        """Return the commits of finished experiments by run."""
+        folder = f"refs/exps/{self.revision[:2]}/{self.revision[2:]}"
+        found = git.call("for-each-ref", "--format=%(refname) %(objectname)", folder)
+        commits = dict(line.split() for line in found.splitlines())
+        return {
+            name: commits[f"{folder}/{name}"] for name in self.runs if f"{folder}/{name}" in commits
+        }
+
+    def files(self, name: str) -> list[Path]:
+        """Which files a row is made of."""
+        model = self.runs[name].model
+        return [paths.PARAMETERS, paths.metrics(model), paths.history(model)]
+
+    def row(self, run: Run, files: list[str | None]) -> Row | None:
+        """Return an experiment as a row of the ledger, if it has all of it."""
+        params, figures, history = files
+        if params is None or figures is None or history is None:
+            return None
+        values, metrics = parameters.read_values(params), json.loads(figures)
+        if not ledger.DECIMALS.keys() <= metrics.keys():
+            return None
+        places = parameters.places(values, run.model)
+        return Row(
+            run.experiment,
+            run.model,
+            Recipe.parse({key: values[place] for key, place in places.items()}),
+            self.revision,
+            ledger.written(metrics),
+            tuple(epoch.test_accuracy for epoch in from_csv(history)),
+        )
+
+
+def read(names: Iterable[str]) -> Iterator[str | None]:
+    """Yield the contents of files that are named `commit:path`; None for one that is not there."""
+    asked = "".join(f"{name}\n" for name in names)
+    said = io.BytesIO(git.output("cat-file", "--batch", stdin=asked.encode()))
+    while head := said.readline():
+        if head.endswith(b" missing\n"):
+            yield None
+        else:
+            size = int(head.split()[-1])
+            yield said.read(size).decode()
+            said.readline()
