@@ -9,10 +9,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from experiments import git
+from experiments import files, git
 from stages import paths
 from study import ledger, parameters
 from study.experiments import Run
+from study.files import replace
 from study.history import from_csv
 from study.ledger import Row
 from study.recipe import Recipe
@@ -27,15 +28,23 @@ class Results:
         self.revision = revision
         self.known: dict[str, Row | None] = {}
 
+    def update(self) -> list[str]:
+        """Write the ledger anew with what is finished; return the runs that have no row."""
+        rows = ledger.merge([*files.rows(), *self.rows()], self.runs)
+        if rows or paths.LEDGER.exists():
+            with replace(paths.LEDGER) as path:
+                path.write_text(ledger.to_csv(rows.values()), encoding="utf-8")
+        return [name for name in self.runs if name not in rows]
+
     def rows(self) -> list[Row]:
         """Return the rows of what is finished by now."""
         commits = self.commits()
         new = {name: commit for name, commit in commits.items() if commit not in self.known}
-        files = read(
+        texts = read(
             f"{commit}:{path}" for name, commit in new.items() for path in self.files(name)
         )
         for name, commit in new.items():
-            self.known[commit] = self.row(self.runs[name], [next(files) for _ in self.files(name)])
+            self.known[commit] = self.row(self.runs[name], [next(texts) for _ in self.files(name)])
         rows = (self.known[commit] for commit in commits.values())
         return [row for row in rows if row is not None]
 
@@ -53,9 +62,9 @@ class Results:
         model = self.runs[name].model
         return [paths.PARAMETERS, paths.metrics(model), paths.history(model)]
 
-    def row(self, run: Run, files: list[str | None]) -> Row | None:
+    def row(self, run: Run, texts: list[str | None]) -> Row | None:
         """Return an experiment as a row of the ledger, if it has all of it."""
-        params, figures, history = files
+        params, figures, history = texts
         if params is None or figures is None or history is None:
             return None
         values, metrics = parameters.read_values(params), json.loads(figures)

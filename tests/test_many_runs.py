@@ -15,9 +15,12 @@ import pytest
 import yaml
 
 import models
-from experiments import __main__ as many
-from experiments import files, git, queue
+from experiments import files, git, local, queue
+from experiments.__main__ import lock
+from experiments.progress import duration
 from experiments.queue import Task
+from experiments.results import Results
+from experiments.signals import SIGNALS, Signals
 from stages import paths
 from study import experiments, history, ledger
 from study.errors import UserError
@@ -56,7 +59,7 @@ def dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQueue]:
     git.call("config", "user.email", "user@example.org")
     git.call("commit", "--quiet", "--allow-empty", "--message", "As it is")
     revision = git.call("rev-parse", "HEAD").strip()
-    monkeypatch.setattr(many, "POLL", 0)
+    monkeypatch.setattr(local, "POLL", 0)
     monkeypatch.setattr(queue, "tasks", fake.tasks)
     monkeypatch.setattr(queue, "commit", lambda task: revision if task.id == HERE else "5f3a")
     monkeypatch.setattr(queue, "workers", lambda: [None] * fake.workers)
@@ -64,7 +67,7 @@ def dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQueue]:
     monkeypatch.setattr(queue, "remove", lambda done: fake.calls.append([t.id for t in done]))
     monkeypatch.setattr(queue, "start", lambda jobs: fake.calls.append(jobs))
     monkeypatch.setattr(queue, "stop", lambda: fake.calls.append("stop"))
-    handlers = {number: signal.getsignal(number) for number in many.SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
     yield fake
     for number, handler in handlers.items():
         signal.signal(number, handler)
@@ -96,8 +99,12 @@ def finish(name: str, **changed: object) -> str:
     return ref
 
 
-def work(runs: list[str]) -> list[str]:
-    return many.work({name: RUNS[name] for name in runs}, 2, many.Signals())
+def work(names: list[str]) -> list[str]:
+    """Run what is left; return what has no row in the end."""
+    results = Results({name: RUNS[name] for name in names}, git.call("rev-parse", "HEAD").strip())
+    if left := results.update():
+        local.work(results, left, 2, Signals())
+    return results.update()
 
 
 def test_nothing_to_do(dvc: FakeQueue) -> None:
@@ -216,9 +223,7 @@ def test_progress(dvc: FakeQueue, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_signal_ends_the_workers(dvc: FakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     dvc.states = [[], [Task("b", PLAIN, "Queued")]]
     monkeypatch.setattr(queue, "start", lambda _: os.kill(os.getpid(), signal.SIGTERM))
-    signals = many.Signals()
-    assert many.work({PLAIN: RUNS[PLAIN]}, 2, signals) == [PLAIN]
-    assert signals.received == signal.SIGTERM
+    assert work([PLAIN]) == [PLAIN]
     assert dvc.calls == [[], PLAIN, "stop"]
 
 
@@ -234,9 +239,9 @@ def test_a_signal_ends_the_queueing(dvc: FakeQueue, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.usefixtures("dvc")
 def test_only_one_at_a_time() -> None:
-    with many.lock(), pytest.raises(UserError, match="is running already"), many.lock():
+    with lock(), pytest.raises(UserError, match="is running already"), lock():
         pass
-    with many.lock():
+    with lock():
         pass
 
 
@@ -244,7 +249,7 @@ def test_only_one_at_a_time() -> None:
     ("seconds", "words"), [(3, "1 min"), (150, "2 min"), (3590, "1 h 0 min"), (9000, "2 h 30 min")]
 )
 def test_durations(seconds: float, words: str) -> None:
-    assert many.duration(seconds) == words
+    assert duration(seconds) == words
 
 
 # Through DVC
