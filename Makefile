@@ -26,8 +26,8 @@ training: $(addprefix train@,$(shell sed -n 's/^      \(model_[a-z0-9_]*\):.*/\1
 train@%: $(VENV)
 	dvc --wait-for-lock repro --single-item $@
 
-experiments: $(VENV) ## Run what experiments.yaml asks for and metrics/experiments.csv lacks, JOBS at once
-	@python -m experiments --jobs $(JOBS)
+experiments: $(VENV) ## Run what metrics/experiments.csv lacks, JOBS at once, or on a cluster (RAY=auto)
+	@python -m experiments --jobs $(JOBS) $(if $(RAY),--ray '$(RAY)')
 
 test: $(VENV) ## Run the tests that take minutes in all
 	pytest -m "not slow"

@@ -2,8 +2,10 @@
 
 import fcntl
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from experiments import files, git, local
@@ -13,6 +15,11 @@ from stages import paths
 from stages.command import ArgumentParser, run
 from study.errors import UserError, shown
 
+Start = Callable[[Results, list[str], Signals], None]
+"""Runs what is left."""
+Why = Callable[[str], str]
+"""Says where it stands why a run failed."""
+
 LOCK = Path(".dvc/tmp/experiments.lock")
 
 
@@ -20,9 +27,14 @@ def main() -> None:
     """Run what is left to do; end with status 1 when some of it failed."""
     parser = ArgumentParser()
     parser.add_argument("--jobs", required=True)
-    jobs = parser.parse_args().jobs
+    parser.add_argument("--ray")
+    arguments = parser.parse_args()
+    jobs = arguments.jobs
     if not jobs.isdecimal() or int(jobs) == 0:
         raise UserError(f"JOBS = {shown(jobs)}: give a whole number, at least 1")
+    start, why = (
+        cluster(arguments.ray) if arguments.ray else (partial(local.work, int(jobs)), local.why)
+    )
     runs = files.runs()
     check_workspace()
     with lock():
@@ -30,14 +42,25 @@ def main() -> None:
         results = Results(runs, git.call("rev-parse", "HEAD").strip())
         left = results.update()
         if left:
-            local.work(results, left, int(jobs), signals)
+            start(results, left, signals)
             left = results.update()
     if signals.received is not None:
         print(f"stopped; {len(left)} of {len(runs)} to go: `make experiments` goes on")
         sys.exit(128 + signals.received)
     for name in left:
-        print(f"failed: {name}, {runs[name].description}: {local.why(name)}")
+        print(f"failed: {name}, {runs[name].description}: {why(name)}")
     sys.exit(1 if left else 0)
+
+
+def cluster(address: str) -> tuple[Start, Why]:
+    """Return how to run experiments on a Ray cluster, without Ray where there is none."""
+    if find_spec("ray") is None:
+        raise UserError(
+            f"RAY = {shown(address)}: Ray is not there; `pip install '.[ray]'` brings it"
+        )
+    from experiments import cluster
+
+    return partial(cluster.work, cluster.checked(address)), cluster.why
 
 
 def check_workspace() -> None:

@@ -13,7 +13,7 @@ POLL = 20  # seconds between two looks at the queue
 WAITING = ("Queued", "Running")
 
 
-def work(results: Results, left: list[str], jobs: int, signals: Signals) -> None:
+def work(jobs: int, results: Results, left: list[str], signals: Signals) -> None:
     """Run what is left, `jobs` at once."""
     pending = tidy(results.runs, results.revision)
     for name in left:

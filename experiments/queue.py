@@ -69,9 +69,14 @@ def commit(task: Task) -> str:
 
 
 def add(run: Run) -> None:
-    """Queue a run: of the stages, only what its model's evaluation needs."""
+    """Queue a run."""
+    call(*experiment(run), "--queue")
+
+
+def experiment(run: Run) -> list[str]:
+    """Return DVC's command for a run: of the stages, only what its model's evaluation needs."""
     changes = (part for override in run.overrides for part in ("-S", override))
-    call("exp", "run", "--queue", "--name", run.name, *changes, f"evaluate@{run.model}")
+    return ["exp", "run", "--name", run.name, *changes, f"evaluate@{run.model}"]
 
 
 def remove(done: Iterable[Task]) -> None:

@@ -50,12 +50,13 @@ class Results:
 
     def commits(self) -> dict[str, str]:
         """Return the commits of finished experiments by run."""
-        folder = f"refs/exps/{self.revision[:2]}/{self.revision[2:]}"
-        found = git.call("for-each-ref", "--format=%(refname) %(objectname)", folder)
+        found = git.call("for-each-ref", "--format=%(refname) %(objectname)", self.ref(""))
         commits = dict(line.split() for line in found.splitlines())
-        return {
-            name: commits[f"{folder}/{name}"] for name in self.runs if f"{folder}/{name}" in commits
-        }
+        return {name: commits[ref] for name in self.runs if (ref := self.ref(name)) in commits}
+
+    def ref(self, name: str) -> str:
+        """Return where DVC keeps an experiment on the commit."""
+        return f"refs/exps/{self.revision[:2]}/{self.revision[2:]}/{name}"
 
     def files(self, name: str) -> list[Path]:
         """Which files a row is made of."""

@@ -12,6 +12,10 @@ class Signals:
     def __init__(self) -> None:
         """Keep them from now on."""
         self.received: int | None = None
+        self.keep()
+
+    def keep(self) -> None:
+        """Keep them, also when somebody else has asked for them since."""
         for number in SIGNALS:
             # nohup lets a program outlive its terminal.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:

@@ -103,7 +103,7 @@ def work(names: list[str]) -> list[str]:
     """Run what is left; return what has no row in the end."""
     results = Results({name: RUNS[name] for name in names}, git.call("rev-parse", "HEAD").strip())
     if left := results.update():
-        local.work(results, left, 2, Signals())
+        local.work(2, results, left, Signals())
     return results.update()
 
 

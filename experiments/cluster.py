@@ -1,0 +1,223 @@
+"""Experiments on a Ray cluster: Ray places them, carries what they need, and tries again."""
+
+import hashlib
+import logging
+import re
+import socket
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from experiments import git, node, queue
+from experiments.progress import Progress
+from experiments.results import Results
+from experiments.signals import Signals
+from stages import paths
+from stages.download import main as download
+from study import mnist
+from study.errors import UserError, shown
+from study.experiments import Run
+from study.files import replace
+
+LOGS = Path(".dvc/tmp/experiments")
+POLL = 1  # seconds between two looks at the cluster
+RETRIES = 5  # of an experiment whose worker or node is lost
+MEMORY = 2**30  # bytes that an experiment takes
+
+
+def checked(address: str) -> str:
+    """Return the address of a cluster. Raises UserError when nobody can be there, or is."""
+    if address == "auto":
+        return address
+    found = re.fullmatch(r"([\w.-]+):(\d{1,5})", address)
+    if found is None:
+        raise UserError(
+            f"RAY = {shown(address)}: give auto for the cluster that this machine is in, or its"
+            " head's host:port"
+        )
+    try:
+        socket.create_connection((found[1], int(found[2])), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"RAY = {address}: {error}; `ray start --head` on the head says what its address is"
+        ) from None
+    return address
+
+
+def why(name: str) -> str:
+    """Where it stands why a run failed."""
+    return f"{log(name)} says why"
+
+
+def log(name: str) -> Path:
+    """Return the place for what a failed experiment said."""
+    return LOGS / f"{name}.log"
+
+
+def work(address: str, results: Results, left: list[str], signals: Signals) -> None:
+    """Run what is left, as much at once as there is room for."""
+    connect(address)
+    signals.keep()  # Ray has asked for some of them
+    try:
+        cluster = Cluster(results)
+        cluster.watch(left, signals)
+        if signals.received is not None:
+            print("stopping", flush=True)
+            cluster.stop()
+    finally:
+        # Ray ends what still runs for this program.
+        ray.shutdown()
+
+
+def connect(address: str) -> None:
+    """Become a part of the cluster. Raises UserError."""
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        line = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"RAY = {address}: {line}; `ray start` makes this machine one of a cluster's"
+        ) from None
+
+
+class Cluster:
+    """The experiments that are on their way."""
+
+    def __init__(self, results: Results) -> None:
+        """Bring what all of them need to where the nodes find it."""
+        self.results = results
+        self.cache = Path(queue.call("cache", "dir").strip())
+        self.study = ray.put(study(results.revision))
+        self.tasks: dict[Any, str] = {}
+        """Each run by what Ray has of it: a generator of what the node says."""
+        self.running: set[str] = set()
+        self.failed: set[str] = set()
+        self.unfit: dict[str, str] = {}
+        """Why nodes, by id, cannot run any."""
+        # By value: the nodes have no checkout of this project.
+        ray.cloudpickle.register_pickle_by_value(node)
+        self.perform = ray.remote(max_retries=RETRIES)(node.perform)
+
+    def watch(self, left: list[str], signals: Signals) -> None:
+        """Run experiments, show progress and write the ledger, until nothing waits or runs."""
+        runs = self.results.runs
+        check_gpus(runs[name] for name in left)
+        progress = Progress(runs, left)
+        for name in left:
+            self.submit(name)
+        while signals.received is None:
+            queued = set(self.tasks.values()) - self.running
+            progress.show(len(runs) - len(left), self.running, queued, len(self.failed))
+            if not self.tasks:
+                return
+            tasks = list(self.tasks)
+            ready, _ = ray.wait(tasks, num_returns=len(tasks), timeout=POLL)
+            finished = [self.hear(task) for task in ready]
+            if any(finished):
+                left = self.results.update()
+
+    def submit(self, name: str) -> None:
+        """Have Ray run an experiment, on any node that is not known to be unfit."""
+        run = self.results.runs[name]
+        options: dict[str, Any] = {"num_gpus": 1} if run.recipe.device == "cuda" else {}
+        if self.unfit:
+            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self.unfit)})"}
+        stages = ["validate", f"train@{run.model}", f"evaluate@{run.model}"]
+        task = self.perform.options(num_cpus=1, memory=MEMORY, **options).remote(
+            self.study, self.results.ref(name), queue.experiment(run), stages
+        )
+        self.tasks[task] = name
+
+    def hear(self, task: Any) -> bool:
+        """Take what a node says of an experiment; return whether it is finished."""
+        name = self.tasks[task]
+        try:
+            said = ray.get(next(task))
+        except RayError as error:
+            said = node.Failed(f"{error}\n")
+        if isinstance(said, node.Begun):
+            self.running.add(name)
+            return False
+        del self.tasks[task]
+        self.running.discard(name)
+        if isinstance(said, node.Finished):
+            self.keep(name, said)
+            return True
+        if isinstance(said, node.Unfit):
+            self.refuse(said)
+            self.submit(name)
+            return False
+        self.failed.add(name)
+        with replace(log(name)) as path:
+            path.write_text(said.log, encoding="utf-8")
+        return False
+
+    def keep(self, name: str, finished: node.Finished) -> None:
+        """Make DVC know an experiment as if it had run here."""
+        for md5, contents in finished.outputs.items():
+            place = self.cache / "files/md5" / md5[:2] / md5[2:]
+            if not place.exists():
+                with replace(place) as path:
+                    path.write_bytes(contents)
+                    path.chmod(0o444)  # as DVC does
+        # The commit comes last: where it is, all of the experiment is.
+        with TemporaryDirectory() as folder:
+            bundle = Path(folder) / "bundle"
+            bundle.write_bytes(finished.bundle)
+            ref = self.results.ref(name)
+            git.call("fetch", "--quiet", str(bundle), f"+{ref}:{ref}")
+
+    def refuse(self, said: node.Unfit) -> None:
+        """Give a node no more experiments. Raises UserError when there is no other."""
+        nodes = {each["NodeID"]: each for each in ray.nodes() if each["Alive"]}
+        if said.node not in self.unfit and said.node in nodes:
+            address = nodes[said.node]["NodeManagerAddress"]
+            print(
+                f"node {said.node[:8]} at {address} gets no experiments: {said.reason}", flush=True
+            )
+        self.unfit[said.node] = said.reason
+        if not any(
+            each["Resources"].get("CPU", 0) >= 1
+            for id_, each in nodes.items()
+            if id_ not in self.unfit
+        ):
+            raise UserError("no node is left that can run experiments; mend one, and run again")
+
+    def stop(self) -> None:
+        """End what runs, and see to it that the nodes have tidied up."""
+        tasks = list(self.tasks)
+        for task in reversed(tasks):  # those that wait before those that run, whose place they take
+            ray.cancel(task)
+        ray.wait(tasks, num_returns=len(tasks), timeout=10)
+
+
+def study(revision: str) -> node.Study:
+    """Put together what the experiments on a commit have in common. Raises UserError."""
+    if git.call("rev-parse", "--is-shallow-repository").strip() == "true":
+        raise UserError("this clone is shallow: `git fetch --unshallow` gets what nodes need")
+    download()
+    return node.Study(
+        revision,
+        identity(),
+        node.versions(),
+        ray.put(git.output("bundle", "create", "--quiet", "-", "HEAD")),
+        {name: ray.put((paths.MNIST / name).read_bytes()) for name in mnist.SHA256},
+        hashlib.sha256("".join(mnist.SHA256.values()).encode()).hexdigest()[:12],
+    )
+
+
+def check_gpus(runs: Iterable[Run]) -> None:
+    """Raise UserError when a run is to be on a GPU and no node has one: it would wait for ever."""
+    if any(run.recipe.device == "cuda" for run in runs) and not ray.cluster_resources().get("GPU"):
+        raise UserError("train.device = cuda: no node of the cluster has a GPU; give cpu")
+
+
+def identity() -> Mapping[str, str]:
+    """Return who makes commits here, as far as Git has been told."""
+    lines = git.call("config", "--list").splitlines()
+    configured = dict(line.partition("=")[::2] for line in lines)
+    return {key: configured[key] for key in ("user.name", "user.email") if key in configured}
