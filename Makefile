@@ -9,22 +9,25 @@ VENV := .venv/installed
 # dvc.yaml says `python`, which is to be the one in .venv.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+# The process whose end every stage notices: DVC does not end with make when that is killed.
+ENDS_WITH_MAKE := ENDS_WITH=$${ENDS_WITH:-$$PPID}
+
 .DEFAULT_GOAL := help
-.PHONY: help repro training experiments test test-slow verify bench check format lock
+.PHONY: help repro training experiments test test-slow faults verify bench check format lock
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' Makefile
 
 repro: $(VENV) ## Run the study, training JOBS models at once (as many as there are cores)
-	dvc repro download
-	$(MAKE) --no-print-directory -j $(JOBS) training
-	dvc repro
+	$(ENDS_WITH_MAKE) dvc repro download
+	$(ENDS_WITH_MAKE) $(MAKE) --no-print-directory -j $(JOBS) training
+	$(ENDS_WITH_MAKE) dvc repro
 
 # Each training stage by itself: make runs JOBS of them at once, and starts no more when one fails.
 # The last model trains longest and goes first, so that no core is left waiting for it in the end.
 training: $(addprefix train@,$(shell sed -n 's/^      \(model_[a-z0-9_]*\):.*/\1/p' dvc.yaml | sort -r))
 train@%: $(VENV)
-	dvc --wait-for-lock repro --single-item $@
+	$(ENDS_WITH_MAKE) dvc --wait-for-lock repro --single-item $@
 
 experiments: $(VENV) ## Run what metrics/experiments.csv lacks, JOBS at once, or on a cluster (RAY=auto)
 	@python -m experiments --jobs $(JOBS) $(if $(RAY),--ray '$(RAY)')
@@ -34,6 +37,9 @@ test: $(VENV) ## Run the tests that take minutes in all
 
 test-slow: $(VENV) ## Run the tests that take longer
 	pytest -m slow
+
+faults: $(VENV) ## Do everything to it that goes wrong, and write tests/faults/README.md
+	pytest -m fault --faults tests/faults/README.md
 
 verify: $(VENV) ## Train again from nothing, compare all outputs with dvc.lock (MODELS=model_3: some)
 	python -m tests.verify $(MODELS)

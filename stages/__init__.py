@@ -3,8 +3,17 @@
 import ctypes
 import os
 import platform
+import signal
 import sys
 from importlib.util import find_spec
+
+PARENT = os.getppid()
+"""The process that started this one: DVC, where it runs a stage."""
+
+# As long as `-m` looks for the stage's module, its name is not yet in argv. The imports that follow
+# take seconds, in which Ctrl-C is to leave no traceback; stages/command.py sees to it after them.
+if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 NEEDED = (
     "matplotlib",

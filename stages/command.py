@@ -1,21 +1,33 @@
 """What every stage's command line has in common."""
 
 import argparse
+import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
 import models
+from stages import PARENT
 from study.errors import UserError
+from study.files import is_running
 
 
 def run(main: Callable[[], None]) -> None:
     """Run a stage. What its user can mend ends in one line on stderr and exit status 1.
 
-    Ctrl-C and SIGTERM end it as they end any program, but by way of what cleans up.
+    Ctrl-C, SIGTERM and the end of its terminal end it as they end any program, but by way of what
+    cleans up. So does the end of DVC, where that runs it: nobody is left to record what it makes.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # In the background of a shell, or under nohup, one is not meant to end.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, end)
+    if "DVC_STAGE" in os.environ:
+        make = os.environ.get("ENDS_WITH")
+        threading.Thread(target=watch, args=(PARENT, make), daemon=True).start()
     try:
         main()
     except UserError as error:
@@ -26,8 +38,21 @@ def run(main: Callable[[], None]) -> None:
         absent = isinstance(error, FileNotFoundError)
         mend = "run `dvc repro`, which makes it" if absent else "make room or access, and run again"
         sys.exit(f"error: {error.filename}: {error.strerror}; {mend}")
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+
+
+def end(number: int, _: object) -> NoReturn:
+    """End on a signal, with the status that a shell gives it."""
+    sys.exit(128 + number)
+
+
+def watch(parent: int, make: str | None) -> None:
+    """Send this process SIGTERM once its parent has ended, or make, where make has called DVC.
+
+    DVC that is ended by SIGTERM or kill -9 leaves its stage to go on alone, and so does make.
+    """
+    while os.getppid() == parent and (make is None or is_running(int(make))):
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class ArgumentParser(argparse.ArgumentParser):

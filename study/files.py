@@ -1,6 +1,7 @@
 """Files appear whole or not at all."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ def replace(path: Path) -> Iterator[Path]:
     temporary file is removed and `path` is left as it was. Parent folders are created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path)
     # The process id keeps two writers apart; the suffix stays, for writers that go by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
@@ -25,3 +27,22 @@ def replace(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what writers of `path` on this machine left beside it because they were killed."""
+    name = re.compile(rf"\.{re.escape(path.stem)}\.([0-9]{{1,9}}){re.escape(path.suffix)}")
+    for neighbour in path.parent.glob(".*"):
+        if (writer := name.fullmatch(neighbour.name)) and not is_running(int(writer[1])):
+            neighbour.unlink(missing_ok=True)
+
+
+def is_running(process: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from study import wheel
 from study.errors import UserError
-from study.files import replace
+from study.files import remove_leftovers, replace
 from study.mnist import SHA256, sha256
 
 Source = Callable[[Iterable[str]], Iterator[tuple[str, bytes]]]
@@ -56,8 +56,8 @@ def download(folder: Path, sources: Mapping[str, Source]) -> None:
     Raises UserError, with a line for each source, when none gives what is missing.
     """
     # DVC hashes all that lies in the folder, even the temporary file of a run that was killed.
-    for leftover in folder.glob(".*-ubyte.*"):
-        leftover.unlink()
+    for name in SHA256:
+        remove_leftovers(folder / name)
     missing = [name for name in SHA256 if not _is_right(folder / name)]
     for name, raw in _fetch(missing, sources).items():
         with replace(folder / name) as temporary:

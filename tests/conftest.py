@@ -9,8 +9,18 @@ import pytest
 
 from stages import paths
 from study import mnist, sources
+from tests.faults.table import Table
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", type=Path, help="write the table of faults to this file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if path := config.getoption("--faults"):
+        config.pluginmanager.register(Table(path))
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ def mistake(
     monkeypatch.chdir(tmp_path)
     for name in (paths.PARAMETERS, paths.PIPELINE):
         shutil.copy(ROOT / name, name)
-    terminate = signal.getsignal(signal.SIGTERM)
+    handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def run(stage: str, *arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", [stage, *arguments])
@@ -56,7 +56,8 @@ def mistake(
         return line.removeprefix("error: ")
 
     yield run
-    signal.signal(signal.SIGTERM, terminate)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def recipe(**changed: object) -> list[str]:

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,3 +35,20 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
         Path("/dev/full").write_text("more than fits")
     assert raised.value.filename == str(path)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as killed:
+        pass
+    path = tmp_path / "file.csv"
+    left = tmp_path / f".file.{killed.pid}.csv"
+    of_others = [
+        tmp_path / f".file.{os.getppid()}.csv",  # a writer that is at it
+        tmp_path / f".file.csv.{killed.pid}.csv",  # of another path
+        tmp_path / f"file.{killed.pid}.csv",  # a file
+    ]
+    for each in (left, *of_others):
+        each.write_text("half")
+    with replace(path) as temporary:
+        temporary.write_text("whole")
+    assert sorted(tmp_path.iterdir()) == sorted([path, *of_others])

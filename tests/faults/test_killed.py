@@ -1,0 +1,213 @@
+"""DVC, make and the stages ended by signals: nothing half done counts as done, nothing runs on."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from experiments.queue import processes
+from tests.checkout import Checkout
+from tests.test_pipeline import SMALL
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+KEPT = ("data", "weights", "summaries", "predictions", "metrics", "reports")
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Checkout:
+    """A checkout in which everything is fetched and nothing trained."""
+    checkout = Checkout.create(tmp_path_factory.mktemp("killed"), mnist_folder)
+    checkout.set(SMALL)
+    checkout.commit("Small")
+    checkout.run("dvc", "repro", "--quiet", "download")
+    return checkout
+
+
+@pytest.fixture
+def checkout(fresh: Checkout) -> Iterator[Checkout]:
+    yield fresh
+    fresh.restore()
+
+
+@contextmanager
+def started(checkout: Checkout, *command: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a command as a terminal does: in a process group of its own, which Ctrl-C reaches."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        command,
+        cwd=checkout.root,
+        env=checkout.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    signal.signal(signal.SIGINT, before)
+    try:
+        with process:
+            yield process
+    finally:
+        for each in processes(checkout.root):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+
+
+def stages(checkout: Checkout) -> list[psutil.Process]:
+    """The stages at work, without the shells that started them."""
+    found = []
+    for process in processes(checkout.root):
+        with suppress(psutil.NoSuchProcess):
+            if process.cmdline()[1:2] == ["-m"] and "stages." in process.cmdline()[2]:
+                found.append(process)
+    return found
+
+
+def strike(checkout: Checkout, process: subprocess.Popen[str], whom: str, number: int) -> None:
+    """Send a signal to the command alone, to its whole group as Ctrl-C does, or to its stages."""
+    with suppress(ProcessLookupError, psutil.NoSuchProcess):
+        if whom == "the group":
+            os.killpg(process.pid, number)
+        elif whom == "the stage":
+            for stage in stages(checkout):
+                stage.send_signal(number)
+        else:
+            os.kill(process.pid, number)
+
+
+def all_end(checkout: Checkout, process: subprocess.Popen[str], within: float) -> bool:
+    """Whether a command ends, and all that works in the checkout."""
+    deadline = time.monotonic() + within
+    while process.poll() is None or processes(checkout.root):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+@pytest.mark.fault(
+    "a signal to DVC, to make, to a stage or to all of them, in the middle of a training",
+    "non-zero, no process left, no traceback, no output, no temporary file",
+)
+@pytest.mark.parametrize(
+    ("command", "whom", "number"),
+    [
+        ("dvc repro train@model_3", "the command", signal.SIGTERM),
+        ("make VENV= train@model_3", "the command", signal.SIGKILL),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in [
+                ("dvc repro train@model_3", "the group", signal.SIGINT),
+                ("dvc repro train@model_3", "the command", signal.SIGHUP),
+                ("dvc repro train@model_3", "the command", signal.SIGKILL),
+                ("dvc repro train@model_3", "the stage", signal.SIGINT),
+                ("dvc repro train@model_3", "the stage", signal.SIGTERM),
+                ("make VENV= train@model_3", "the group", signal.SIGINT),
+                ("make VENV= train@model_3", "the command", signal.SIGTERM),
+            ]
+        ),
+    ],
+)
+def test_killed_in_training(checkout: Checkout, command: str, whom: str, number: int) -> None:
+    checkout.set({"train.epochs": 1000})
+    with started(checkout, *command.split()) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if "Test set: " in line)
+        strike(checkout, process, whom, number)
+        assert all_end(checkout, process, within=10)
+        last_words = process.stdout.read()
+    assert process.returncode != 0
+    assert "Traceback" not in last_words
+    assert not list(checkout.root.glob("weights/.*"))
+    assert not (checkout.root / "weights/model_3.safetensors").exists()
+
+
+@pytest.mark.fault("kill -9 while a file is written", "the next writer removes what was left")
+def test_killed_in_writing(checkout: Checkout) -> None:
+    half = checkout.root / "summaries"
+    half.mkdir(exist_ok=True)
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    left, mine = (
+        half / f".model_3.{ended.pid}.txt",
+        half / f".model_3.{os.getpid()}.txt",
+    )
+    for path in (left, mine):
+        path.write_text("half", encoding="utf-8")
+    checkout.run("dvc", "repro", "--force", "summarize@model_3")
+    assert not left.exists()
+    assert mine.exists()
+    mine.unlink()
+    status = checkout.run("git", "status", "--porcelain", "--untracked-files=all")
+    assert re.findall(r"(?m)^\?\?.*", status) == []
+
+
+def contents(checkout: Checkout) -> dict[str, bytes]:
+    """Every output that is there, by its path."""
+    files = (path for folder in KEPT for path in checkout.root.glob(f"{folder}/**/*"))
+    return {str(f.relative_to(checkout.root)): f.read_bytes() for f in files if f.is_file()}
+
+
+def recorded(checkout: Checkout) -> dict[str, object]:
+    """What DVC holds for finished, by stage."""
+    lock = yaml.safe_load((checkout.root / "dvc.lock").read_text("utf-8"))
+    return dict(lock["stages"])
+
+
+@pytest.mark.slow
+@pytest.mark.fault(
+    "SIGINT, SIGTERM and SIGKILL to `dvc repro`, to `make repro` and to their stages, at random"
+    " moments from the first stage to the last",
+    "non-zero, no process left; what DVC holds for finished is whole; `dvc repro` goes on, and ends"
+    " with the bytes of an undisturbed run",
+    20,
+)
+def test_killed_at_random_moments(tmp_path: Path, mnist_folder: Path, fresh: Checkout) -> None:
+    undisturbed = fresh
+    before, recorded_before = contents(undisturbed), recorded(undisturbed)
+    undisturbed.run("make", "VENV=", "JOBS=2", "repro")
+    after, recorded_after = contents(undisturbed), recorded(undisturbed)
+
+    checkout = Checkout.create(tmp_path, mnist_folder)
+    checkout.set(SMALL)
+    checkout.commit("Small")
+    chance = random.Random(6)
+    struck = 0
+    for number in range(100):
+        if struck == 20:
+            break
+        signal_number = SIGNALS[number % 3]
+        command = ("dvc repro", "make VENV= JOBS=2 repro")[number // 3 % 2].split()
+        # DVC takes no notice of SIGINT while a stage runs; Ctrl-C reaches the stage as well.
+        whom = "the group" if signal_number == signal.SIGINT else "the command"
+        if number % 4 == 3:
+            whom = "the stage"
+        with started(checkout, *command) as process:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0.5, 9))
+            if process.poll() is not None:
+                break  # it was done before
+            if whom == "the stage" and not stages(checkout):
+                whom = "the group"
+            strike(checkout, process, whom, signal_number)
+            assert all_end(checkout, process, within=15)
+        assert process.returncode != 0, (command, whom, signal_number)
+        struck += 1
+        for path, content in contents(checkout).items():
+            if not path.rpartition("/")[2].startswith("."):
+                assert content in (before.get(path), after.get(path)), path
+        for stage, record in recorded(checkout).items():
+            assert record in (recorded_before.get(stage), recorded_after.get(stage)), stage
+    assert struck == 20
+    checkout.run("dvc", "repro")
+    assert contents(checkout) == after
+    assert recorded(checkout) == recorded_after
