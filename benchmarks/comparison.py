@@ -86,13 +86,13 @@ class Comparison(TypedDict):
 
 def recipes() -> dict[str, Recipe]:
     """Every model's recipe on a CPU, as dvc.yaml puts it together from params.yaml."""
-    values = dict(parameters.leaves(yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))))
+    values = parameters.read_values((ROOT / "params.yaml").read_text("utf-8"))
     pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))
     models = pipeline["stages"]["train"]["foreach"]
     return {
         model: Recipe.parse(
             {
-                key: re.sub(r"\$\{([\w.]+)\}", lambda name: str(values[name[1]]), str(value))
+                key: re.sub(r"\$\{([\w.]+)\}", lambda name: values[name[1]], str(value))
                 for key, value in recipe.items()
             }
             | {"device": "cpu"}

@@ -5,14 +5,15 @@ from stages import paths
 from study import experiments, ledger, parameters
 from study.errors import UserError
 from study.experiments import Run
+from study.files import text
 from study.ledger import Row
 
 
-def values() -> dict[str, object]:
+def values() -> dict[str, str]:
     """Return params.yaml's values by dotted key. Raises UserError when one is not allowed."""
-    text = paths.PARAMETERS.read_text("utf-8")
-    parameters.check(text, paths.PIPELINE.read_text("utf-8"), models.names())
-    return parameters.read_values(text)
+    values = text(paths.PARAMETERS)
+    parameters.check(values, text(paths.PIPELINE), models.names())
+    return parameters.read_values(values)
 
 
 def runs() -> dict[str, Run]:
@@ -21,9 +22,9 @@ def runs() -> dict[str, Run]:
         raise UserError(
             f"{paths.EXPERIMENTS}: no such file; `git restore {paths.EXPERIMENTS}` brings it back"
         )
-    return experiments.read(paths.EXPERIMENTS.read_text("utf-8"), values(), models.names())
+    return experiments.read(text(paths.EXPERIMENTS), values(), models.names())
 
 
 def rows() -> list[Row]:
     """Return the rows of the ledger; none as long as there is no file. Raises UserError."""
-    return ledger.from_csv(paths.LEDGER.read_text("utf-8")) if paths.LEDGER.exists() else []
+    return ledger.from_csv(text(paths.LEDGER)) if paths.LEDGER.exists() else []

@@ -3,7 +3,7 @@
 from stages import paths
 from stages.command import ArgumentParser, run
 from study import claims, documents, experiments, ledger, parameters
-from study.files import replace
+from study.files import replace, text
 
 
 def main() -> None:
@@ -13,9 +13,9 @@ def main() -> None:
     margin = parameters.equivalence_margin(parser.parse_args().margin)
 
     documented = documents.read(paths.DOCUMENTS, paths.EPOCHS)
-    known = experiments.descriptions(paths.EXPERIMENTS.read_text("utf-8"))
-    tests = claims.read(paths.CLAIMS.read_text("utf-8"), documented, known)
-    rows = ledger.on_the_test_set(ledger.from_csv(paths.LEDGER.read_text("utf-8")))
+    known = experiments.descriptions(text(paths.EXPERIMENTS))
+    tests = claims.read(text(paths.CLAIMS), documented, known)
+    rows = ledger.on_the_test_set(ledger.from_csv(text(paths.LEDGER)))
     with replace(paths.VERDICTS) as path:
         path.write_text(
             claims.to_json(claims.judge(tests, documented, rows, margin)), encoding="utf-8"

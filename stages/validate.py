@@ -4,14 +4,12 @@ import models
 from stages import paths
 from stages.command import run
 from study import parameters
-from study.files import replace
+from study.files import replace, text
 
 
 def main() -> None:
     """Write one line, the same after every change: it orders the stages and feeds none."""
-    parameters.check(
-        paths.PARAMETERS.read_text("utf-8"), paths.PIPELINE.read_text("utf-8"), models.names()
-    )
+    parameters.check(text(paths.PARAMETERS), text(paths.PIPELINE), models.names())
     with replace(paths.VALIDATED) as path:
         path.write_text("params.yaml is valid\n", encoding="utf-8")
 

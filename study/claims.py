@@ -88,7 +88,7 @@ def read(text: str, documents: Documents, experiments: Iterable[str]) -> dict[st
     """
     try:
         data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise not_yaml("claims.yaml", error) from None
     try:
         claims = TypeAdapter(dict[str, list[Statement]]).validate_python(data)

@@ -10,5 +10,6 @@ class UserError(Exception):
 
 def shown(value: object) -> str:
     """Return a value as a message shows it: on one line, in at most 60 characters."""
-    line = " ".join(str(value).split()) or "''"
+    visible = (c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(str(value).split()))
+    line = "".join(visible) or "''"
     return line if len(line) <= 60 else f"{line[:59]}…"

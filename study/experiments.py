@@ -84,10 +84,7 @@ def descriptions(text: str) -> dict[str, str]:
 
 def parse(text: str) -> dict[str, yaml.Node]:
     """Take the text of experiments.yaml apart: its seeds and its experiments."""
-    try:
-        root = yaml.compose(text, yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise parameters.not_yaml("experiments.yaml", error) from None
+    root = parameters.compose("experiments.yaml", text)
     if root is None:
         raise UserError("experiments.yaml: is empty; `git restore experiments.yaml` mends that")
     return entries(root, ("seeds", "experiments"))
@@ -160,6 +157,8 @@ def entries(
         raise UserError(f"{at(node)}: give keys with values here; known: {known}")
     found: dict[str, yaml.Node] = {}
     for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise UserError(f"{at(key)}: give a single word as a key; known here: {known}")
         if key.value in found:
             raise UserError(f"{at(key)}: {shown(key.value)}: stands here twice; remove one")
         if key.value not in (*needed, *optional):

@@ -1,10 +1,22 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all, and texts are texts."""
 
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from study.errors import UserError
+
+
+def text(path: Path) -> str:
+    """Return the text of a file. Raises UserError when it is none."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: byte {error.start} is no UTF-8; save it as UTF-8, or `git restore` it"
+        ) from None
 
 
 @contextmanager

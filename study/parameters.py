@@ -9,6 +9,9 @@ import yaml
 from study.errors import UserError, shown
 from study.recipe import Recipe
 
+DEPTH = 10
+"""Of keys below keys, at most: an alias of what it stands in goes on for ever."""
+
 
 def check(parameters: str, pipeline: str, models: Collection[str]) -> None:
     """Check the text of params.yaml against that of dvc.yaml and the models that exist.
@@ -53,20 +56,35 @@ def equivalence_margin(value: object) -> float:
     return margin
 
 
-def read_values(parameters: str) -> dict[str, object]:
-    """Return every value in the text of params.yaml, by its dotted key. Raises UserError."""
-    try:
-        tree = yaml.safe_load(parameters)
-    except yaml.YAMLError as error:
-        raise not_yaml("params.yaml", error) from None
-    if not isinstance(tree, dict):
+def read_values(parameters: str) -> dict[str, str]:
+    """Return every value in the text of params.yaml as it is written, by its dotted key.
+
+    Raises UserError for what is no YAML, or has a key twice, of which YAML's readers take the last.
+    """
+    root = compose("params.yaml", parameters)
+    if not isinstance(root, yaml.MappingNode):
         raise UserError("params.yaml: holds no keys; `git restore params.yaml` brings them back")
-    return dict(leaves(tree))
+    values: dict[str, str] = {}
+    for key, node in leaves(root):
+        if key in values:
+            line = node.start_mark.line + 1
+            raise UserError(f"params.yaml line {line}: {shown(key)}: stands here twice; remove one")
+        values[key] = node.value if isinstance(node, yaml.ScalarNode) else "a list or mapping"
+    return values
 
 
-def not_yaml(name: str, error: yaml.YAMLError) -> UserError:
+def compose(name: str, text: str) -> yaml.Node | None:
+    """Return what the text of a YAML file is made of; None of nothing. Raises UserError."""
+    try:
+        return yaml.compose(text, yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise not_yaml(name, error) from None
+
+
+def not_yaml(name: str, error: Exception) -> UserError:
     """Return what to tell the user of a file that is no YAML."""
-    where = f" line {error.problem_mark.line + 1}" if hasattr(error, "problem_mark") else ""
+    mark = getattr(error, "problem_mark", None)
+    where = f" line {mark.line + 1}" if mark else ""
     return UserError(f"{name}{where}: not YAML; mend it or `git restore` it")
 
 
@@ -76,13 +94,14 @@ def places(values: Mapping[str, object], model: str) -> dict[str, str]:
     return {key: place if place in values else f"train.{key}" for key, place in own.items()}
 
 
-def leaves(tree: dict[object, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+def leaves(tree: yaml.MappingNode, prefix: str = "") -> Iterator[tuple[str, yaml.Node]]:
     """Every value that is no mapping, with its dotted key."""
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            yield from leaves(value, f"{prefix}{key}.")
+    for name, value in tree.value:
+        key = f"{prefix}{name.value if isinstance(name, yaml.ScalarNode) else '?'}"
+        if isinstance(value, yaml.MappingNode) and value.value and prefix.count(".") < DEPTH:
+            yield from leaves(value, f"{key}.")
         else:
-            yield f"{prefix}{key}", value
+            yield key, value
 
 
 def children(values: Mapping[str, object], prefix: str) -> dict[str, object]:

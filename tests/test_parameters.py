@@ -24,7 +24,7 @@ def test_the_repository_s_own_are_valid() -> None:
     ("line", "instead", "message"),
     [
         ("dropout: 0.1", "dropout: 1.5", "params.yaml: train.dropout = 1.5: give a number"),
-        ("dropout: 0.1", "dropout:", "train.dropout = None: give a number"),
+        ("dropout: 0.1", "dropout:", "train.dropout = '': give a number"),
         ("dropout: 0.1", "dropout: {a: 1}", "train.dropout.a = 1: no stage reads it; known: "),
         ("dropout: 0.1", "droput: 0.1", "train.droput = 0.1: no stage reads it; known: "),
         ("seed: 1", "", "train.seed is missing; dvc.yaml reads it"),
@@ -33,6 +33,10 @@ def test_the_repository_s_own_are_valid() -> None:
         ("model_1", "model_9", "candidate = model_9: give one of model_1, model_2"),
         ("samples: 60000", "samples: 100", "train.batch_size = 128: give at most samples = 100"),
         ("train:", "train", "params.yaml line [0-9]+: not YAML"),
+        ("seed: 1", "seed: 1\n  seed: 2", r"params.yaml line \d+: train.seed: stands here twice"),
+        ("seed: 1", "seed: 2024-13-45", "train.seed = 2024-13-45: give a whole number"),
+        ("seed: 1", "? [seed]\n  : 1", r"train\.\? = 1: no stage reads it"),
+        ("seed: 1", "seed: &a {b: *a}", "train.seed.b.b.b.b.b"),
         ("seed: 1", "<<<<<<< HEAD", "params.yaml line [0-9]+: not YAML"),
     ],
 )
@@ -41,6 +45,11 @@ def test_a_mistake_is_named(line: str, instead: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         check(PARAMETERS.replace(line, instead, 1))
     assert "\n" not in str(caught.value)
+
+
+def test_what_goes_too_deep() -> None:
+    with pytest.raises(UserError, match=re.escape("params.yaml: not YAML")):
+        check(3000 * "[")
 
 
 @pytest.mark.parametrize("text", ["", "just words", "[1, 2]", "3"])
