@@ -18,9 +18,11 @@ CONTROL_POINTS = 7
 
 
 def augment(
-    images: Tensor, recipe: Recipe, generators: Mapping[str, np.random.Generator]
+    images: Tensor, recipe: Recipe, strength: float, generators: Mapping[str, np.random.Generator]
 ) -> Tensor:
     """Change each image uint8 [n, 28, 28] by amounts drawn from the recipe's ranges.
+
+    `strength`, from 0 to 1, makes all of them smaller.
 
     It is turned and scaled about its centre and moved, as torchvision's RandomAffine does, and then
     pulled about by a grid of control points: Ronneberger et al. 2015, "U-Net", section 3.1. A pixel
@@ -30,7 +32,7 @@ def augment(
     n, side = len(images), images.shape[1]
 
     def draw(purpose: str, limit: float, *shape: int) -> NDArray[np.float64]:
-        return generators[purpose].uniform(-limit, limit, (n, *shape))
+        return strength * generators[purpose].uniform(-limit, limit, (n, *shape))
 
     angles = np.deg2rad(draw("rotation", recipe.rotation))
     shifts = draw("translation", recipe.translation, 2)

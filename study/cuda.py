@@ -53,6 +53,7 @@ class Trainer:
         self.result = self.average.network
         # What a captured graph reads and writes stays where it is.
         self.batch = torch.arange(recipe.batch_size, device=self.on)
+        self.strength = torch.ones((), device=self.on)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.on)
         self.correct = torch.zeros((), dtype=torch.int64, device=self.on)
         self.last_loss = torch.zeros((), device=self.on)
@@ -61,6 +62,7 @@ class Trainer:
     def train(self, epoch: int) -> Trained:
         """Train on every image once. Raises UserError when the loss diverges."""
         torch.manual_seed(int(random(self.recipe, epoch, "cuda").generate_state(1)[0]))
+        self.strength.fill_(self.recipe.strength(epoch))
         self.loss_sum.zero_()
         self.correct.zero_()
         order = torch.randperm(len(self.images), device=self.on)
@@ -87,7 +89,7 @@ class Trainer:
         """Take one step on the images whose numbers are in `batch`."""
         images, labels = normalise(self.images[batch]), self.labels[batch]
         if self.recipe.augments:
-            images = augment(images, self.recipe)
+            images = augment(images, self.recipe, self.strength)
         logits = self.network(images)
         loss = F.cross_entropy(logits, labels)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -118,11 +120,12 @@ class Trainer:
         return graph
 
 
-def augment(images: Tensor, recipe: Recipe) -> Tensor:
+def augment(images: Tensor, recipe: Recipe, strength: Tensor) -> Tensor:
     """Change each image float32 [n, 1, h, w] as study.augmentation.augment does, in one go."""
 
     def draw(limit: float, *shape: int) -> Tensor:
-        return torch.empty(len(images), *shape, device=images.device).uniform_(-limit, limit)
+        drawn = torch.empty(len(images), *shape, device=images.device).uniform_(-limit, limit)
+        return strength * drawn
 
     angles, scales = torch.deg2rad(draw(recipe.rotation)), 1 + draw(recipe.scaling)
     shifts = draw(recipe.translation, 2)

@@ -43,6 +43,8 @@ class Recipe(BaseModel):
     """Each image is made larger or smaller by up to this share of its size, likewise."""
     elastic: float = Field(ge=0, le=28)
     """Each of a grid of points pulls the image about by up to so many pixels, likewise."""
+    fading: float = Field(ge=0, le=1)
+    """Share of the epochs, the last ones, in which all of this dwindles, linearly to nothing."""
     interpolation: Literal["nearest", "bilinear"]
     """Where a changed image's pixel comes from: the nearest one, or the four around it."""
     samples: int = Field(ge=1, le=TRAINING_IMAGES)
@@ -81,6 +83,14 @@ class Recipe(BaseModel):
     def augments(self) -> bool:
         """Whether training images are changed at all."""
         return bool(self.rotation or self.translation or self.scaling or self.elastic)
+
+    def strength(self, epoch: int) -> float:
+        """How much of these changes an epoch makes, counted from 0: 1, or a part when they fade.
+
+        The first epoch that makes none would be the one after the last.
+        """
+        left = 1 - epoch / self.epochs
+        return left / self.fading if left < self.fading else 1.0
 
     def contradiction(self) -> str | None:
         """Say which value cannot go with another one, if any."""

@@ -141,8 +141,9 @@ class Trainer:
             purpose: np.random.default_rng(random(self.recipe, epoch, purpose))
             for purpose in augmentation.PURPOSES
         }
+        strength = self.recipe.strength(epoch)
         for indices in torch.split(torch.from_numpy(order), self.recipe.batch_size):
             images = self.images[indices]
             if self.recipe.augments:
-                images = augmentation.augment(images, self.recipe, generators)
+                images = augmentation.augment(images, self.recipe, strength, generators)
             yield images, self.labels[indices]

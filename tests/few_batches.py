@@ -29,6 +29,7 @@ RECIPES = {
         translation=2,
         scaling=0.1,
         elastic=3,
+        fading=1,
         interpolation="bilinear",
         samples=40,
     ),

@@ -17,6 +17,7 @@ VALUES: dict[str, object] = {
     "translation": 0,
     "scaling": 0,
     "elastic": 0,
+    "fading": 0,
     "interpolation": "nearest",
     "samples": 60000,
     "holdout": 0,

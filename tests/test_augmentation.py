@@ -101,17 +101,26 @@ def test_each_image_changes_in_a_way_of_its_own() -> None:
     images = noise(1).expand(64, 28, 28).contiguous()
     for key, value in {"rotation": 7, "translation": 2, "scaling": 0.1, "elastic": 2}.items():
         ranges = recipe(interpolation="bilinear", **{key: value})
-        result = augmentation.augment(images, ranges, generators(1))
+        result = augmentation.augment(images, ranges, 1, generators(1))
         assert len({bytes(image.numpy()) for image in result}) == 64
-        assert torch.equal(augmentation.augment(images, ranges, generators(1)), result)
-        assert not torch.equal(augmentation.augment(images, ranges, generators(2)), result)
+        assert torch.equal(augmentation.augment(images, ranges, 1, generators(1)), result)
+        assert not torch.equal(augmentation.augment(images, ranges, 1, generators(2)), result)
+
+
+def test_half_the_strength_is_half_the_range() -> None:
+    images = noise(8)
+    ranges = {"rotation": 8, "translation": 2, "scaling": 0.1, "elastic": 3}
+    halves = recipe(**{key: value / 2 for key, value in ranges.items()})
+    expected = augmentation.augment(images, halves, 1, generators(1))
+    assert torch.equal(augmentation.augment(images, recipe(**ranges), 0.5, generators(1)), expected)
+    assert torch.equal(augmentation.augment(images, recipe(**ranges), 0, generators(1)), images)
 
 
 def test_angles_cover_the_range_and_stay_inside() -> None:
     # One bright pixel 13 columns right of the centre moves by 13 * sin(angle) rows.
     images = torch.zeros(2000, 28, 28, dtype=torch.uint8)
     images[:, 13:15, 25:27] = 255
-    turned = augmentation.augment(images, recipe(rotation=20), generators(1))
+    turned = augmentation.augment(images, recipe(rotation=20), 1, generators(1))
     moved = turned.float().argmax(1).float().max(dim=1).values - 13.5
     assert 3.4 < moved.max() < 4.6
     assert -4.6 < moved.min() < -3.4
@@ -120,11 +129,11 @@ def test_angles_cover_the_range_and_stay_inside() -> None:
 def test_shifts_and_sizes_cover_the_range_and_stay_inside() -> None:
     images = torch.zeros(2000, 28, 28, dtype=torch.uint8)
     images[:, 8:20, 8:20] = 255
-    moved = augmentation.augment(images, recipe(translation=3), generators(1)).bool()
+    moved = augmentation.augment(images, recipe(translation=3), 1, generators(1)).bool()
     for axis in (1, 2):
         starts = moved.any(dim=3 - axis).float().argmax(dim=1) - 8
         assert (int(starts.min()), int(starts.max())) == (-3, 3)
-    scaled = augmentation.augment(images, recipe(scaling=0.25), generators(1)).bool()
+    scaled = augmentation.augment(images, recipe(scaling=0.25), 1, generators(1)).bool()
     sides = scaled[:, 14].sum(dim=1)
     assert 8 <= sides.min() <= 10
     assert 14 <= sides.max() <= 16

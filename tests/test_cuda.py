@@ -89,7 +89,7 @@ def test_it_changes_images_as_the_cpu_does(
         "elastic": generator.uniform(-3, 3, (50, 2, 7, 7)),
     }
     fixed = {purpose: Fixed(numbers) for purpose, numbers in amounts.items()}
-    expected = augmentation.augment(images, ranges, cast(Any, fixed))
+    expected = augmentation.augment(images, ranges, 0.5, cast(Any, fixed))
 
     def draw(tensor: torch.Tensor, low: float, high: float) -> torch.Tensor:
         (numbers,) = (
@@ -98,7 +98,7 @@ def test_it_changes_images_as_the_cpu_does(
         return tensor.copy_(torch.from_numpy(numbers))
 
     monkeypatch.setattr(torch.Tensor, "uniform_", draw)
-    changed = cuda.augment(evaluation.normalise(images), ranges)
+    changed = cuda.augment(evaluation.normalise(images), ranges, torch.tensor(0.5))
     apart = (changed - evaluation.normalise(expected)).abs()
     # The CPU rounds means to whole numbers; of two nearest neighbours, either may be taken.
     rounding = {"nearest": 0, "bilinear": 0.5 / 255 / evaluation.STANDARD_DEVIATION}

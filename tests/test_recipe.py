@@ -33,6 +33,7 @@ def test_numbers_and_text_give_the_same_recipe() -> None:
         ("translation", 29, "a number, at least 0, at most 28"),
         ("scaling", 1, "a number, at least 0, below 1"),
         ("elastic", -1, "a number, at least 0, at most 28"),
+        ("fading", 1.1, "a number, at least 0, at most 1"),
         ("interpolation", "bicubic", "nearest or bilinear"),
         ("holdout", 60000, "a whole number, at least 0, below 60000"),
         ("momentum", 1, "a number, at least 0, below 1"),
@@ -63,6 +64,15 @@ def test_what_is_held_out_is_not_trained_on() -> None:
     assert recipe(holdout=10_000).training_images == 50_000
     assert recipe(holdout=10_000, samples=600).training_images == 600
     assert recipe(samples=600).training_images == 600
+
+
+@pytest.mark.parametrize(
+    ("fading", "strengths"),
+    [(0, [1, 1, 1, 1]), (0.5, [1, 1, 1, 0.5]), (1, [1, 0.75, 0.5, 0.25])],
+)
+def test_changes_of_images_fade(fading: float, strengths: list[float]) -> None:
+    fades = recipe(epochs=4, fading=fading)
+    assert [fades.strength(epoch) for epoch in range(4)] == strengths
 
 
 def test_a_warm_up_of_a_constant_rate() -> None:

@@ -50,6 +50,7 @@ COUNTING: dict[str, object] = {
     "translation": 2,
     "scaling": 0.1,
     "elastic": 2,
+    "fading": 1,
     "interpolation": "bilinear",
 }
 
