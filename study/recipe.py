@@ -89,8 +89,9 @@ class Recipe(BaseModel):
 
         The first epoch that makes none would be the one after the last.
         """
-        left = 1 - epoch / self.epochs
-        return left / self.fading if left < self.fading else 1.0
+        if not self.fading:
+            return 1.0
+        return min(1.0, (1 - epoch / self.epochs) / self.fading)
 
     def contradiction(self) -> str | None:
         """Say which value cannot go with another one, if any."""

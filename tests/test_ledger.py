@@ -60,13 +60,13 @@ def test_no_rows() -> None:
     ("part", "instead", "message"),
     [
         ("experiment,", "", "line 1: give experiment,model,seed"),
-        ("99.04", "99,04", "line 2: 29 values: give 28"),
+        ("99.04", "99,04", "line 2: 30 values: give 29"),
         ("99.04", "good", "line 2: accuracy = good: give a number"),
-        ("98.00", "98,00", "line 2: 29 values: give 28"),
+        ("98.00", "98,00", "line 2: 30 values: give 29"),
         ("98.00", "high", "line 2: test_accuracies = high: give a number"),
         ("cpu", "gpu", "line 2: device = gpu: give cpu or cuda"),
         ("as-it-is,model_4,7", "as-it-is,model_4,1", "line 3: as-it-is-seed-1: also in another"),
-        ("short", "short\n\n", "line 4: 1 values: give 28"),
+        ("short", "short\n\n", "line 4: 1 values: give 29"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(part: str, instead: str, message: str) -> None:
