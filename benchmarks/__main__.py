@@ -14,7 +14,7 @@ from tqdm import trange
 from benchmarks import comparison, pipeline, tables
 from benchmarks.processes import ROOT
 from study.errors import UserError
-from study.files import replace
+from study.files import write
 
 RAW = ROOT / "data/mnist"
 RESULTS = Path(__file__).parent / "results.json"
@@ -25,8 +25,7 @@ def main() -> None:
     if not RAW.exists():
         raise UserError("data/mnist: no such folder; run `dvc repro download` to fetch it")
     results = measure(comparison.order(), ROOT, RAW, turns=3, batches=60, samples=6_000)
-    with replace(RESULTS) as path:
-        path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write(RESULTS, json.dumps(results, indent=2) + "\n")
     print(tables.markdown(results), end="")
 
 

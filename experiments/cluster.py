@@ -21,7 +21,7 @@ from stages.download import main as download
 from study import mnist
 from study.errors import UserError, shown
 from study.experiments import Run
-from study.files import replace
+from study.files import write
 
 LOGS = Path(".dvc/tmp/experiments")
 POLL = 1  # seconds between two looks at the cluster
@@ -152,8 +152,7 @@ class Cluster:
             self.submit(name)
             return False
         self.failed.add(name)
-        with replace(log(name)) as path:
-            path.write_text(said.log, encoding="utf-8")
+        write(log(name), said.log)
         return False
 
     def keep(self, name: str, finished: node.Finished) -> None:
@@ -161,9 +160,8 @@ class Cluster:
         for md5, contents in finished.outputs.items():
             place = self.cache / "files/md5" / md5[:2] / md5[2:]
             if not place.exists():
-                with replace(place) as path:
-                    path.write_bytes(contents)
-                    path.chmod(0o444)  # as DVC does
+                write(place, contents)
+                place.chmod(0o444)  # as DVC does
         # The commit comes last: where it is, all of the experiment is.
         with TemporaryDirectory() as folder:
             bundle = Path(folder) / "bundle"

@@ -13,7 +13,7 @@ from experiments import files, git
 from stages import paths
 from study import ledger, parameters
 from study.experiments import Run
-from study.files import replace
+from study.files import write
 from study.history import from_csv
 from study.ledger import Row
 from study.recipe import Recipe
@@ -32,8 +32,7 @@ class Results:
         """Write the ledger anew with what is finished; return the runs that have no row."""
         rows = ledger.merge([*files.rows(), *self.rows()], self.runs)
         if rows or paths.LEDGER.exists():
-            with replace(paths.LEDGER) as path:
-                path.write_text(ledger.to_csv(rows.values()), encoding="utf-8")
+            write(paths.LEDGER, ledger.to_csv(rows.values()))
         return [name for name in self.runs if name not in rows]
 
     def rows(self) -> list[Row]:

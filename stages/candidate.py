@@ -2,14 +2,12 @@
 
 from stages import paths
 from stages.command import model_argument, run
-from study.files import replace
+from study.files import write
 
 
 def main() -> None:
     """Copy the metrics of the model that the command names."""
-    metrics = paths.metrics(model_argument()).read_bytes()
-    with replace(paths.CANDIDATE) as path:
-        path.write_bytes(metrics)
+    write(paths.CANDIDATE, paths.metrics(model_argument()).read_bytes())
 
 
 if __name__ == "__main__":

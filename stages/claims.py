@@ -3,7 +3,7 @@
 from stages import paths
 from stages.command import ArgumentParser, run
 from study import claims, documents, experiments, ledger, parameters
-from study.files import replace, text
+from study.files import text, write
 
 
 def main() -> None:
@@ -16,10 +16,7 @@ def main() -> None:
     known = experiments.descriptions(text(paths.EXPERIMENTS))
     tests = claims.read(text(paths.CLAIMS), documented, known)
     rows = ledger.on_the_test_set(ledger.from_csv(text(paths.LEDGER)))
-    with replace(paths.VERDICTS) as path:
-        path.write_text(
-            claims.to_json(claims.judge(tests, documented, rows, margin)), encoding="utf-8"
-        )
+    write(paths.VERDICTS, claims.to_json(claims.judge(tests, documented, rows, margin)))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import NoReturn
 import models
 from stages import PARENT
 from study.errors import UserError
-from study.files import is_running
+from study.files import FULL, is_running
 
 
 def run(main: Callable[[], None]) -> None:
@@ -33,11 +33,12 @@ def run(main: Callable[[], None]) -> None:
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in FULL:
             raise
         absent = isinstance(error, FileNotFoundError)
         mend = "run `dvc repro`, which makes it" if absent else "make room or access, and run again"
-        sys.exit(f"error: {error.filename}: {error.strerror}; {mend}")
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"error: {where}{error.strerror}; {mend}")
 
 
 def end(number: int, _: object) -> NoReturn:

@@ -6,7 +6,7 @@ import models
 from stages import paths
 from stages.command import ArgumentParser, run
 from study import evaluation, history, mnist, results
-from study.files import replace
+from study.files import write
 
 
 def main() -> None:
@@ -21,13 +21,10 @@ def main() -> None:
     epochs = history.from_csv(paths.history(model).read_text("utf-8"))
     tested = evaluation.evaluate(network, images, labels)
 
-    with replace(paths.predictions(model)) as path:
-        path.write_text(results.predictions_csv(labels, tested.predictions), encoding="utf-8")
-    with replace(paths.confusion(model)) as path:
-        path.write_text(results.confusion_csv(labels, tested.predictions), encoding="utf-8")
-    with replace(paths.metrics(model)) as path:
-        metrics = results.metrics(network, tested, epochs, holdout)
-        path.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    write(paths.predictions(model), results.predictions_csv(labels, tested.predictions))
+    write(paths.confusion(model), results.confusion_csv(labels, tested.predictions))
+    metrics = results.metrics(network, tested, epochs, holdout)
+    write(paths.metrics(model), json.dumps(metrics, indent=2) + "\n")
 
 
 if __name__ == "__main__":

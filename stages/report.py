@@ -24,7 +24,7 @@ from study import (
     report,
     seeds,
 )
-from study.files import replace
+from study.files import write
 
 
 def main() -> None:
@@ -71,8 +71,7 @@ def main() -> None:
         ("parameters", seeds.Configuration, runs.configurations),
         ("seeds", seeds.Band, chain.from_iterable(bands.values())),
     ):
-        with replace(paths.FIGURE_DATA / f"{name}.csv") as path:
-            path.write_text(seeds.to_csv(kind, data), encoding="utf-8")
+        write(paths.FIGURE_DATA / f"{name}.csv", seeds.to_csv(kind, data))
     for figure, svg in (
         ("forest", figures.forest(differences, margin)),
         ("parameters", figures.parameters(runs.configurations, documented.target)),
@@ -81,10 +80,8 @@ def main() -> None:
         ("confusion", figures.confusion(confusion)),
         ("misses", figures.misses(missed, images, labels, answers)),
     ):
-        with replace(paths.FIGURES / f"{figure}.svg") as path:
-            path.write_text(svg, encoding="utf-8")
-    with replace(paths.REPORT) as path:
-        path.write_text(report.report(trained, runs, documented), encoding="utf-8")
+        write(paths.FIGURES / f"{figure}.svg", svg)
+    write(paths.REPORT, report.report(trained, runs, documented))
 
 
 def text(path: Path) -> str:

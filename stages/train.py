@@ -2,13 +2,13 @@
 
 import logging
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 import models
 from stages import paths
 from stages.command import ArgumentParser, run
 from study import cuda, evaluation, history, mnist, training
-from study.files import replace
+from study.files import write
 from study.history import Epoch
 from study.recipe import Recipe
 
@@ -50,13 +50,12 @@ def main() -> None:
             )
         )
 
-    with replace(paths.weights(model)) as path:
-        save_file(
-            {key: value.cpu().contiguous() for key, value in trainer.result.state_dict().items()},
-            path,
-        )
-    with replace(paths.history(model)) as path:
-        path.write_text(history.to_csv(epochs), encoding="utf-8")
+    weights = trainer.result.state_dict()
+    write(
+        paths.weights(model),
+        save({key: value.cpu().contiguous() for key, value in weights.items()}),
+    )
+    write(paths.history(model), history.to_csv(epochs))
 
 
 def arguments() -> tuple[str, Recipe]:
@@ -71,6 +70,7 @@ def arguments() -> tuple[str, Recipe]:
 
 def logger(model: str) -> logging.Logger:
     """A log in the documents' format: in a file, and on the console behind the model's name."""
+    logging.raiseExceptions = False  # of a full disk, the results tell
     path = paths.log(model)
     path.parent.mkdir(exist_ok=True)
     log = logging.getLogger(model)

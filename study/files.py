@@ -1,12 +1,14 @@
 """Files appear whole or not at all, and texts are texts."""
 
+import errno
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from study.errors import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a write fails with when the disk is full, or what the user may have of it."""
 
 
 def text(path: Path) -> str:
@@ -19,23 +21,25 @@ def text(path: Path) -> str:
         ) from None
 
 
-@contextmanager
-def replace(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends well.
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file by way of a temporary one beside it. Parent folders are created.
 
-    Whoever looks at `path` sees the old file or the whole new one. When the block raises, the
-    temporary file is removed and `path` is left as it was. Parent folders are created.
+    Whoever looks at `path` sees the old file or the whole new one. Raises UserError, and leaves
+    `path` as it was, when the disk is full.
     """
+    raw = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path)
-    # The process id keeps two writers apart; the suffix stays, for writers that go by it.
+    # The process id keeps two writers apart.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        yield temporary
+        temporary.write_bytes(raw)
         temporary.replace(path)
     except OSError as error:
-        # A write to a full disk fails without saying where.
-        error.filename = error.filename or str(path)
+        if error.errno in FULL:
+            raise UserError(
+                f"{path}: {error.strerror}; make room for {len(raw):,} bytes, and run again"
+            ) from None
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from study import wheel
 from study.errors import UserError
-from study.files import remove_leftovers, replace
+from study.files import remove_leftovers, write
 from study.mnist import SHA256, sha256
 
 Source = Callable[[Iterable[str]], Iterator[tuple[str, bytes]]]
@@ -60,8 +60,7 @@ def download(folder: Path, sources: Mapping[str, Source]) -> None:
         remove_leftovers(folder / name)
     missing = [name for name in SHA256 if not _is_right(folder / name)]
     for name, raw in _fetch(missing, sources).items():
-        with replace(folder / name) as temporary:
-            temporary.write_bytes(raw)
+        write(folder / name, raw)
 
 
 def from_folder(folder: Path, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
