@@ -17,5 +17,5 @@ def output(*arguments: str, stdin: bytes = b"") -> bytes:
         ["git", *arguments], input=stdin, capture_output=True, start_new_session=True
     )
     if done.returncode:
-        raise UserError(f"git {arguments[0]}: {done.stderr.decode().strip()}")
+        raise UserError(f"git {arguments[0]}: {done.stderr.decode().strip().partition(chr(10))[0]}")
     return done.stdout
