@@ -65,6 +65,12 @@ def cluster(address: str) -> tuple[Start, Why]:
 
 def check_workspace() -> None:
     """Raise UserError when there is something that DVC would put into every experiment."""
+    try:
+        git.call("rev-parse", "--verify", "HEAD")
+    except UserError as error:
+        raise UserError(
+            f"{error}; commit the study first: experiments are runs of a commit"
+        ) from None
     changed = git.call(
         "status", "--porcelain", "--untracked-files=no", "--", ".", f":!{paths.LEDGER}"
     )
