@@ -20,32 +20,31 @@ from study.recipe import Recipe
 
 
 class Results:
-    """The rows of finished runs. Each commit is read once, however often they are asked for."""
+    """What has come of runs that are to be on one commit."""
 
     def __init__(self, runs: Mapping[str, Run], revision: str) -> None:
-        """`revision` is the full name of the commit on which the runs are to be."""
+        """`revision` is the full name of the commit."""
         self.runs = runs
         self.revision = revision
-        self.known: dict[str, Row | None] = {}
 
     def update(self) -> list[str]:
         """Write the ledger anew with what is finished; return the runs that have no row."""
-        rows = ledger.merge([*files.rows(), *self.rows()], self.runs)
+        rows = ledger.merge(files.rows(), self.runs)
+        commits = {name: commit for name, commit in self.commits().items() if name not in rows}
+        rows |= ledger.merge(self.rows(commits), self.runs)
         if rows or paths.LEDGER.exists():
             write(paths.LEDGER, ledger.to_csv(rows.values()))
         return [name for name in self.runs if name not in rows]
 
-    def rows(self) -> list[Row]:
-        """Return the rows of what is finished by now."""
-        commits = self.commits()
-        new = {name: commit for name, commit in commits.items() if commit not in self.known}
-        texts = read(
-            f"{commit}:{path}" for name, commit in new.items() for path in self.files(name)
-        )
-        for name, commit in new.items():
-            self.known[commit] = self.row(self.runs[name], [next(texts) for _ in self.files(name)])
-        rows = (self.known[commit] for commit in commits.values())
-        return [row for row in rows if row is not None]
+    def rows(self, commits: Mapping[str, str]) -> Iterator[Row]:
+        """Yield the rows of finished runs, of which the commits are given by name."""
+        asked = [
+            f"{commit}:{path}" for name, commit in commits.items() for path in self.files(name)
+        ]
+        texts = read(asked)
+        for name in commits:
+            if row := self.row(self.runs[name], [next(texts) for _ in self.files(name)]):
+                yield row
 
     def commits(self) -> dict[str, str]:
         """Return the commits of finished experiments by run."""

@@ -310,11 +310,11 @@ experiments:
 
 
 @contextmanager
-def make_experiments(checkout: Checkout) -> Iterator["subprocess.Popen[str]"]:
-    """`make experiments`, which has five minutes."""
+def make_experiments(checkout: Checkout, *variables: str) -> Iterator["subprocess.Popen[str]"]:
+    """`make experiments`, which has ten minutes."""
     with subprocess.Popen(
         # With the packages that the tests run with, instead of a .venv of its own.
-        ["make", "VENV=", "JOBS=2", "experiments"],
+        ["make", "VENV=", "JOBS=2", *variables, "experiments"],
         cwd=checkout.root,
         env=checkout.environment,
         stdout=subprocess.PIPE,
@@ -322,21 +322,21 @@ def make_experiments(checkout: Checkout) -> Iterator["subprocess.Popen[str]"]:
         encoding="utf-8",
         start_new_session=True,  # in a process group of their own, like a shell's command
     ) as make:
-        timer = Timer(300, os.killpg, (make.pid, signal.SIGKILL))
+        timer = Timer(600, os.killpg, (make.pid, signal.SIGKILL))
         timer.start()
         yield make
         make.wait()
         timer.cancel()
 
 
-def at_work(checkout: Checkout) -> list[str]:
-    """The processes that DVC has started for this checkout, and theirs."""
+def at_work(folder: Path) -> list[psutil.Process]:
+    """The processes that work in a folder or below."""
     found = []
-    for process in psutil.process_iter():
+    for process in psutil.process_iter(["cmdline"]):
         with suppress(psutil.Error):
             # A folder that is gone stands there as deleted.
-            if process.cwd().startswith(str(checkout.root)):
-                found.append(" ".join(process.cmdline()))
+            if process.cwd().startswith(str(folder)):
+                found.append(process)
     return found
 
 
@@ -374,7 +374,7 @@ def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> No
     assert make.returncode != 0, text
     assert "stopped; 3 of 4 to go: `make experiments` goes on" in text
     assert "Traceback" not in text
-    assert at_work(checkout) == []
+    assert at_work(checkout.root) == []
     assert [row.name for row in rows(checkout)] == ["fine-seed-1"]
     assert trained.read_text() == "model_3 1\n"
 
