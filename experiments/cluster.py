@@ -92,6 +92,10 @@ class Cluster:
         self.results = results
         self.cache = Path(queue.call("cache", "dir").strip())
         self.study = ray.put(study(results.revision))
+        for name in mnist.SHA256:
+            # DVC is to have them from now on, as if a stage had fetched them here.
+            contents = (paths.MNIST / name).read_bytes()
+            self.store(hashlib.md5(contents, usedforsecurity=False).hexdigest(), contents)
         self.tasks: dict[Any, str] = {}
         """Each run by what Ray has of it: a generator of what the node says."""
         self.running: set[str] = set()
@@ -126,7 +130,7 @@ class Cluster:
         options: dict[str, Any] = {"num_gpus": 1} if run.recipe.device == "cuda" else {}
         if self.unfit:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self.unfit)})"}
-        stages = ["validate", f"train@{run.model}", f"evaluate@{run.model}"]
+        stages = ["validate", "download", f"train@{run.model}", f"evaluate@{run.model}"]
         task = self.perform.options(num_cpus=1, memory=MEMORY, **options).remote(
             self.study, self.results.ref(name), queue.experiment(run), stages
         )
@@ -158,16 +162,20 @@ class Cluster:
     def keep(self, name: str, finished: node.Finished) -> None:
         """Make DVC know an experiment as if it had run here."""
         for md5, contents in finished.outputs.items():
-            place = self.cache / "files/md5" / md5[:2] / md5[2:]
-            if not place.exists():
-                write(place, contents)
-                place.chmod(0o444)  # as DVC does
+            self.store(md5, contents)
         # The commit comes last: where it is, all of the experiment is.
         with TemporaryDirectory() as folder:
             bundle = Path(folder) / "bundle"
             bundle.write_bytes(finished.bundle)
             ref = self.results.ref(name)
             git.call("fetch", "--quiet", str(bundle), f"+{ref}:{ref}")
+
+    def store(self, md5: str, contents: bytes) -> None:
+        """Put a file where DVC's cache has it."""
+        place = self.cache / "files/md5" / md5[:2] / md5[2:]
+        if not place.exists():
+            write(place, contents)
+            place.chmod(0o444)  # as DVC does
 
     def refuse(self, said: node.Unfit) -> None:
         """Give a node no more experiments. Raises UserError when there is no other."""

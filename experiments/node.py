@@ -26,15 +26,17 @@ ROOM = 256 * 2**20
 """Bytes that are to be free: twice the raw data, which are copied once, and the outputs."""
 
 # When the other end of stdin is gone, so is Ray's worker, and what it started is to go, too: DVC,
-# its shell, and the training. They are this process's group.
+# its shell, and the training. They are this process's group. Who sees to that is no child of the
+# worker, but a child's child: as a worker ends, it kills its children, and not theirs.
 GUARD = """
 import os, signal, subprocess, sys, threading
-child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+if child := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def watch():
     sys.stdin.read()
     os.killpg(0, signal.SIGKILL)
 threading.Thread(target=watch, daemon=True).start()
-sys.exit(child.wait())
+sys.exit(subprocess.call(sys.argv[1:], stdin=subprocess.DEVNULL))
 """
 
 
@@ -231,7 +233,7 @@ def guarded(
 
 
 def outputs(lock: Path, stages: Sequence[str], cache: Path) -> dict[str, bytes]:
-    """Return what DVC keeps outside Git of what stages have made, by MD5."""
+    """Return what DVC keeps outside Git of what stages have made, by MD5; of folders, the lists."""
     import yaml  # a node that lacks it is refused by a line before it gets here
 
     made = yaml.safe_load(lock.read_text("utf-8"))["stages"]
