@@ -69,6 +69,11 @@ def recipe(**changed: object) -> list[str]:
 # params.yaml
 
 
+@pytest.mark.fault(
+    "a mistake in params.yaml: missing, null, text, nan, inf, negative, boolean, list, out of"
+    " range, unknown",
+    "one line with the key, the value, what is allowed",
+)
 @pytest.mark.parametrize(
     ("line", "instead", "message"),
     [
@@ -133,6 +138,7 @@ def test_an_unknown_model(mistake: Mistake, stage: str) -> None:
     assert all(name in line for name in models.names())
 
 
+@pytest.mark.fault("a mistake in a stage's own command", "one line")
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -153,6 +159,7 @@ def test_a_recipe_that_is_not_whole(mistake: Mistake) -> None:
     assert line.startswith("the following arguments are required: --seed, --batch_size")
 
 
+@pytest.mark.fault("a GPU asked for and absent", "one line")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_cuda_without_a_gpu(mistake: Mistake, mnist_folder: Path) -> None:
     paths.MNIST.parent.mkdir()
@@ -174,6 +181,9 @@ def damaged_copy(folder: Path, name: str, damage: Callable[[bytes], bytes]) -> N
     (paths.MNIST / name).write_bytes(damage((folder / name).read_bytes()))
 
 
+@pytest.mark.fault(
+    "a raw file truncated, altered, empty", "named with both sums, before it is used"
+)
 @pytest.mark.parametrize(
     "damage", [lambda raw: raw[:-1], lambda raw: raw[:-1] + b"\7", lambda raw: b""],
     ids=["truncated", "altered", "empty"],
@@ -207,6 +217,7 @@ def test_weights_of_another_architecture(mistake: Mistake) -> None:
     assert "`dvc repro --force train@model_2`" in line
 
 
+@pytest.mark.fault("weights cut off", "named, before they are used")
 @pytest.mark.parametrize("size", [0, 7, 100, -1])
 def test_truncated_weights(mistake: Mistake, size: int) -> None:
     path = paths.weights("model_2")
@@ -271,6 +282,7 @@ def checkout(fresh: Checkout) -> Iterator[Checkout]:
     fresh.restore()
 
 
+@pytest.mark.fault("a mistake in `dvc exp run -S`", "one line; nothing is trained")
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -172,3 +172,10 @@ def test_every_package_is_declared() -> None:
         re.split("[^a-z-]", each)[0] for each in project["optional-dependencies"]["ray"]
     }
     assert {name.replace("yaml", "pyyaml") for name in imported - {"experiments"}} <= declared
+
+
+def test_every_package_is_locked_with_hashes() -> None:
+    text = (ROOT / "requirements.lock").read_text("utf-8").replace("\\\n", "")
+    lines = [line for line in text.splitlines() if re.match(r"\w", line)]
+    assert lines
+    assert [line for line in lines if "==" not in line or "--hash=sha256:" not in line] == []

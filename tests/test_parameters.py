@@ -20,6 +20,10 @@ def test_the_repository_s_own_are_valid() -> None:
     check(PARAMETERS)
 
 
+@pytest.mark.fault(
+    "a mistake in the text of params.yaml: conflict markers, a key twice, an alias without end",
+    "one line with the key or the line",
+)
 @pytest.mark.parametrize(
     ("line", "instead", "message"),
     [

@@ -11,6 +11,7 @@ def test_numbers_and_text_give_the_same_recipe() -> None:
     assert Recipe.parse(VALUES | {"learning_rate": "1e-5"}).learning_rate == 1e-5
 
 
+@pytest.mark.fault("a value that a recipe may not have", "one line with what is allowed")
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),
     [

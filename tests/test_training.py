@@ -202,6 +202,10 @@ def test_the_loss_falls(mnist_folder: Path) -> None:
     assert losses[-1] < losses[0] / 2
 
 
+@pytest.mark.fault(
+    "a loss that becomes nan or inf (learning rate 1000)",
+    "training stops at that step and names epoch, batch and rate",
+)
 def test_divergence_is_named(mnist_folder: Path) -> None:
     with pytest.raises(UserError, match=r"diverged.* epoch \d, batch \d+; learning_rate = 1000.0"):
         trained(mnist_folder, with_(learning_rate=1000))
