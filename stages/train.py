@@ -2,8 +2,6 @@
 
 import logging
 
-from safetensors.torch import save
-
 import models
 from stages import paths
 from stages.command import ArgumentParser, run
@@ -50,11 +48,7 @@ def main() -> None:
             )
         )
 
-    weights = trainer.result.state_dict()
-    write(
-        paths.weights(model),
-        save({key: value.cpu().contiguous() for key, value in weights.items()}),
-    )
+    write(paths.weights(model), evaluation.to_safetensors(trainer.result))
     write(paths.history(model), history.to_csv(epochs))
 
 

@@ -1,12 +1,14 @@
 """How well a network names digits."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 import models
@@ -32,24 +34,46 @@ class Evaluation:
         return 100 * self.correct / len(self.predictions)
 
 
-def load(model: str, weights: Path) -> nn.Sequential:
+def to_safetensors(network: nn.Module) -> bytes:
+    """Return a network's weights as the content of a file, with the sum of what they are."""
+    weights = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
+    return save(weights, {"sha256": digest(weights)})
+
+
+def load(model: str, path: Path) -> nn.Sequential:
     """Build a model and give it the weights in a file.
 
-    Raises UserError when the file is missing, damaged, or of another architecture.
+    Raises UserError when the file is missing, damaged, or of another architecture. DVC itself takes
+    what its cache holds for sound, so a flipped bit there would come back with `dvc checkout`.
     """
     network = models.build(model, dropout=0.0)
     again = f"train it again with `dvc repro --force train@{model}`"
     try:
-        network.load_state_dict(load_file(weights))
+        with safe_open(path, framework="pt") as file:
+            written = (file.metadata() or {}).get("sha256")
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
-        raise UserError(f"{weights}: no such file; {again}") from None
+        raise UserError(f"{path}: no such file; {again}") from None
     except SafetensorError as error:
-        raise UserError(f"{weights}: truncated or altered ({error}); {again}") from None
-    except RuntimeError:
+        raise UserError(f"{path}: truncated or altered ({error}); {again}") from None
+    if digest(weights) != written:
         raise UserError(
-            f"{weights}: weights of another architecture than {model}; {again}"
-        ) from None
+            f"{path}: altered: the weights do not have the SHA-256 they were written with; {again}"
+        )
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError:
+        raise UserError(f"{path}: weights of another architecture than {model}; {again}") from None
     return network.to(memory_format=torch.channels_last)
+
+
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of names, types, shapes and values, in hexadecimal digits."""
+    sums = hashlib.sha256()
+    for key, value in sorted(weights.items()):
+        sums.update(f"{key} {value.dtype} {list(value.shape)} ".encode())
+        sums.update(value.numpy().tobytes())
+    return sums.hexdigest()
 
 
 def normalise(images: Tensor) -> Tensor:

@@ -17,11 +17,11 @@ import pytest
 import torch
 import yaml
 from dvc.repo import Repo
-from safetensors.torch import save_file
 
 import models
 import stages
 from stages import command, paths, train, validate
+from study import evaluation
 from tests.checkout import ROOT, Checkout
 from tests.recipes import VALUES
 
@@ -207,7 +207,7 @@ def test_a_missing_raw_file(mistake: Mistake) -> None:
 
 def store_weights(model: str, path: Path) -> None:
     path.parent.mkdir()
-    save_file(models.build(model, dropout=0.0).state_dict(), path)
+    path.write_bytes(evaluation.to_safetensors(models.build(model, dropout=0.0)))
 
 
 def test_weights_of_another_architecture(mistake: Mistake) -> None:

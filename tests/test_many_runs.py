@@ -353,14 +353,14 @@ def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> No
     trained, go = tmp_path / "trained", tmp_path / "go"
     checkout.edit(
         "stages/train.py",
-        "    weights = trainer.result.state_dict()",
+        "    write(paths.weights(model)",
         f"""\
     import pathlib, time
     while recipe.seed == 2 and not pathlib.Path({str(go)!r}).exists():
         time.sleep(0.1)
     with open({str(trained)!r}, "a") as file:
         print(model, recipe.seed, file=file)
-    weights = trainer.result.state_dict()""",
+    write(paths.weights(model)""",
     )
     checkout.commit("Two experiments")
     text = ""
