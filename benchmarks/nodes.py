@@ -10,7 +10,7 @@ from typing import Any
 # Ray reads these when it is imported.
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # otherwise it does not stay on loopback
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # the ways of the next release, no warning
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  as Ray spells it; or all else comes first
 
 from ray.cluster_utils import Cluster
 
