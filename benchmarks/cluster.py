@@ -47,7 +47,7 @@ STAND_INS = {
     "python -m stages.validate": "0 data/validated",
     "python -m stages.download": "0 data/mnist/nothing",
     "python -m stages.train ${key} ${item}": (
-        "${item.seed} weights/${key}.safetensors metrics/history/${key}.csv"
+        "${train.seed} weights/${key}.safetensors metrics/history/${key}.csv"
     ),
     "python -m stages.evaluate ${item} ${train.holdout}": (
         "0 predictions/${item}.csv metrics/${item}.json metrics/confusion/${item}.csv"

@@ -4,13 +4,14 @@ import hashlib
 import logging
 import re
 import socket
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, TaskCancelledError
 
 from experiments import git, node, queue
 from experiments.progress import Progress
@@ -25,6 +26,7 @@ from study.files import write
 
 LOGS = Path(".dvc/tmp/experiments")
 POLL = 1  # seconds between two looks at the cluster
+PATIENCE = 60  # seconds that nodes have to end what they run
 RETRIES = 5  # of an experiment whose worker or node is lost
 MEMORY = 2**30  # bytes that an experiment takes
 
@@ -139,8 +141,11 @@ class Cluster:
     def hear(self, task: Any) -> bool:
         """Take what a node says of an experiment; return whether it is finished."""
         name = self.tasks[task]
+        said: object
         try:
             said = ray.get(next(task))
+        except TaskCancelledError:
+            said = None
         except RayError as error:
             said = node.Failed(f"{error}\n")
         if isinstance(said, node.Begun):
@@ -155,8 +160,9 @@ class Cluster:
             self.refuse(said)
             self.submit(name)
             return False
-        self.failed.add(name)
-        write(log(name), said.log)
+        if isinstance(said, node.Failed):
+            self.failed.add(name)
+            write(log(name), said.log)
         return False
 
     def keep(self, name: str, finished: node.Finished) -> None:
@@ -198,7 +204,12 @@ class Cluster:
         tasks = list(self.tasks)
         for task in reversed(tasks):  # those that wait before those that run, whose place they take
             ray.cancel(task)
-        ray.wait(tasks, num_returns=len(tasks), timeout=10)
+        end = time.monotonic() + PATIENCE
+        while self.tasks and time.monotonic() < end:
+            tasks = list(self.tasks)
+            ready, _ = ray.wait(tasks, num_returns=len(tasks), timeout=POLL)
+            for task in ready:
+                self.hear(task)  # some have just come to their end
 
 
 def study(revision: str) -> node.Study:
