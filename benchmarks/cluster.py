@@ -25,7 +25,7 @@ from experiments import files, git
 from experiments.results import Results
 from stages import paths
 from study.errors import UserError
-from study.files import replace
+from study.files import write
 
 RESULTS = Path(__file__).parent / "cluster.json"
 NOTE = ROOT / "docs/scaling.md"
@@ -72,10 +72,8 @@ def main() -> None:
             "sizes": sizes(folder / "study/there"),
         }
         results["machine"]["load_after"] = round(os.getloadavg()[0], 1)
-    with replace(RESULTS) as path:
-        path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    with replace(NOTE) as path:
-        path.write_text(scaling.markdown(results), encoding="utf-8")
+    write(RESULTS, json.dumps(results, indent=2) + "\n")
+    write(NOTE, scaling.markdown(results))
 
 
 def compare(folder: Path) -> dict[str, Any]:
