@@ -1,5 +1,6 @@
 import copy
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from torchvision.transforms import ElasticTransform
 
 import models
 from benchmarks import __main__ as bench
-from benchmarks import comparison, pipeline, processes, tables, textbook
+from benchmarks import cluster, comparison, pipeline, processes, scaling, tables, textbook
 from benchmarks.processes import Measurement
 from study import augmentation, evaluation, mnist, training
 from study.errors import UserError
@@ -278,3 +279,33 @@ def test_everything_in_small(mnist_folder: Path, tmp_path: Path) -> None:
     text = tables.markdown(results)
     assert "| Model 3 |" in text
     assert str(mnist_folder) not in json.dumps(results)
+
+
+# Experiments on a cluster
+
+
+def test_each_fault_of_the_note_has_its_test() -> None:
+    written = (processes.ROOT / "tests/test_cluster.py").read_text("utf-8")
+    for _, name in scaling.FAULTS.values():
+        assert f"\ndef {name}(" in written
+
+
+def test_the_study_that_computes_nothing_has_the_pipeline_s_stages(tmp_path: Path) -> None:
+    study = cluster.project(tmp_path / "study", [1, 2], {"epochs": 3}, stand_in=True)
+    commands = re.findall("cmd: (.*)", (study / "dvc.yaml").read_text("utf-8"))
+    assert sum(command.startswith("python stand_in.py ") for command in commands) == 4
+    assert "\n  epochs: 3\n" in (study / "params.yaml").read_text("utf-8")
+    assert cluster.call(study, "git", "status", "--porcelain") == ""
+
+
+def test_taking_in_experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "LEDGERS", (2, 3))
+    taken = cluster.records(tmp_path / "study")
+    assert list(taken) == ["2", "3"]
+    assert {key for times in taken.values() for key in times} == {
+        "first_look_seconds",
+        "fetch_seconds",
+        "look_seconds",
+    }
+    ledger = (tmp_path / "study/metrics/experiments.csv").read_text("utf-8")
+    assert len(ledger.splitlines()) == 1 + 4

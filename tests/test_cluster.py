@@ -1,6 +1,7 @@
-"""`make experiments RAY=…`: what refuses, what tidies up."""
+"""`make experiments RAY=…`: what refuses, what tidies up, and all of it on a real cluster."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -9,6 +10,8 @@ import sys
 import tempfile
 import time
 from collections import namedtuple
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,12 +23,15 @@ import pytest
 from benchmarks import nodes  # before Ray: it sees to it that Ray listens on loopback alone
 
 import ray  # isort: skip
+from ray.cluster_utils import Cluster as Raylets  # isort: skip
 
 from experiments import __main__ as program
 from experiments import cluster, node
+from stages import paths
 from study.errors import UserError
-from tests.checkout import ROOT
-from tests.test_many_runs import PLAIN, RUNS
+from tests.checkout import ROOT, Checkout
+from tests.test_many_runs import PLAIN, RUNS, at_work, make_experiments, reference, rows
+from tests.test_pipeline import SMALL
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -126,8 +132,9 @@ def test_what_killed_workers_left_behind_is_removed(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == [alive]
 
 
-def test_what_a_killed_worker_has_started_ends(tmp_path: Path) -> None:
-    """Down to the training, which is a child's child."""
+@pytest.mark.parametrize("children_first", [False, True])
+def test_what_a_killed_worker_has_started_ends(tmp_path: Path, children_first: bool) -> None:
+    """Down to the training. A worker whose node is lost kills its own children first."""
     said = tmp_path / "pid"
     training = f"sleep 600 & echo $! >{said}.new; mv {said}.new {said}; wait"
     code = f"""
@@ -141,7 +148,9 @@ node.guarded(["sh", "-c", {training!r}], Path(), {{}}, Path({str(tmp_path / "log
             time.sleep(0.05)
         process = psutil.Process(int(said.read_text()))
         assert process.is_running()
-        worker.send_signal(signal.SIGKILL)
+        for child in psutil.Process(worker.pid).children() if children_first else []:
+            child.kill()
+        worker.kill()
     process.wait(timeout=60)
 
 
@@ -149,6 +158,18 @@ def test_a_command_s_status_and_words(tmp_path: Path) -> None:
     command = ["sh", "-c", "pwd; echo $NAME >&2; exit 3"]
     status, words = node.guarded(command, tmp_path, {"NAME": "value"}, tmp_path / "log")
     assert (status, words) == (3, f"{tmp_path}\nvalue\n")
+
+
+def test_a_disk_that_is_full_in_the_end(study: node.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails then may have failed for that: another node is to try."""
+    free = iter([2**40, 5 * 2**20])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 2**40, next(free)))
+    monkeypatch.setattr(node, "fetch_source", lambda *_: "source")
+    monkeypatch.setattr(node, "git", lambda *_: None)
+    monkeypatch.setattr(node, "guarded", lambda *_: (1, "No space left on device"))
+    monkeypatch.setattr(Path, "write_text", lambda *_, **__: None)
+    _, unfit = said(study)
+    assert unfit.reason.endswith("5 MiB free there, an experiment may need 256")
 
 
 # On the driver
@@ -193,3 +214,246 @@ def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster.check_gpus([run])
     with pytest.raises(UserError, match=r"train\.device = cuda: no node of the cluster has a GPU"):
         cluster.check_gpus([run, on_gpu])
+
+
+# On a real cluster, through real DVC
+
+EXPERIMENTS = """\
+seeds: [{seeds}]
+experiments:
+  - id: fine
+    model: model_3
+    description: Model 3 as it is
+"""
+BROKEN = """\
+  - id: broken
+    model: model_1
+    description: a network that cannot be built
+    set: {train.dropout: 0.5}
+    seeds: [1]
+"""
+
+
+class Study:
+    """A study of few images, on a cluster of two nodes with one core each."""
+
+    def __init__(self, folder: Path, checkout: Checkout, cluster: Raylets) -> None:
+        self.nodes = folder / "nodes"
+        self.checkout = checkout
+        self.cluster = cluster
+        self.trained, self.go = folder / "trained", folder / "go"
+        self.go.mkdir()
+        self.members = {name: self.add(name) for name in ("first", "second")}
+
+    def add(self, name: str) -> Any:
+        """Add a node with a folder of its own."""
+        (self.nodes / name).mkdir(parents=True, exist_ok=True)
+        return nodes.add(self.cluster, 1, self.nodes / name)
+
+    def ask(self, seeds: str, more: str = "") -> None:
+        """Ask for experiments that have not been there yet."""
+        (self.checkout.root / paths.EXPERIMENTS).write_text(
+            EXPERIMENTS.format(seeds=seeds) + more, encoding="utf-8"
+        )
+        self.checkout.commit(f"Seeds {seeds}")
+
+    def make(self) -> AbstractContextManager["subprocess.Popen[str]"]:
+        """`make experiments` on the cluster."""
+        return make_experiments(self.checkout, f"RAY={self.cluster.address}")
+
+    def finish(self) -> str:
+        """`make experiments` on the cluster, until it ends by itself; return what it wrote."""
+        with self.make() as make:
+            text, _ = make.communicate()
+        assert "Traceback" not in text
+        return text
+
+    def training(self, seed: int) -> psutil.Process:
+        """The training of a seed, as soon as there is one."""
+        while True:
+            for process in at_work(self.nodes):
+                with suppress(psutil.Error):
+                    if f"stages.train model_3 --seed {seed} " in " ".join(process.cmdline()):
+                        return process
+            time.sleep(0.1)
+
+    def worker(self, training: psutil.Process) -> psutil.Process:
+        """Ray's process that has started a training."""
+        inner = {process.pid for process in at_work(self.nodes)}
+        return next(process for process in training.parents() if process.pid not in inner)
+
+    def times(self, seed: int) -> int:
+        """How often a seed has been trained."""
+        return self.trained.read_text("utf-8").splitlines().count(f"model_3 {seed}")
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Iterator[Study]:
+    folder = tmp_path_factory.mktemp("cluster")
+    checkout = Checkout.create(folder, mnist_folder)
+    checkout.set(SMALL)
+    (checkout.root / paths.LEDGER).unlink()
+    checkout.edit(
+        "models/model_1.py",
+        "    return nn.Sequential(",
+        '    if dropout == 0.5:\n        raise ValueError("broken")\n    return nn.Sequential(',
+    )
+    # Who has been trained is written down, and from the tenth on, seeds wait until they may.
+    checkout.edit(
+        "stages/train.py",
+        "    with replace(paths.weights(model)) as path:",
+        f"""\
+    import pathlib, time
+    while recipe.seed >= 10 and not pathlib.Path({str(folder / "go")!r}, str(recipe.seed)).exists():
+        time.sleep(0.1)
+    with open({str(folder / "trained")!r}, "a") as file:
+        print(model, recipe.seed, file=file)
+    with replace(paths.weights(model)) as path:""",
+    )
+    checkout.commit("Small")
+    with pytest.MonkeyPatch.context() as patch:
+        # The nodes are to know nothing of this user's configuration, either.
+        for key, value in checkout.environment.items():
+            patch.setenv(key, value)
+        with nodes.cluster() as cluster:
+            yield Study(folder, checkout, cluster)
+
+
+@pytest.mark.slow
+def test_the_same_as_the_local_queue(real: Study, tmp_path: Path) -> None:
+    real.ask("1, 2", BROKEN)
+    text = real.finish()
+    (line,) = re.findall("^failed: .*$", text, re.MULTILINE)
+    log = ".dvc/tmp/experiments/broken-seed-1.log"
+    assert line == f"failed: broken-seed-1, a network that cannot be built: {log} says why"
+    assert "ValueError: broken" in (real.checkout.root / log).read_text("utf-8")
+    assert "2 of 3 done, 0 running, 0 queued, 1 failed" in text
+
+    local = Checkout(tmp_path / "local", real.checkout.environment)
+    real.checkout.run("git", "clone", "--quiet", str(real.checkout.root), str(local.root))
+    for key, value in (("user.name", "A user"), ("user.email", "user@example.org")):
+        local.run("git", "config", key, value)
+    with make_experiments(local) as make:
+        make.communicate()
+    assert rows(real.checkout) == rows(local)
+    assert [row.name for row in rows(local)] == ["fine-seed-1", "fine-seed-2"]
+    for name in ("fine-seed-1", "fine-seed-2"):
+        trees = {
+            checkout.run("git", "rev-parse", f"{reference(checkout, name)}^{{tree}}")
+            for checkout in (real.checkout, local)
+        }
+        assert len(trees) == 1
+
+    # The raw data have come to each node once, and DVC has kept them once.
+    large = [path for path in real.nodes.rglob("*") if path.stat().st_size > 40 * 2**20]
+    assert sorted(path.relative_to(real.nodes).parts[0] for path in large) == [
+        "first",
+        "first",
+        "second",
+        "second",
+    ]
+    assert [*real.nodes.glob("*/*/experiment-*")] == []
+
+    # DVC knows it as if it had run here.
+    checkout = real.checkout
+    assert "fine-seed-2" in checkout.run("dvc", "exp", "show", "--csv")
+    difference = checkout.run("dvc", "metrics", "diff", "fine-seed-1", "fine-seed-2", "--md")
+    first, second = (float(row.metrics["loss"]) for row in rows(checkout))
+    assert re.search(rf"model_3.json \| loss +\| {first} +\| {second} ", difference)
+    # What other models would need has run nowhere.
+    applied = [
+        sorted(each.attempt("dvc", "exp", "apply", "fine-seed-2")[1].splitlines())
+        for each in (checkout, local)
+    ]
+    assert applied[0] == applied[1]
+    assert (checkout.root / paths.weights("model_3")).exists()
+    assert checkout.run("dvc", "status", "evaluate@model_3").endswith("up to date.\n")
+    checkout.restore()
+
+
+@pytest.mark.slow
+def test_a_worker_is_killed(real: Study) -> None:
+    real.ask("3, 10")
+    with real.make() as make:
+        training = real.training(10)
+        real.worker(training).kill()
+        training.wait(60)
+        (real.go / "10").touch()
+        text, _ = make.communicate()
+    assert make.returncode == 0, text
+    assert [row.recipe.seed for row in rows(real.checkout)] == [3, 10]
+    assert [real.times(seed) for seed in (3, 10)] == [1, 1]
+
+
+@pytest.mark.slow
+def test_a_node_is_killed(real: Study) -> None:
+    real.ask("4, 11")
+    with real.make() as make:
+        training = real.training(11)
+        (name,) = Path(training.cwd()).relative_to(real.nodes).parts[:1]
+        real.cluster.remove_node(real.members.pop(name), allow_graceful=False)
+        training.wait(60)
+        (real.go / "11").touch()
+        text, _ = make.communicate()
+    real.members[name] = real.add(name)
+    assert make.returncode == 0, text
+    assert [row.recipe.seed for row in rows(real.checkout)] == [4, 11]
+    assert [real.times(seed) for seed in (4, 11)] == [1, 1]
+
+
+@pytest.mark.slow
+def test_the_driver_is_stopped_and_killed_and_started_again(real: Study) -> None:
+    real.ask("5, 12")
+    with real.make() as make:
+        assert make.stdout is not None
+        text = ""
+        for line in make.stdout:
+            text += line
+            if "1 of 2 done, 1 running, 0 queued" in line:
+                # Of the terminal's group, as Ctrl-C is.
+                os.killpg(make.pid, signal.SIGINT)
+    assert make.returncode != 0
+    assert "stopped; 1 of 2 to go: `make experiments` goes on" in text
+    assert "Traceback" not in text
+    assert psutil.wait_procs(at_work(real.nodes), 60)[1] == []
+    assert [*real.nodes.glob("*/*/experiment-*")] == []
+
+    with real.make() as make:
+        training = real.training(12)
+        os.killpg(make.pid, signal.SIGKILL)
+    training.wait(60)
+    assert [row.recipe.seed for row in rows(real.checkout)] == [5]
+
+    (real.go / "12").touch()
+    assert "2 of 2 done, 0 running, 0 queued, 0 failed" in real.finish()
+    assert [row.recipe.seed for row in rows(real.checkout)] == [5, 12]
+    assert [real.times(seed) for seed in (5, 12)] == [1, 1]
+
+
+@pytest.mark.slow
+def test_a_node_has_a_full_disk(real: Study) -> None:
+    full = real.nodes / "full"
+    full.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(full)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("nobody but root can mount a small disk")
+    try:
+        for name in ("first", "second"):
+            real.cluster.remove_node(real.members.pop(name))
+        member = real.add("full")
+        real.ask("6, 7")
+        with real.make() as make:
+            assert make.stdout is not None
+            text = "".join(iter(make.stdout.readline, ""))
+        assert make.returncode != 0
+        assert "error: no node is left that can run experiments" in text
+
+        real.members["first"] = real.add("first")
+        text = real.finish()
+        assert re.search(
+            r"(?m)^node \w+ at 127\.0\.0\.1 gets no experiments: \S+: \d MiB free there", text
+        )
+        assert [row.recipe.seed for row in rows(real.checkout)] == [6, 7]
+        real.cluster.remove_node(member)
+    finally:
+        subprocess.run(["umount", "--lazy", str(full)], check=True)
