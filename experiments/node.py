@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -228,7 +229,9 @@ def guarded(
             start_new_session=True,
         ) as process,
     ):
-        status = process.wait()
+        # When Ray cancels a task, Python hears of it only between two waits.
+        while (status := process.poll()) is None:
+            time.sleep(0.1)
     return status, log.read_text("utf-8", errors="replace")
 
 
