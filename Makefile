@@ -24,12 +24,12 @@ repro: $(VENV) ## Run the study, training JOBS models at once (as many as there 
 	$(ENDS_WITH_MAKE) dvc repro
 
 # Each training stage by itself: make runs JOBS of them at once, and starts no more when one fails.
-# The last model trains longest and goes first, so that no core is left waiting for it in the end.
+# The last models train longest and go first, so that no core is left waiting for them in the end.
 training: $(addprefix train@,$(shell sed -n 's/^      \(model_[a-z0-9_]*\):.*/\1/p' dvc.yaml | sort -r))
 train@%: $(VENV)
 	$(ENDS_WITH_MAKE) dvc --wait-for-lock repro --single-item $@
 
-experiments: $(VENV) ## Run what metrics/experiments.csv lacks, JOBS at once, or on a cluster (RAY=auto)
+experiments: $(VENV) ## Run what metrics/experiments.csv lacks, JOBS at once or on a Ray cluster (RAY=auto)
 	@python -m experiments --jobs $(JOBS) $(if $(RAY),--ray '$(RAY)')
 
 test: $(VENV) ## Run the tests that take minutes in all
@@ -38,7 +38,7 @@ test: $(VENV) ## Run the tests that take minutes in all
 test-slow: $(VENV) ## Run the tests that take longer
 	pytest -m slow
 
-faults: $(VENV) ## Do everything to it that goes wrong, and write tests/faults/README.md
+faults: $(VENV) ## Do to it what goes wrong elsewhere, and write tests/faults/README.md
 	pytest -m fault --faults tests/faults/README.md
 
 verify: $(VENV) ## Train again from nothing, compare all outputs with dvc.lock (MODELS=model_3: some)

@@ -4,41 +4,6 @@ from typing import Any
 
 LARGE = 100_000
 EPOCHS = 15  # of most models
-FAULTS = {
-    "a worker process is killed": (
-        "what it had started ends with it; Ray runs the experiment again",
-        "test_a_worker_is_killed",
-    ),
-    "a node is killed": (
-        "its experiments run again on other nodes, or as soon as there is one",
-        "test_a_node_is_killed",
-    ),
-    "the driver is stopped with Ctrl-C": (
-        "nodes end what runs and remove what it left; the same command goes on",
-        "test_the_driver_is_stopped_and_killed_and_started_again",
-    ),
-    "the driver is killed and started again": (
-        "Ray ends what ran for it; what it had collected is not run again",
-        "test_the_driver_is_stopped_and_killed_and_started_again",
-    ),
-    "an experiment fails for its own reasons": (
-        "it is listed with the place of its log; the others go on",
-        "test_the_same_as_the_local_queue",
-    ),
-    "a node's disk is full": (
-        "it is named, with the room that it has, and gets no more; others run its experiments",
-        "test_a_node_has_a_full_disk",
-    ),
-    "a disk fills up while an experiment runs": (
-        "likewise",
-        "test_a_disk_that_is_full_in_the_end",
-    ),
-    "a node has another version of torch, numpy, numba or dvc": (
-        "it is named, with both versions, and gets none",
-        "test_another_version_is_refused",
-    ),
-}
-"""What happens, what comes of it, and the test of tests/test_cluster.py that does it."""
 
 
 def markdown(results: dict[str, Any]) -> str:
@@ -48,8 +13,9 @@ def markdown(results: dict[str, Any]) -> str:
     lines = [
         "# More than one machine",
         "",
-        "What `make experiments RAY=…` costs, what it survives, and what breaks first as a study"
-        " grows. `python -m benchmarks.cluster` measures and writes this page.",
+        "What `make experiments RAY=…` costs, and what breaks first as a study grows. `python -m"
+        " benchmarks.cluster` measures and writes this page. What it survives stands in"
+        " [tests/faults/README.md](../tests/faults/README.md).",
         "",
         "## Side by side",
         "",
@@ -58,10 +24,6 @@ def markdown(results: dict[str, Any]) -> str:
         "## What comes on top",
         "",
         *on_top(results),
-        "",
-        "## Faults",
-        "",
-        *faults(),
         "",
         "## What breaks first",
         "",
@@ -114,15 +76,6 @@ def on_top(results: dict[str, Any]) -> list[str]:
         "",
         "A node keeps the raw data, the commits and DVC's cache in `mnist-study-UID` in its folder"
         " for temporary files (`TMPDIR`); when nothing runs there, that may be removed.",
-    ]
-
-
-def faults() -> list[str]:
-    """What happens, and what comes of it."""
-    return [
-        "| Fault | What comes of it | Shown by |",
-        "| --- | --- | --- |",
-        *(f"| {fault} | {outcome} | `{test}` |" for fault, (outcome, test) in FAULTS.items()),
     ]
 
 

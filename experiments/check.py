@@ -7,6 +7,7 @@ from experiments import files
 from stages import paths
 from stages.command import run
 from study import ledger, parameters
+from study.files import text
 from study.recipe import Recipe
 
 
@@ -21,7 +22,7 @@ def main() -> None:
         for model in trained
     }
     metrics = {
-        model: json.loads(paths.metrics(model).read_text("utf-8"))
+        model: json.loads(text(paths.metrics(model)))
         for model in trained
         if paths.metrics(model).exists()
     }

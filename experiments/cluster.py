@@ -43,7 +43,7 @@ def checked(address: str) -> str:
         )
     try:
         socket.create_connection((found[1], int(found[2])), timeout=10).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise UserError(
             f"RAY = {address}: {error}; `ray start --head` on the head says what its address is"
         ) from None

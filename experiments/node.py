@@ -9,6 +9,7 @@ import fcntl
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -21,8 +22,20 @@ from typing import NamedTuple
 
 import ray
 
-ALIKE = ("torch", "numpy", "numba", "dvc")
-"""Packages that have a say in the bytes of a result."""
+ALIKE = (
+    "dvc",
+    "numba",
+    "numpy",
+    "pydantic",
+    "PyYAML",
+    "safetensors",
+    "scipy",
+    "torch",
+    "torchsummary",
+    "torchvision",
+    "tqdm",
+)
+"""Packages without which nothing runs, or which have a say in the bytes of a result."""
 ROOM = 256 * 2**20
 """Bytes that are to be free: twice the raw data, which are copied once, and the outputs."""
 
@@ -121,7 +134,9 @@ def attempt(
     study: Study, ref: str, command: Sequence[str], stages: Sequence[str], home: Path
 ) -> Finished | Failed:
     """Run an experiment in a clone below `home`, where what all of them need is kept."""
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, exist_ok=True)
+    if not stat.S_ISDIR(home.lstat().st_mode) or home.lstat().st_uid != os.getuid():
+        raise OSError(errno.EPERM, "somebody else's, who could put programs there", str(home))
     check_room(home)
     with ExitStack() as ours:
         with locked(home / "lock"):
@@ -237,7 +252,7 @@ def guarded(
 
 def outputs(lock: Path, stages: Sequence[str], cache: Path) -> dict[str, bytes]:
     """Return what DVC keeps outside Git of what stages have made, by MD5; of folders, the lists."""
-    import yaml  # a node that lacks it is refused by a line before it gets here
+    import yaml  # a node without it is told of by `versions`
 
     made = yaml.safe_load(lock.read_text("utf-8"))["stages"]
     files = {}

@@ -6,7 +6,7 @@ import models
 from stages import paths
 from stages.command import ArgumentParser, run
 from study import evaluation, history, mnist, results
-from study.files import write
+from study.files import text, write
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     model, holdout = arguments.model, arguments.holdout
     network = evaluation.load(model, paths.weights(model))
     images, labels = mnist.read_evaluation_set(paths.MNIST, holdout)
-    epochs = history.from_csv(paths.history(model).read_text("utf-8"))
+    epochs = history.from_csv(text(paths.history(model)))
     tested = evaluation.evaluate(network, images, labels)
 
     write(paths.predictions(model), results.predictions_csv(labels, tested.predictions))

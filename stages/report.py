@@ -24,7 +24,7 @@ from study import (
     report,
     seeds,
 )
-from study.files import write
+from study.files import text, write
 
 
 def main() -> None:
@@ -82,11 +82,6 @@ def main() -> None:
     ):
         write(paths.FIGURES / f"{figure}.svg", svg)
     write(paths.REPORT, report.report(trained, runs, documented))
-
-
-def text(path: Path) -> str:
-    """The text of a file."""
-    return path.read_text(encoding="utf-8")
 
 
 def last_column(path: Path) -> NDArray[np.int64]:

@@ -44,7 +44,7 @@ class Recipe(BaseModel):
     elastic: float = Field(ge=0, le=28)
     """Each of a grid of points pulls the image about by up to so many pixels, likewise."""
     fading: float = Field(ge=0, le=1)
-    """Share of the epochs, the last ones, in which all of this dwindles, linearly to nothing."""
+    """Share of the epochs, the last ones, in which these four dwindle, linearly to nothing."""
     interpolation: Literal["nearest", "bilinear"]
     """Where a changed image's pixel comes from: the nearest one, or the four around it."""
     samples: int = Field(ge=1, le=TRAINING_IMAGES)
@@ -102,6 +102,11 @@ class Recipe(BaseModel):
                 else "samples"
             )
             return f"batch_size = {self.batch_size}: give at most {given} = {self.training_images}"
+        if self.fading and not self.augments:
+            return (
+                f"fading = {self.fading}: give 0, or rotation, translation, scaling or elastic"
+                " above 0"
+            )
         if self.warmup and self.scheduler == "constant":
             return f"warmup = {self.warmup}: give 0, or scheduler = one_cycle"
         return None

@@ -430,14 +430,16 @@ def goal(
         paragraphs.append("The model that is after it has no runs yet: `make experiments`.")
     else:
         reached = outcome.accuracy
+        low, high = reached.interval or (None, None)
         paragraphs.append(
             f"{title(MODEL)} has {outcome.parameters:,} parameters. On the test set, after the last"
-            f" epoch, it comes to {with_interval(reached, 3)} %, the mean of {reached.n} seeds with"
-            f" its 95 % interval; single runs go from {outcome.lowest:.2f} to {outcome.highest:.2f}"
-            f" %, with a standard deviation of {reached.deviation:.3f} points. For a mean above"
-            f" {documents.target.accuracy} %, p is {probability(outcome.p)} (one-sided, Student's)."
+            f" epoch, it comes to {interval(reached.mean, low, high, 3)} %, the mean of {reached.n}"
+            f" seeds with its 95 % interval; single runs go from {outcome.lowest:.2f} to"
+            f" {outcome.highest:.2f} %, with a standard deviation of {reached.deviation:.3f}"
+            f" points. For a mean above {documents.target.accuracy} %, p is"
+            f" {probability(outcome.p)} (one-sided, Student's)."
         )
-    if choices:
+    if outcome and choices:
         rows = [
             [
                 descriptions.get(each.experiment, title(each.experiment)),
@@ -452,12 +454,6 @@ def goal(
         ]
         paragraphs += [table(CHOICES, rows), HELD_OUT.format(images=choices[0].held_out)]
     return "\n\n".join(paragraphs)
-
-
-def with_interval(mean: Mean, decimals: int) -> str:
-    """Return a mean with its interval, if it has one."""
-    low, high = mean.interval or (None, None)
-    return interval(mean.mean, low, high, decimals)
 
 
 def more(mean: Mean | None, decimals: int) -> str:

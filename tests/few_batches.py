@@ -1,7 +1,8 @@
-"""Train each model on a few batches and print what came of it, for test_bytes.py to compare.
+"""Train each model by its recipe on a few batches and print what came of it.
 
-Called with the folder of the raw files. What is printed covers weights, running statistics,
-losses and predictions, with dropout, augmentation and shuffle in between.
+For test_bytes.py to compare; called with the folder of the raw files. What is printed covers
+weights, running statistics, losses and predictions, with dropout, augmentation and shuffle in
+between.
 """
 
 # Before torch is loaded, as in every stage: it readies the process.
@@ -9,40 +10,25 @@ import stages  # isort: skip  # noqa: F401
 
 import hashlib
 import sys
-from itertools import product
 from pathlib import Path
 
 import models
-from study import evaluation, mnist, training
-from tests.recipes import recipe
+from experiments import files
+from study import evaluation, mnist, parameters, training
+from study.recipe import Recipe
 
-# Each with a last batch that is a smaller one.
-RECIPES = {
-    "plain": recipe(epochs=1, batch_size=16, rotation=7, samples=40),
-    "rich": recipe(
-        epochs=1,
-        batch_size=16,
-        scheduler="one_cycle",
-        weight_decay=0.01,
-        ema_decay=0.5,
-        rotation=7,
-        translation=2,
-        scaling=0.1,
-        elastic=3,
-        fading=1,
-        interpolation="bilinear",
-        samples=40,
-    ),
-}
+# With a last batch that is a smaller one.
+FEW = {"epochs": "1", "batch_size": "16", "samples": "40"}
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    folder, values = Path(sys.argv[1]), files.values()
     images, labels = mnist.read(folder, "test", 50)
-    for model, (name, chosen) in product(models.names(), RECIPES.items()):
-        network = training.initialise(model, chosen)
-        data = mnist.read(folder, "train", chosen.samples)
-        trainer = training.Trainer(network, data, chosen)
+    for model in models.names():
+        places = parameters.places(values, model)
+        recipe = Recipe.parse({key: values[place] for key, place in places.items()} | FEW)
+        network = training.initialise(model, recipe)
+        trainer = training.Trainer(network, mnist.read(folder, "train", recipe.samples), recipe)
         trained = trainer.train(0)
         tested = evaluation.evaluate(trainer.result, images, labels)
         state = b"".join(
@@ -51,7 +37,7 @@ def main() -> None:
             for value in each.state_dict().values()
         )
         sums = hashlib.sha256(state).hexdigest(), trained.loss.hex(), tested.loss.hex()
-        print(model, name, *sums)
+        print(model, *sums)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from torchvision.transforms import ElasticTransform
 
 import models
 from benchmarks import __main__ as bench
-from benchmarks import cluster, comparison, pipeline, processes, scaling, tables, textbook
+from benchmarks import cluster, comparison, pipeline, processes, tables, textbook
 from benchmarks.processes import Measurement
 from study import augmentation, evaluation, mnist, training
 from study.errors import UserError
@@ -282,12 +282,6 @@ def test_everything_in_small(mnist_folder: Path, tmp_path: Path) -> None:
 
 
 # Experiments on a cluster
-
-
-def test_each_fault_of_the_note_has_its_test() -> None:
-    written = (processes.ROOT / "tests/test_cluster.py").read_text("utf-8")
-    for _, name in scaling.FAULTS.values():
-        assert f"\ndef {name}(" in written
 
 
 def test_the_study_that_computes_nothing_has_the_pipeline_s_stages(tmp_path: Path) -> None:

@@ -89,6 +89,10 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> node.Study:
     return node.Study("5f3a", {}, node.versions(), unreachable, {}, "raw")
 
 
+@pytest.mark.fault(
+    "on a Ray cluster: a node has another version of a package",
+    "it is named with both versions, and gets no experiments",
+)
 @pytest.mark.parametrize("name", ["torch", "numpy", "dvc", "processor"])
 def test_another_version_is_refused(study: node.Study, name: str) -> None:
     other = study._replace(versions={**study.versions, name: "0.1"})
@@ -270,12 +274,14 @@ class Study:
 
     def training(self, seed: int) -> psutil.Process:
         """The training of a seed, as soon as there is one."""
-        while True:
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
             for process in at_work(self.nodes):
                 with suppress(psutil.Error):
                     if f"stages.train model_3 --seed {seed} " in " ".join(process.cmdline()):
                         return process
             time.sleep(0.1)
+        raise TimeoutError(f"seed {seed} is not trained")
 
     def worker(self, training: psutil.Process) -> psutil.Process:
         """Ray's process that has started a training."""
@@ -301,14 +307,14 @@ def real(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Iterat
     # Who has been trained is written down, and from the tenth on, seeds wait until they may.
     checkout.edit(
         "stages/train.py",
-        "    with replace(paths.weights(model)) as path:",
+        "    write(paths.weights(model)",
         f"""\
     import pathlib, time
     while recipe.seed >= 10 and not pathlib.Path({str(folder / "go")!r}, str(recipe.seed)).exists():
         time.sleep(0.1)
     with open({str(folder / "trained")!r}, "a") as file:
         print(model, recipe.seed, file=file)
-    with replace(paths.weights(model)) as path:""",
+    write(paths.weights(model)""",
     )
     checkout.commit("Small")
     with pytest.MonkeyPatch.context() as patch:
@@ -320,6 +326,10 @@ def real(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Iterat
 
 
 @pytest.mark.slow
+@pytest.mark.fault(
+    "on a Ray cluster: an experiment fails for its own reasons",
+    "it is listed with the place of its log; the others go on",
+)
 def test_the_same_as_the_local_queue(real: Study, tmp_path: Path) -> None:
     real.ask("1, 2", BROKEN)
     text = real.finish()
@@ -372,6 +382,10 @@ def test_the_same_as_the_local_queue(real: Study, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.fault(
+    "on a Ray cluster: a worker process is killed",
+    "what it had started ends with it; Ray runs the experiment again",
+)
 def test_a_worker_is_killed(real: Study) -> None:
     real.ask("3, 10")
     with real.make() as make:
@@ -386,6 +400,10 @@ def test_a_worker_is_killed(real: Study) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.fault(
+    "on a Ray cluster: a node is killed",
+    "its experiments run again on other nodes, or as soon as there is one",
+)
 def test_a_node_is_killed(real: Study) -> None:
     real.ask("4, 11")
     with real.make() as make:
@@ -402,6 +420,10 @@ def test_a_node_is_killed(real: Study) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.fault(
+    "on a Ray cluster: Ctrl-C, and the driver killed and started again",
+    "nodes end what ran and remove what it left; what was collected is not run again",
+)
 def test_the_driver_is_stopped_and_killed_and_started_again(real: Study) -> None:
     real.ask("5, 12")
     with real.make() as make:
@@ -431,6 +453,10 @@ def test_the_driver_is_stopped_and_killed_and_started_again(real: Study) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.fault(
+    "on a Ray cluster: a node's disk is full",
+    "it is named with the room it has, and gets no more; others run its experiments",
+)
 def test_a_node_has_a_full_disk(real: Study) -> None:
     full = real.nodes / "full"
     full.mkdir()

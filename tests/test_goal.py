@@ -107,3 +107,4 @@ def test_the_section_of_the_report() -> None:
 def test_the_section_before_any_run() -> None:
     section = report.goal(None, [], {}, DOCUMENTS)
     assert section.endswith("no runs yet: `make experiments`.")
+    assert report.goal(None, goal.choices(HELD_OUT), {}, DOCUMENTS) == section

@@ -72,13 +72,18 @@ def test_what_is_held_out_is_not_trained_on() -> None:
     [(0, [1, 1, 1, 1]), (0.5, [1, 1, 1, 0.5]), (1, [1, 0.75, 0.5, 0.25])],
 )
 def test_changes_of_images_fade(fading: float, strengths: list[float]) -> None:
-    fades = recipe(epochs=4, fading=fading)
+    fades = recipe(epochs=4, rotation=7, fading=fading)
     assert [fades.strength(epoch) for epoch in range(4)] == strengths
 
 
 def test_a_warm_up_of_a_constant_rate() -> None:
     with pytest.raises(UserError, match=r"train\.warmup = 0\.2: give 0, or scheduler = one_cycle"):
         Recipe.parse(VALUES | {"warmup": 0.2}, "train.")
+
+
+def test_fading_of_nothing() -> None:
+    with pytest.raises(UserError, match=r"train\.fading = 0\.5: give 0, or rotation, "):
+        Recipe.parse(VALUES | {"fading": 0.5}, "train.")
 
 
 def test_a_missing_key() -> None:

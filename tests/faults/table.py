@@ -71,8 +71,10 @@ class Table:
         elif report.when == "call":
             row.times += times
 
-    def pytest_sessionfinish(self) -> None:
-        """Write it."""
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Write it, unless the tests were stopped before their end."""
+        if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            return
         body = "".join(
             f"| {what} | {' | '.join(row.cells())} |\n" for what, row in self.rows.items()
         )

@@ -16,7 +16,6 @@ FLIPPED = 1000
 
 @pytest.mark.fault("a flipped byte in weights", "named before they are used", FLIPPED)
 def test_weights(tmp_path: Path) -> None:
-    """Anywhere in the file, and in every byte of what stands before the values."""
     network = models.build(one_model.MODEL, dropout=0.0)
     path = tmp_path / "weights.safetensors"
     sound = evaluation.to_safetensors(network)
