@@ -35,8 +35,8 @@ experiments: $(VENV) ## Run what metrics/experiments.csv lacks, JOBS at once or 
 test: $(VENV) ## Run the tests that take minutes in all
 	pytest -m "not slow"
 
-test-slow: $(VENV) ## Run the tests that take longer
-	pytest -m slow
+test-slow: $(VENV) ## Run the tests that take longer, but for those of faults
+	pytest -m "slow and not fault"
 
 faults: $(VENV) ## Do to it what goes wrong elsewhere, and write tests/faults/README.md
 	pytest -m fault --faults tests/faults/README.md
