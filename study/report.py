@@ -93,7 +93,8 @@ CHOICES = (
 HELD_OUT = """\
 Network and recipe were chosen on the last {images:,} training images, kept out of training, before
 the test set was looked at. What each choice is worth there: means over the seeds, and differences
-to the first row, seed by seed, with 95 % intervals (Student's, each by itself)."""
+to the first row, seed by seed, with 95 % intervals (Student's, each by itself). A single seed has
+none, and shows little: seeds differ by as much as most of these choices."""
 NOTHING = "–"
 DIFFERS = """\
 Where the documents' table differs, its entry stands struck out beside the right one: a window of
@@ -425,20 +426,7 @@ def goal(
 ) -> str:
     """Say what came of the documents' goal, and what each choice on the way there is worth."""
     words = next(said(each) for each in documents.conclusions if each.id == "target-not-reached")
-    paragraphs = [f"The documents say: {words}"]
-    if outcome is None:
-        paragraphs.append("The model that is after it has no runs yet: `make experiments`.")
-    else:
-        reached = outcome.accuracy
-        low, high = reached.interval or (None, None)
-        paragraphs.append(
-            f"{title(MODEL)} has {outcome.parameters:,} parameters. On the test set, after the last"
-            f" epoch, it comes to {interval(reached.mean, low, high, 3)} %, the mean of {reached.n}"
-            f" seeds with its 95 % interval; single runs go from {outcome.lowest:.2f} to"
-            f" {outcome.highest:.2f} %, with a standard deviation of {reached.deviation:.3f}"
-            f" points. For a mean above {documents.target.accuracy} %, p is"
-            f" {probability(outcome.p)} (one-sided, Student's)."
-        )
+    paragraphs = [f"The documents say: {words}", reached(outcome, documents)]
     if outcome and choices:
         rows = [
             [
@@ -454,6 +442,22 @@ def goal(
         ]
         paragraphs += [table(CHOICES, rows), HELD_OUT.format(images=choices[0].held_out)]
     return "\n\n".join(paragraphs)
+
+
+def reached(outcome: Outcome | None, documents: Documents) -> str:
+    """Say what the model that is after the documents' goal comes to."""
+    if outcome is None:
+        return "The model that is after it has no runs yet: `make experiments`."
+    accuracy = outcome.accuracy
+    low, high = accuracy.interval or (None, None)
+    return (
+        f"{title(MODEL)} has {outcome.parameters:,} parameters. On the test set, after the last"
+        f" epoch, it comes to {interval(accuracy.mean, low, high, 3)} %, the mean of {accuracy.n}"
+        f" seeds with its 95 % interval; single runs go from {outcome.lowest:.2f} to"
+        f" {outcome.highest:.2f} %, with a standard deviation of {accuracy.deviation:.3f} points."
+        f" For a mean above {documents.target.accuracy} %, p is {probability(outcome.p)}"
+        " (one-sided, Student's)."
+    )
 
 
 def more(mean: Mean | None, decimals: int) -> str:

@@ -9,8 +9,9 @@ import pytest
 
 import models
 from benchmarks import tables
+from experiments import files
 from stages import paths
-from study import claims, documents, history, report
+from study import claims, documents, goal, history, ledger, report
 from study.steadiness import last_epochs_std
 from tests.checkout import ROOT, Checkout
 
@@ -47,6 +48,9 @@ def test_the_table_of_results_is_the_report_s() -> None:
     documented = documents.read(ROOT / paths.DOCUMENTS, ROOT / paths.EPOCHS)
     assert report.results_table(metrics, histories, documented) in README
     assert report.target(metrics, documented) in README
+    rows = ledger.on_the_test_set(files.rows())
+    reached = goal.outcome(rows, documented.target.accuracy)
+    assert report.reached(reached, documented) in README
 
 
 def test_the_verdicts_are_the_pipeline_s() -> None:
