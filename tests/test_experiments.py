@@ -135,7 +135,8 @@ def test_no_experiments_at_all(text: str, message: str) -> None:
 def test_the_repository_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     runs = files.runs().values()
-    assert {run.model for run in runs} == set(models.names())
+    # All but what a reader adds.
+    assert {f"model_{number}" for number in range(1, 7)} <= {run.model for run in runs}
     seeds = Counter(run.experiment for run in runs)
     tested = {run.experiment for run in runs if not run.recipe.holdout}
     assert {seeds[experiment] for experiment in tested} == {5, 10}
