@@ -107,7 +107,7 @@ def test_a_package_that_is_not_there_is_refused(
         raise PackageNotFoundError(package)
 
     monkeypatch.setattr(node, "version", version)
-    reason = f"torch none there, {study.versions['torch']} here"
+    reason = f"dvc none there, {study.versions['dvc']} here"
     assert said(study) == [node.Begun(), node.Unfit("a node", reason)]
 
 
@@ -119,6 +119,15 @@ def test_a_full_disk_is_refused_before_anything_is_fetched(
     reason = f"{home}: 5 MiB free there, an experiment may need 256"
     assert said(study) == [node.Begun(), node.Unfit("a node", reason)]
     assert list(home.iterdir()) == []
+
+
+def test_a_folder_that_somebody_else_has_put_there_is_refused(
+    study: node.Study, tmp_path: Path
+) -> None:
+    home = tmp_path / f"mnist-study-{os.getuid()}"
+    home.symlink_to(tmp_path)
+    reason = f"{home}: somebody else's, who could put programs there"
+    assert said(study) == [node.Begun(), node.Unfit("a node", reason)]
 
 
 def test_a_node_without_git_is_refused(study: node.Study, monkeypatch: pytest.MonkeyPatch) -> None:
