@@ -49,6 +49,15 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a - b).detach().norm() / b.detach().norm())
 
 
+def gradients(*networks: nn.Module) -> list[tuple[Tensor, ...]]:
+    """Of each parameter, its gradient in each of the networks."""
+    found = []
+    for parameters in zip(*(network.parameters() for network in networks), strict=True):
+        found.append(tuple(p.grad for p in parameters if p.grad is not None))
+    assert all(len(each) == len(networks) for each in found)
+    return found
+
+
 ARRANGEMENTS: dict[str, Callable[[], list[nn.Module]]] = {
     "relu": lambda: [nn.ReLU()],
     "norm": lambda: [nn.BatchNorm2d(5)],
@@ -81,7 +90,7 @@ def test_equals_torch(name: str) -> None:
     for parameter in network.parameters():  # gains of 1 and offsets of 0 would hide mistakes
         nn.init.normal_(parameter, std=0.3)
     network = network.to(memory_format=torch.channels_last)
-    exact = copy.deepcopy(network).double()
+    exact, usual = copy.deepcopy(network).double(), copy.deepcopy(network)
     images = torch.randn(3, 1, 28, 28)
 
     logits = fused.forward(fused.fuse(network), images, lanes())
@@ -91,10 +100,11 @@ def test_equals_torch(name: str) -> None:
     weights = torch.randn(logits.shape)
     (logits * weights).sum().backward()  # type: ignore[no-untyped-call]
     (expected * weights).sum().backward()  # type: ignore[no-untyped-call]
-    for ours, theirs in zip(network.parameters(), exact.parameters(), strict=True):
-        assert ours.grad is not None
-        assert theirs.grad is not None
-        assert distance(ours.grad, theirs.grad) < 1e-4
+    (reference(usual, images, lanes()) * weights).sum().backward()  # type: ignore[no-untyped-call]
+    # In a deep network, rounding alone moves torch's own gradients further than that.
+    rounding = max(distance(*pair) for pair in gradients(usual, exact))
+    for ours, theirs in gradients(network, exact):
+        assert distance(ours, theirs) < max(1e-4, 2 * rounding)
     for running, exactly in zip(network.buffers(), exact.buffers(), strict=True):
         assert distance(running.double(), exactly.double()) < 1e-4
 
