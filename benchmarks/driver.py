@@ -43,9 +43,8 @@ class Driver(cluster.Cluster):
         self.memory: dict[str, float] = {"connected": mebibytes()}
 
     def submit(self, name: str) -> None:
-        """Note how long it took once all are submitted."""
+        """Note the memory once all are submitted."""
         super().submit(name)
-        self.submitted = time.perf_counter() - self.begun
         self.memory["submitted"] = mebibytes()
 
     def keep(self, name: str, finished: node.Finished) -> None:
@@ -71,7 +70,6 @@ experiments: [{{id: nothing, model: model_3, description: nothing}}]
     driver.watch(list(runs), Signals())
     said: dict[str, Any] = {
         "experiments": driver.collected,
-        "submitting_seconds": round(driver.submitted, 1),
         "seconds": round(time.perf_counter() - driver.begun, 1),
         "memory_mib": driver.memory,
     }

@@ -35,7 +35,9 @@ def add(nodes: Cluster, cores: int, folder: Path | None = None) -> Any:
 
     On a busy machine, its parts can be later than they wait for each other: then once more.
     """
-    for attempt in range(1, ATTEMPTS + 1):
+    left = ATTEMPTS
+    while True:
+        left -= 1
         metrics, dashboard, environments = free_ports(3)
         try:
             return nodes.add_node(
@@ -49,9 +51,8 @@ def add(nodes: Cluster, cores: int, folder: Path | None = None) -> Any:
                 runtime_env_agent_port=environments,
             )
         except Exception:
-            if attempt == ATTEMPTS:
+            if not left:
                 raise
-    return None
 
 
 def free_ports(count: int) -> list[int]:

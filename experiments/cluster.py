@@ -6,6 +6,7 @@ import re
 import socket
 import time
 from collections.abc import Iterable, Mapping
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +18,7 @@ from experiments import git, node, queue
 from experiments.progress import Progress
 from experiments.results import Results
 from experiments.signals import Signals
-from stages import paths
+from stages import NEEDED, paths
 from stages.download import main as download
 from study import mnist
 from study.errors import UserError, shown
@@ -102,8 +103,8 @@ class Cluster:
         """Each run by what Ray has of it: a generator of what the node says."""
         self.running: set[str] = set()
         self.failed: set[str] = set()
-        self.unfit: dict[str, str] = {}
-        """Why nodes, by id, cannot run any."""
+        self.unfit: set[str] = set()
+        """Nodes, by id, that cannot run any."""
         # By value: the nodes have no checkout of this project.
         ray.cloudpickle.register_pickle_by_value(node)
         self.perform = ray.remote(max_retries=RETRIES)(node.perform)
@@ -159,7 +160,6 @@ class Cluster:
         if isinstance(said, node.Unfit):
             self.refuse(said)
             self.submit(name)
-            return False
         if isinstance(said, node.Failed):
             self.failed.add(name)
             write(log(name), said.log)
@@ -191,7 +191,7 @@ class Cluster:
             print(
                 f"node {said.node[:8]} at {address} gets no experiments: {said.reason}", flush=True
             )
-        self.unfit[said.node] = said.reason
+        self.unfit.add(said.node)
         if not any(
             each["Resources"].get("CPU", 0) >= 1
             for id_, each in nodes.items()
@@ -220,11 +220,17 @@ def study(revision: str) -> node.Study:
     return node.Study(
         revision,
         identity(),
-        node.versions(),
+        node.versions(packages()),
         ray.put(git.output("bundle", "create", "--quiet", "-", "HEAD")),
         {name: ray.put((paths.MNIST / name).read_bytes()) for name in mnist.SHA256},
         hashlib.sha256("".join(mnist.SHA256.values()).encode()).hexdigest()[:12],
     )
+
+
+def packages() -> list[str]:
+    """Return what a stage and DVC need, by the names that versions go by: `PyYAML` for `yaml`."""
+    distributions = packages_distributions()
+    return ["dvc", *(distributions[name][0] for name in NEEDED)]
 
 
 def check_gpus(runs: Iterable[Run]) -> None:

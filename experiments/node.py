@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,20 +22,6 @@ from typing import NamedTuple
 
 import ray
 
-ALIKE = (
-    "dvc",
-    "numba",
-    "numpy",
-    "pydantic",
-    "PyYAML",
-    "safetensors",
-    "scipy",
-    "torch",
-    "torchsummary",
-    "torchvision",
-    "tqdm",
-)
-"""Packages without which nothing runs, or which have a say in the bytes of a result."""
 ROOM = 256 * 2**20
 """Bytes that are to be free: twice the raw data, which are copied once, and the outputs."""
 
@@ -98,15 +84,15 @@ class Unfit(NamedTuple):
     reason: str
 
 
-def versions() -> dict[str, str]:
-    """Return what must be the same on every node."""
-    found = {"processor": platform.machine()}
-    for package in ALIKE:
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return what must be the same on every node: the packages' versions, and the processor."""
+    found = {}
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "none"
-    return found
+    return found | {"processor": platform.machine()}
 
 
 def perform(
@@ -118,7 +104,7 @@ def perform(
     """
     yield Begun()
     here = ray.get_runtime_context().get_node_id()
-    own = versions()
+    own = versions(name for name in study.versions if name != "processor")
     for name, theirs in study.versions.items():
         if own[name] != theirs:
             yield Unfit(here, f"{name} {own[name]} there, {theirs} here")
@@ -252,7 +238,7 @@ def guarded(
 
 def outputs(lock: Path, stages: Sequence[str], cache: Path) -> dict[str, bytes]:
     """Return what DVC keeps outside Git of what stages have made, by MD5; of folders, the lists."""
-    import yaml  # a node without it is told of by `versions`
+    import yaml  # a node without it is refused for its versions
 
     made = yaml.safe_load(lock.read_text("utf-8"))["stages"]
     files = {}

@@ -45,6 +45,7 @@ Usage = namedtuple("Usage", "total used free")
         ),
         ("ray://head:10001", "RAY = ray://head:10001: give auto"),
         ("head:port", "RAY = head:port: give auto"),
+        ("head..local:6379", r"RAY = head\.\.local:6379: .*; `ray start --head` on the head says"),
         ("127.0.0.1:99999", "RAY = 127.0.0.1:99999: .*; `ray start --head` on the head says"),
     ],
 )
@@ -86,7 +87,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> node.Study:
     monkeypatch.setattr(ray, "get_runtime_context", lambda: context)
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     unreachable: Any = None
-    return node.Study("5f3a", {}, node.versions(), unreachable, {}, "raw")
+    return node.Study("5f3a", {}, node.versions(cluster.packages()), unreachable, {}, "raw")
 
 
 @pytest.mark.fault(
@@ -192,7 +193,7 @@ def test_a_disk_that_is_full_in_the_end(study: node.Study, monkeypatch: pytest.M
 def driver(monkeypatch: pytest.MonkeyPatch) -> cluster.Cluster:
     """With nodes a and b, and a head without cores."""
     driver = object.__new__(cluster.Cluster)
-    driver.unfit = {}
+    driver.unfit = set()
     there = [
         {
             "NodeID": name,
