@@ -47,13 +47,16 @@ def end(number: int, _: object) -> NoReturn:
 
 
 def watch(parent: int, make: str | None) -> None:
-    """Send this process SIGTERM once its parent has ended, or make, where make has called DVC.
+    """End this process once its parent has ended, or make, where make has called DVC.
 
     DVC that is ended by SIGTERM or kill -9 leaves its stage to go on alone, and so does make.
     """
     while os.getppid() == parent and (make is None or is_running(int(make))):
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
+    # What SIGTERM raises gets lost where Python can raise nothing, as in a finalizer.
+    time.sleep(5)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class ArgumentParser(argparse.ArgumentParser):
