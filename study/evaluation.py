@@ -44,10 +44,14 @@ def load(model: str, path: Path) -> nn.Sequential:
     """Build a model and give it the weights in a file.
 
     Raises UserError when the file is missing, damaged, or of another architecture. DVC itself takes
-    what its cache holds for sound, so a flipped bit there would come back with `dvc checkout`.
+    what its cache holds for sound, so a flipped bit there comes back with `dvc checkout`, and even
+    in the place of weights that were trained again.
     """
     network = models.build(model, dropout=0.0)
-    again = f"train it again with `dvc repro --force train@{model}`"
+    again = (
+        f"train it again with `dvc repro --force train@{model}`,"
+        " after `rm -r .dvc/cache` where the DVC cache is damaged, too"
+    )
     try:
         with safe_open(path, framework="pt") as file:
             written = (file.metadata() or {}).get("sha256")

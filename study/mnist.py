@@ -62,7 +62,7 @@ def _checked(path: Path) -> NDArray[np.uint8]:
     if (found := sha256(raw.data)) != SHA256[path.name]:
         raise UserError(
             f"{path}: SHA-256 is {found}, expected {SHA256[path.name]}: truncated or altered; "
-            f"fetch it again with `dvc repro --force download` "
-            f"or restore it with `dvc checkout --force {path.parent}`"
+            f"restore it with `dvc checkout --force {path.parent}` or, where the DVC cache is"
+            " damaged, too, with `rm -r .dvc/cache && dvc repro --force download`"
         )
     return raw
