@@ -33,6 +33,11 @@ def log(model: str) -> Path:
     return Path(f"logs/{model}.log")
 
 
+def checkpoint(model: str) -> Path:
+    """A training under way, after its last whole epoch; nobody's output."""
+    return Path(f"checkpoints/{model}.pt")
+
+
 def metrics(model: str) -> Path:
     """The model's figures on the test set."""
     return Path(f"metrics/{model}.json")

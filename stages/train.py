@@ -1,11 +1,13 @@
 """Train one model by its recipe."""
 
 import logging
+import os
 
 import models
 from stages import paths
 from stages.command import ArgumentParser, run
 from study import cuda, evaluation, history, mnist, training
+from study.checkpoint import Checkpoint
 from study.files import write
 from study.history import Epoch
 from study.recipe import Recipe
@@ -14,7 +16,10 @@ TRAINERS = {"cpu": training.Trainer, "cuda": cuda.Trainer}
 
 
 def main() -> None:
-    """Write the weights after the last epoch, and the history of all."""
+    """Write the weights after the last epoch, and the history of all.
+
+    With RESUME in the environment, go on where a training that was ended early had come to.
+    """
     model, recipe = arguments()
     train_set = mnist.read(paths.MNIST, "train", recipe.training_images)
     images, labels = mnist.read_evaluation_set(paths.MNIST, recipe.holdout)
@@ -22,10 +27,13 @@ def main() -> None:
     trainer = TRAINERS[recipe.device](network, train_set, recipe)
     test_set = images.to(recipe.device), labels.to(recipe.device)
     evaluated_on = "Held-out set" if recipe.holdout else "Test set"
-    log = logger(model)
+    # A GPU trains in seconds, and its captured graph keeps to its own tensors.
+    checkpoint = Checkpoint(paths.checkpoint(model), model, recipe)
+    resumable = trainer if isinstance(trainer, training.Trainer) else None
+    epochs = checkpoint.load(resumable) if resumable and os.environ.get("RESUME") else []
+    log = logger(model, mode="a" if epochs else "w")
 
-    epochs: list[Epoch] = []
-    for number in range(recipe.epochs):
+    for number in range(len(epochs), recipe.epochs):
         log.info("EPOCH: %d", number)
         trained = trainer.train(number)
         log.info(
@@ -47,9 +55,12 @@ def main() -> None:
                 tested.accuracy,
             )
         )
+        if resumable:
+            checkpoint.save(resumable, epochs)
 
     write(paths.weights(model), evaluation.to_safetensors(trainer.result))
     write(paths.history(model), history.to_csv(epochs))
+    checkpoint.remove()
 
 
 def arguments() -> tuple[str, Recipe]:
@@ -62,7 +73,7 @@ def arguments() -> tuple[str, Recipe]:
     return options.pop("model"), Recipe.parse(options)
 
 
-def logger(model: str) -> logging.Logger:
+def logger(model: str, mode: str) -> logging.Logger:
     """A log in the documents' format: in a file, and on the console behind the model's name."""
     logging.raiseExceptions = False  # of a full disk, the results tell
     path = paths.log(model)
@@ -71,7 +82,7 @@ def logger(model: str) -> logging.Logger:
     log.setLevel(logging.INFO)
     documents = "%(asctime)s | %(levelname)s | %(message)s"
     for handler, form in (
-        (logging.FileHandler(path, mode="w", encoding="utf-8"), documents),
+        (logging.FileHandler(path, mode, encoding="utf-8"), documents),
         (logging.StreamHandler(), f"{model} | {documents}"),
     ):
         handler.setFormatter(logging.Formatter(form, "%Y-%m-%d %H:%M:%S"))

@@ -91,6 +91,7 @@ class Trainer:
 
     def __init__(self, network: nn.Sequential, train_set: Images, recipe: Recipe) -> None:
         """Start before the first epoch."""
+        self.network = network
         self.steps = [*fused.fuse(network)]
         self.images, self.labels = train_set
         self.recipe = recipe

@@ -5,6 +5,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ import pytest
 import yaml
 
 from experiments.queue import processes
-from tests.checkout import Checkout
+from tests.checkout import ROOT, Checkout
 from tests.faults import one_model
 from tests.test_pipeline import SMALL
 
@@ -125,12 +126,71 @@ def test_killed_in_training(checkout: Checkout, command: str, whom: str, number:
         assert process.stdout is not None
         next(line for line in process.stdout if "Test set: " in line)
         strike(checkout, process, whom, number)
-        assert all_end(checkout, process, within=10)
+        assert all_end(checkout, process, within=30)
         last_words = process.stdout.read()
     assert process.returncode != 0
     assert "Traceback" not in last_words
     assert not list(checkout.root.glob("weights/.*"))
     assert not (checkout.root / "weights/model_3.safetensors").exists()
+
+
+@pytest.mark.fault(
+    "SIGTERM to DVC while its stage is where Python drops what a signal raises",
+    "the stage ends all the same, within seconds",
+)
+def test_killed_in_vain(tmp_path: Path) -> None:
+    deaf = tmp_path / "deaf.py"
+    deaf.write_text(
+        "import time\n"
+        "from stages.command import run\n"
+        "class Deaf:\n"
+        "    def __del__(self):\n"
+        "        print('working', flush=True)\n"
+        "        time.sleep(600)\n"
+        "def main():\n"
+        "    while True:\n"
+        "        Deaf()\n"
+        "run(main)\n",
+        encoding="utf-8",
+    )
+    environment = os.environ | {"DVC_STAGE": "deaf", "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        ["sh", "-c", f"'{sys.executable}' '{deaf}' & wait"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        (stage,) = psutil.Process(parent.pid).children()
+        parent.terminate()
+        assert parent.stdout.readline() == b"working\n"  # SIGTERM came, and was lost
+        assert psutil.wait_procs([stage], timeout=20)[0] == [stage]
+
+
+@pytest.mark.fault(
+    "kill -9 in the last epoch but one of a training, which then goes on with RESUME=1",
+    "no epoch is trained twice, and the bytes are those of a training that was never ended",
+)
+def test_killed_and_resumed(checkout: Checkout) -> None:
+    weights = checkout.root / "weights/model_3.safetensors"
+    history = checkout.root / "metrics/history/model_3.csv"
+    checkout.set({"train.epochs": 4})
+    with started(checkout, "dvc", "repro", "train@model_3") as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if "EPOCH: 2" in line)
+        strike(checkout, process, "the stage", signal.SIGKILL)
+        assert all_end(checkout, process, within=30)
+    assert not weights.exists()
+    said = checkout.run("env", "RESUME=1", "dvc", "repro", "train@model_3")
+    assert re.findall(r"EPOCH: (\d)", said) == ["2", "3"]
+    resumed = weights.read_bytes(), history.read_bytes()
+    assert not list(checkout.root.glob("checkpoints/*"))
+
+    said = checkout.run("dvc", "repro", "--force", "--single-item", "train@model_3")
+    assert re.findall(r"EPOCH: (\d)", said) == ["0", "1", "2", "3"]
+    assert (weights.read_bytes(), history.read_bytes()) == resumed
 
 
 @pytest.mark.fault("kill -9 while a file is written", "the next writer removes what was left")
