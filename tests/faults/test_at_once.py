@@ -42,7 +42,7 @@ def test_two_in_one_checkout(tmp_path: Path, mnist_folder: Path) -> None:
         status, output = checkout.attempt("dvc", "repro")
         assert first.poll() is None
         assert status != 0
-        assert re.search(r"is busy, it is being blocked by:\s+\(PID \d+\): dvc repro", output), (
+        assert re.search(r"is busy, it is being blocked by:\s+\(PID \d+\): \S*dvc repro", output), (
             output
         )
         assert "Traceback" not in output
