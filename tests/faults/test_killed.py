@@ -21,6 +21,7 @@ from tests.faults import one_model
 from tests.test_pipeline import SMALL
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+SIGNALS_OF_TERMINALS = (signal.SIGINT, signal.SIGHUP)
 MOMENTS = 20
 KEPT = ("data", "weights", "summaries", "predictions", "metrics", "reports")
 
@@ -43,8 +44,11 @@ def checkout(fresh: Checkout) -> Iterator[Checkout]:
 
 @contextmanager
 def started(checkout: Checkout, *command: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a command as a terminal does: in a process group of its own, which Ctrl-C reaches."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Start a command as a terminal does: in a process group of its own, which Ctrl-C reaches.
+
+    What runs the tests may ignore Ctrl-C, as in a shell's background, or a hang-up, as under nohup.
+    """
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS_OF_TERMINALS}
     process = subprocess.Popen(
         command,
         cwd=checkout.root,
@@ -55,14 +59,15 @@ def started(checkout: Checkout, *command: str) -> Iterator[subprocess.Popen[str]
         encoding="utf-8",
         start_new_session=True,
     )
-    signal.signal(signal.SIGINT, before)
-    try:
-        with process:
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    with process:
+        try:
             yield process
-    finally:
-        for each in processes(checkout.root):
-            with suppress(psutil.NoSuchProcess):
-                each.kill()
+        finally:
+            for each in processes(checkout.root):
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
 
 
 def stages(checkout: Checkout) -> list[psutil.Process]:
