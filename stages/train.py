@@ -8,6 +8,7 @@ from stages import paths
 from stages.command import ArgumentParser, run
 from study import cuda, evaluation, history, mnist, training
 from study.checkpoint import Checkpoint
+from study.errors import UserError, shown
 from study.files import write
 from study.history import Epoch
 from study.recipe import Recipe
@@ -18,7 +19,7 @@ TRAINERS = {"cpu": training.Trainer, "cuda": cuda.Trainer}
 def main() -> None:
     """Write the weights after the last epoch, and the history of all.
 
-    With RESUME in the environment, go on where a training that was ended early had come to.
+    With RESUME=1 in the environment, go on where a training that was ended early had come to.
     """
     model, recipe = arguments()
     train_set = mnist.read(paths.MNIST, "train", recipe.training_images)
@@ -30,7 +31,7 @@ def main() -> None:
     # A GPU trains in seconds, and its captured graph keeps to its own tensors.
     checkpoint = Checkpoint(paths.checkpoint(model), model, recipe)
     resumable = trainer if isinstance(trainer, training.Trainer) else None
-    epochs = checkpoint.load(resumable) if resumable and os.environ.get("RESUME") else []
+    epochs = checkpoint.load(resumable) if resumes() and resumable else []
     log = logger(model, mode="a" if epochs else "w")
 
     for number in range(len(epochs), recipe.epochs):
@@ -61,6 +62,14 @@ def main() -> None:
     write(paths.weights(model), evaluation.to_safetensors(trainer.result))
     write(paths.history(model), history.to_csv(epochs))
     checkpoint.remove()
+
+
+def resumes() -> bool:
+    """Whether RESUME=1 is in the environment. Raises UserError when it has another value."""
+    value = os.environ.get("RESUME", "")
+    if value not in ("", "1"):
+        raise UserError(f"RESUME = {shown(value)}: give 1, or leave it out")
+    return value == "1"
 
 
 def arguments() -> tuple[str, Recipe]:

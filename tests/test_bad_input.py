@@ -159,6 +159,19 @@ def test_a_recipe_that_is_not_whole(mistake: Mistake) -> None:
     assert line.startswith("the following arguments are required: --seed, --batch_size")
 
 
+@pytest.mark.fault("RESUME with another value than 1", "one line; nothing is trained")
+@pytest.mark.parametrize("value", ["0", "yes", "1 "])
+def test_a_mistyped_resume(
+    mistake: Mistake, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    paths.MNIST.parent.mkdir()
+    paths.MNIST.symlink_to(mnist_folder)
+    monkeypatch.setenv("RESUME", value)
+    line = mistake("train", "model_1", *recipe())
+    assert line == f"RESUME = {value.strip()}: give 1, or leave it out"
+    assert not Path("weights").exists()
+
+
 @pytest.mark.fault("a GPU asked for and absent", "one line")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_cuda_without_a_gpu(mistake: Mistake, mnist_folder: Path) -> None:
