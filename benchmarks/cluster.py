@@ -44,12 +44,12 @@ for name in sys.argv[2:]:
     pathlib.Path(name).write_bytes(known or sys.argv[1].zfill(80_000).encode())
 """
 STAND_INS = {
-    "python -m stages.validate": "0 data/validated",
-    "python -m stages.download": "0 data/mnist/nothing",
-    "python -m stages.train ${key} ${item}": (
+    "exec python -m stages.validate": "0 data/validated",
+    "exec python -m stages.download": "0 data/mnist/nothing",
+    "exec python -m stages.train ${key} ${item}": (
         "${train.seed} weights/${key}.safetensors metrics/history/${key}.csv"
     ),
-    "python -m stages.evaluate ${item} ${train.holdout}": (
+    "exec python -m stages.evaluate ${item} ${train.holdout}": (
         "0 predictions/${item}.csv metrics/${item}.json metrics/confusion/${item}.csv"
     ),
 }

@@ -330,6 +330,6 @@ def test_an_experiment_with_a_small_number(
 ) -> None:
     checkout.run("dvc", "exp", "run", "-S", "train.learning_rate=1e-5", "validate")
     commands = {stage.name: stage.cmd for stage in Repo(str(checkout.root)).index.stages}
-    monkeypatch.setattr(sys, "argv", commands["train@model_3"].split()[2:])
+    monkeypatch.setattr(sys, "argv", commands["train@model_3"].split()[3:])
     model, recipe = train.arguments()
     assert (model, recipe.learning_rate) == ("model_3", 1e-5)

@@ -27,7 +27,7 @@ def create(folder: Path, mnist: Path) -> Checkout:
     for stage in ("summarize", "evaluate"):
         stages[stage]["foreach"] = [MODEL]
     stages["train"]["foreach"] = {MODEL: stages["train"]["foreach"][MODEL]}
-    stages["report"]["cmd"] = f"python -m stages.report ${{equivalence_margin}} {MODEL}"
+    stages["report"]["cmd"] = f"exec python -m stages.report ${{equivalence_margin}} {MODEL}"
     (checkout.root / "dvc.yaml").write_text(yaml.safe_dump(pipeline), encoding="utf-8")
 
     values = yaml.safe_load((checkout.root / "params.yaml").read_text("utf-8"))
