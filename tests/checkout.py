@@ -11,6 +11,7 @@ from typing import Self
 import yaml
 
 ROOT = Path(__file__).parent.parent
+OUTPUTS = ("data", "weights", "summaries", "predictions", "metrics", "reports")
 
 
 class Checkout:
@@ -54,6 +55,27 @@ class Checkout:
         checkout.run("git", "config", "user.email", "user@example.org")
         checkout.commit("As it is")
         return checkout
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command here, in a session of its own; its `stdout` has all that it writes.
+
+        So it is in a process group of its own, as a shell's command is, which Ctrl-C reaches.
+        """
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+
+    def outputs(self) -> dict[str, bytes]:
+        """Return every output of a stage that is there, by its path."""
+        files = (path for folder in OUTPUTS for path in self.root.glob(f"{folder}/**/*"))
+        return {str(f.relative_to(self.root)): f.read_bytes() for f in files if f.is_file()}
 
     def attempt(self, *command: str) -> tuple[int, str]:
         """Run a command here and return its exit status and all that it wrote."""

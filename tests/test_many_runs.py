@@ -312,16 +312,8 @@ experiments:
 @contextmanager
 def make_experiments(checkout: Checkout, *variables: str) -> Iterator["subprocess.Popen[str]"]:
     """`make experiments`, which has ten minutes."""
-    with subprocess.Popen(
-        # With the packages that the tests run with, instead of a .venv of its own.
-        ["make", "VENV=", "JOBS=2", *variables, "experiments"],
-        cwd=checkout.root,
-        env=checkout.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        start_new_session=True,  # in a process group of their own, like a shell's command
-    ) as make:
+    # With the packages that the tests run with, instead of a .venv of its own.
+    with checkout.start("make", "VENV=", "JOBS=2", *variables, "experiments") as make:
         timer = Timer(600, os.killpg, (make.pid, signal.SIGKILL))
         timer.start()
         yield make

@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import signal
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -204,15 +203,7 @@ def foreground() -> Iterator[None]:
 def test_ctrl_c_ends_everything(checkout: Checkout) -> None:
     checkout.set({key: 1000 for key in SMALL if key.endswith("epochs")})
     before = trainings(checkout)
-    with subprocess.Popen(
-        ["make", "VENV=", "JOBS=2", "repro"],
-        cwd=checkout.root,
-        env=checkout.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        start_new_session=True,  # in a process group of their own, like a shell's command
-    ) as make:
+    with checkout.start("make", "VENV=", "JOBS=2", "repro") as make:
         assert make.stdout is not None
         training: set[str] = set()
         for line in make.stdout:

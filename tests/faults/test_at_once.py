@@ -1,32 +1,11 @@
 """More than one at work: both end right, or one waits or says so."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.checkout import Checkout
 from tests.faults import one_model
-
-OUTPUTS = ("weights", "predictions", "metrics", "summaries", "reports")
-
-
-def started(checkout: Checkout, *command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command,
-        cwd=checkout.root,
-        env=checkout.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
-
-
-def outputs(checkout: Checkout) -> dict[str, bytes]:
-    found = (path for folder in OUTPUTS for path in checkout.root.glob(f"{folder}/**/*"))
-    return {str(p.relative_to(checkout.root)): p.read_bytes() for p in found if p.is_file()}
 
 
 @pytest.mark.slow
@@ -36,7 +15,7 @@ def outputs(checkout: Checkout) -> dict[str, bytes]:
 )
 def test_two_in_one_checkout(tmp_path: Path, mnist_folder: Path) -> None:
     checkout = one_model.create(tmp_path, mnist_folder)
-    with started(checkout, "dvc", "repro") as first:
+    with checkout.start("dvc", "repro") as first:
         assert first.stdout is not None
         next(line for line in first.stdout if "Running stage" in line)
         status, output = checkout.attempt("dvc", "repro")
@@ -60,10 +39,10 @@ def test_one_cache(tmp_path: Path, mnist_folder: Path) -> None:
     both = [one_model.create(tmp_path / name, mnist_folder) for name in ("one", "other")]
     for checkout in both:
         checkout.run("dvc", "config", "--local", "cache.dir", str(tmp_path / "cache"))
-    at_work = [started(checkout, "dvc", "repro") for checkout in both]
+    at_work = [checkout.start("dvc", "repro") for checkout in both]
     for process in at_work:
         output, _ = process.communicate()
         assert process.returncode == 0, output
-    one, other = map(outputs, both)
+    one, other = (checkout.outputs() for checkout in both)
     assert one == other
     assert f"weights/{one_model.MODEL}.safetensors" in one

@@ -23,7 +23,6 @@ from tests.test_pipeline import SMALL
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 SIGNALS_OF_TERMINALS = (signal.SIGINT, signal.SIGHUP)
 MOMENTS = 20
-KEPT = ("data", "weights", "summaries", "predictions", "metrics", "reports")
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +48,7 @@ def started(checkout: Checkout, *command: str) -> Iterator[subprocess.Popen[str]
     What runs the tests may ignore Ctrl-C, as in a shell's background, or a hang-up, as under nohup.
     """
     before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS_OF_TERMINALS}
-    process = subprocess.Popen(
-        command,
-        cwd=checkout.root,
-        env=checkout.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        start_new_session=True,
-    )
+    process = checkout.start(*command)
     for number, handler in before.items():
         signal.signal(number, handler)
     with process:
@@ -220,12 +210,6 @@ def test_killed_in_writing(checkout: Checkout) -> None:
     assert re.findall(r"(?m)^\?\?.*", status) == []
 
 
-def contents(checkout: Checkout) -> dict[str, bytes]:
-    """Every output that is there, by its path."""
-    files = (path for folder in KEPT for path in checkout.root.glob(f"{folder}/**/*"))
-    return {str(f.relative_to(checkout.root)): f.read_bytes() for f in files if f.is_file()}
-
-
 def recorded(checkout: Checkout) -> dict[str, object]:
     """What DVC holds for finished, by stage."""
     lock = yaml.safe_load((checkout.root / "dvc.lock").read_text("utf-8"))
@@ -243,11 +227,11 @@ def recorded(checkout: Checkout) -> dict[str, object]:
 def test_killed_at_random_moments(tmp_path: Path, mnist_folder: Path) -> None:
     undisturbed = one_model.create(tmp_path / "undisturbed", mnist_folder)
     checkout = one_model.create(tmp_path / "killed", mnist_folder)
-    before, recorded_before = contents(undisturbed), recorded(undisturbed)
+    before, recorded_before = undisturbed.outputs(), recorded(undisturbed)
     begun = time.monotonic()
     undisturbed.run("dvc", "repro")
     duration = time.monotonic() - begun
-    after, recorded_after = contents(undisturbed), recorded(undisturbed)
+    after, recorded_after = undisturbed.outputs(), recorded(undisturbed)
 
     chance = random.Random(6)
     number = 0
@@ -264,14 +248,14 @@ def test_killed_at_random_moments(tmp_path: Path, mnist_folder: Path) -> None:
             if process.poll() is not None:
                 # What is finished stays finished, so all of it is at last; and from nothing again.
                 assert process.returncode == 0
-                assert contents(checkout) == after
+                assert checkout.outputs() == after
                 checkout.run("git", "reset", "--quiet", "--hard")
                 checkout.run("git", "clean", "-dxfq")
                 continue
             strike(checkout, process, whom, signal_number)
             assert all_end(checkout, process, within=duration)
         assert process.returncode != 0, (command, whom, signal_number)
-        for path, content in contents(checkout).items():
+        for path, content in checkout.outputs().items():
             if not Path(path).name.startswith("."):
                 assert content in (before.get(path), after.get(path)), path
         for stage, record in recorded(checkout).items():
@@ -279,5 +263,5 @@ def test_killed_at_random_moments(tmp_path: Path, mnist_folder: Path) -> None:
         number += 1
 
     checkout.run("dvc", "repro")
-    assert contents(checkout) == after
+    assert checkout.outputs() == after
     assert recorded(checkout) == recorded_after

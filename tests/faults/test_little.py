@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -31,15 +30,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Ch
 def test_one_core_and_little_memory(checkout: Checkout, stage: str) -> None:
     core = min(os.sched_getaffinity(0))
     command = f"ulimit -d 2097152; taskset -c {core} dvc repro --single-item {stage}"
-    with subprocess.Popen(
-        ["bash", "-c", command],
-        cwd=checkout.root,
-        env=checkout.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    ) as process:
+    with checkout.start("bash", "-c", command) as process:
         assert process.stdout is not None
         output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
