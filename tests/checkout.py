@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -57,20 +58,27 @@ class Checkout:
         return checkout
 
     def start(self, *command: str) -> subprocess.Popen[str]:
-        """Start a command here, in a session of its own; its `stdout` has all that it writes.
+        """Start a command here as a terminal does; its `stdout` has all that it writes.
 
-        So it is in a process group of its own, as a shell's command is, which Ctrl-C reaches.
+        It is in a process group of its own, which Ctrl-C reaches, and ends on that and on a
+        hang-up, whatever runs the tests ignores: a shell's background, or nohup.
         """
-        return subprocess.Popen(
-            command,
-            cwd=self.root,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            start_new_session=True,
-        )
+        ends = (signal.SIGINT, signal.SIGHUP)
+        before = {number: signal.signal(number, signal.SIG_DFL) for number in ends}
+        try:
+            return subprocess.Popen(
+                command,
+                cwd=self.root,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                start_new_session=True,
+            )
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def outputs(self) -> dict[str, bytes]:
         """Return every output of a stage that is there, by its path."""

@@ -191,15 +191,6 @@ def test_training_again_gives_the_same_bytes(checkout: Checkout) -> None:
     assert checkout.run("git", "status", "--porcelain") == ""
 
 
-@pytest.fixture
-def foreground() -> Iterator[None]:
-    """Let SIGINT end what the test starts: in the background of a shell, it would be ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("foreground")
 def test_ctrl_c_ends_everything(checkout: Checkout) -> None:
     checkout.set({key: 1000 for key in SMALL if key.endswith("epochs")})
     before = trainings(checkout)

@@ -21,7 +21,6 @@ from tests.faults import one_model
 from tests.test_pipeline import SMALL
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-SIGNALS_OF_TERMINALS = (signal.SIGINT, signal.SIGHUP)
 MOMENTS = 20
 
 
@@ -43,15 +42,8 @@ def checkout(fresh: Checkout) -> Iterator[Checkout]:
 
 @contextmanager
 def started(checkout: Checkout, *command: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a command as a terminal does: in a process group of its own, which Ctrl-C reaches.
-
-    What runs the tests may ignore Ctrl-C, as in a shell's background, or a hang-up, as under nohup.
-    """
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS_OF_TERMINALS}
-    process = checkout.start(*command)
-    for number, handler in before.items():
-        signal.signal(number, handler)
-    with process:
+    """Start a command, and leave nothing of it behind."""
+    with checkout.start(*command) as process:
         try:
             yield process
         finally:
