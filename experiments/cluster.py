@@ -130,7 +130,7 @@ class Cluster:
     def submit(self, name: str) -> None:
         """Have Ray run an experiment, on any node that is not known to be unfit."""
         run = self.results.runs[name]
-        options: dict[str, Any] = {"num_gpus": 1} if run.recipe.device == "cuda" else {}
+        options: dict[str, Any] = {"num_gpus": 1} if on_gpu(run) else {}
         if self.unfit:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self.unfit)})"}
         stages = ["validate", "download", f"train@{run.model}", f"evaluate@{run.model}"]
@@ -158,7 +158,7 @@ class Cluster:
             self.keep(name, said)
             return True
         if isinstance(said, node.Unfit):
-            self.refuse(said)
+            self.refuse(said, self.results.runs[name])
             self.submit(name)
         if isinstance(said, node.Failed):
             self.failed.add(name)
@@ -183,8 +183,8 @@ class Cluster:
             write(place, contents)
             place.chmod(0o444)  # as DVC does
 
-    def refuse(self, said: node.Unfit) -> None:
-        """Give a node no more experiments. Raises UserError when there is no other."""
+    def refuse(self, said: node.Unfit, run: Run) -> None:
+        """Give a node no more experiments. Raises UserError when no other can do this run."""
         nodes = {each["NodeID"]: each for each in ray.nodes() if each["Alive"]}
         if said.node not in self.unfit and said.node in nodes:
             address = nodes[said.node]["NodeManagerAddress"]
@@ -192,12 +192,13 @@ class Cluster:
                 f"node {said.node[:8]} at {address} gets no experiments: {said.reason}", flush=True
             )
         self.unfit.add(said.node)
-        if not any(
-            each["Resources"].get("CPU", 0) >= 1
-            for id_, each in nodes.items()
-            if id_ not in self.unfit
-        ):
-            raise UserError("no node is left that can run experiments; mend one, and run again")
+        needed = ("CPU", "GPU") if on_gpu(run) else ("CPU",)
+        left = [each["Resources"] for id_, each in nodes.items() if id_ not in self.unfit]
+        if not any(all(each.get(name, 0) >= 1 for name in needed) for each in left):
+            with_gpu = " on a GPU" if on_gpu(run) else ""
+            raise UserError(
+                f"no node is left that can run experiments{with_gpu}; mend one, and run again"
+            )
 
     def stop(self) -> None:
         """End what runs, and see to it that the nodes have tidied up."""
@@ -233,9 +234,14 @@ def packages() -> list[str]:
     return ["dvc", *(distributions[name][0] for name in NEEDED)]
 
 
+def on_gpu(run: Run) -> bool:
+    """Whether a run needs a GPU."""
+    return run.recipe.device == "cuda"
+
+
 def check_gpus(runs: Iterable[Run]) -> None:
     """Raise UserError when a run is to be on a GPU and no node has one: it would wait for ever."""
-    if any(run.recipe.device == "cuda" for run in runs) and not ray.cluster_resources().get("GPU"):
+    if any(on_gpu(run) for run in runs) and not ray.cluster_resources().get("GPU"):
         raise UserError("train.device = cuda: no node of the cluster has a GPU; give cpu")
 
 

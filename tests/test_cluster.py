@@ -12,6 +12,7 @@ import time
 from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ from experiments import __main__ as program
 from experiments import cluster, node
 from stages import paths
 from study.errors import UserError
+from study.experiments import Run
 from tests.checkout import ROOT, Checkout
 from tests.test_many_runs import PLAIN, RUNS, at_work, make_experiments, reference, rows
 from tests.test_pipeline import SMALL
@@ -191,7 +193,7 @@ def test_a_disk_that_is_full_in_the_end(study: node.Study, monkeypatch: pytest.M
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> cluster.Cluster:
-    """With nodes a and b, and a head without cores."""
+    """With nodes a, which has a GPU, and b, and a head without cores."""
     driver = object.__new__(cluster.Cluster)
     driver.unfit = set()
     there = [
@@ -199,31 +201,37 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> cluster.Cluster:
             "NodeID": name,
             "Alive": True,
             "NodeManagerAddress": "10.0.0.1",
-            "Resources": {"CPU": cores} if cores else {},
+            "Resources": resources,
         }
-        for name, cores in (("head", 0), ("a", 1), ("b", 1))
+        for name, resources in (("head", {}), ("a", {"CPU": 1, "GPU": 1}), ("b", {"CPU": 1}))
     ]
     monkeypatch.setattr(ray, "nodes", lambda: there)
     return driver
 
 
 def test_nodes_that_are_unfit(driver: cluster.Cluster, capsys: pytest.CaptureFixture[str]) -> None:
-    driver.refuse(node.Unfit("a", "no room"))
-    driver.refuse(node.Unfit("a", "no room"))
+    driver.refuse(node.Unfit("a", "no room"), RUNS[PLAIN])
+    driver.refuse(node.Unfit("a", "no room"), RUNS[PLAIN])
     assert capsys.readouterr().out == "node a at 10.0.0.1 gets no experiments: no room\n"
-    with pytest.raises(UserError, match="no node is left that can run experiments"):
-        driver.refuse(node.Unfit("b", "no room"))
+    with pytest.raises(UserError, match="no node is left that can run experiments; mend one"):
+        driver.refuse(node.Unfit("b", "no room"), RUNS[PLAIN])
 
 
-def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def on_gpu() -> Run:
     run = RUNS[PLAIN]
-    on_gpu = run.__class__(
-        run.experiment,
-        run.model,
-        run.description,
-        run.recipe.model_copy(update={"device": "cuda"}),
-        run.overrides,
-    )
+    return replace(run, recipe=run.recipe.model_copy(update={"device": "cuda"}))
+
+
+def test_the_last_node_with_a_gpu_is_unfit(driver: cluster.Cluster, on_gpu: Run) -> None:
+    """Others cannot run it: it would wait for ever."""
+    driver.refuse(node.Unfit("b", "no room"), on_gpu)
+    with pytest.raises(UserError, match="no node is left that can run experiments on a GPU; mend"):
+        driver.refuse(node.Unfit("a", "no room"), on_gpu)
+
+
+def test_a_gpu_that_is_not_there(on_gpu: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RUNS[PLAIN]
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
     cluster.check_gpus([run])
     with pytest.raises(UserError, match=r"train\.device = cuda: no node of the cluster has a GPU"):
