@@ -221,17 +221,22 @@ def study(revision: str) -> node.Study:
     return node.Study(
         revision,
         identity(),
-        node.versions(packages()),
+        versions(),
         ray.put(git.output("bundle", "create", "--quiet", "-", "HEAD")),
         {name: ray.put((paths.MNIST / name).read_bytes()) for name in mnist.SHA256},
         hashlib.sha256("".join(mnist.SHA256.values()).encode()).hexdigest()[:12],
     )
 
 
-def packages() -> list[str]:
-    """Return what a stage and DVC need, by the names that versions go by: `PyYAML` for `yaml`."""
+def versions() -> dict[str, str]:
+    """Return what is here of all that is to be the same on every node.
+
+    That is the processor and what a stage and DVC need, by the names that versions go by: `PyYAML`
+    for `yaml`.
+    """
     distributions = packages_distributions()
-    return ["dvc", *(distributions[name][0] for name in NEEDED)]
+    needed = (distributions[name][0] for name in NEEDED)
+    return {name: node.have(name) for name in ("processor", "dvc", *needed)}
 
 
 def on_gpu(run: Run) -> bool:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -48,7 +48,7 @@ class Study(NamedTuple):
     identity: Mapping[str, str]
     """Of the commits that DVC makes: Git's user.name and user.email, where they are configured."""
     versions: Mapping[str, str]
-    """What the driver has."""
+    """What the driver has of all that is to be the same on every node."""
     source: "ray.ObjectRef[bytes]"
     """A Git bundle with the commit."""
     raw: Mapping[str, "ray.ObjectRef[bytes]"]
@@ -84,15 +84,14 @@ class Unfit(NamedTuple):
     reason: str
 
 
-def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return what must be the same on every node: the packages' versions, and the processor."""
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "none"
-    return found | {"processor": platform.machine()}
+def have(name: str) -> str:
+    """Return the version of a package here, or none; of `processor`, its architecture."""
+    if name == "processor":
+        return platform.machine()
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
 
 
 def perform(
@@ -104,10 +103,9 @@ def perform(
     """
     yield Begun()
     here = ray.get_runtime_context().get_node_id()
-    own = versions(name for name in study.versions if name != "processor")
     for name, theirs in study.versions.items():
-        if own[name] != theirs:
-            yield Unfit(here, f"{name} {own[name]} there, {theirs} here")
+        if (own := have(name)) != theirs:
+            yield Unfit(here, f"{name} {own} there, {theirs} here")
             return
     home = Path(tempfile.gettempdir()) / f"mnist-study-{os.getuid()}"
     try:

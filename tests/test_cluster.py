@@ -89,7 +89,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> node.Study:
     monkeypatch.setattr(ray, "get_runtime_context", lambda: context)
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     unreachable: Any = None
-    return node.Study("5f3a", {}, node.versions(cluster.packages()), unreachable, {}, "raw")
+    return node.Study("5f3a", {}, cluster.versions(), unreachable, {}, "raw")
 
 
 @pytest.mark.fault(
