@@ -14,6 +14,8 @@ from stages import PARENT
 from study.errors import UserError
 from study.files import FULL, is_running
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def run(main: Callable[[], None]) -> None:
     """Run a stage. What its user can mend ends in one line on stderr and exit status 1.
@@ -21,10 +23,10 @@ def run(main: Callable[[], None]) -> None:
     Ctrl-C, SIGTERM and the end of its terminal end it as they end any program, but by way of what
     cleans up. So does the end of DVC, where that runs it: nobody is left to record what it makes.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # In the background of a shell, or under nohup, one is not meant to end.
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, end)
+    # In the background of a shell, or under nohup, one is not meant to end on all of them.
+    signals = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    for number in signals:
+        signal.signal(number, end)
     if "DVC_STAGE" in os.environ:
         make = os.environ.get("ENDS_WITH")
         threading.Thread(target=watch, args=(PARENT, make), daemon=True).start()
@@ -39,6 +41,9 @@ def run(main: Callable[[], None]) -> None:
         mend = "run `dvc repro`, which makes it" if absent else "make room or access, and run again"
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(f"error: {where}{error.strerror}; {mend}")
+    # While Python shuts down, nothing it raises counts: Ctrl-C would be lost, and DVC would go on.
+    for number in signals:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def end(number: int, _: object) -> NoReturn:

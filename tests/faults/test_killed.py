@@ -62,16 +62,24 @@ def stages(checkout: Checkout) -> list[psutil.Process]:
     return found
 
 
-def strike(checkout: Checkout, process: subprocess.Popen[str], whom: str, number: int) -> None:
-    """Send a signal to the command alone, to its whole group as Ctrl-C does, or to its stages."""
-    with suppress(ProcessLookupError, psutil.NoSuchProcess):
+def strike(checkout: Checkout, process: subprocess.Popen[str], whom: str, number: int) -> bool:
+    """Send a signal to the command alone, to its whole group as Ctrl-C does, or to its stages.
+
+    Returns whether there was anybody to get it.
+    """
+    try:
         if whom == "the group":
             os.killpg(process.pid, number)
         elif whom == "the stage":
-            for stage in stages(checkout):
+            at_work = stages(checkout)
+            for stage in at_work:
                 stage.send_signal(number)
+            return bool(at_work)
         else:
             os.kill(process.pid, number)
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
+    return True
 
 
 def all_end(checkout: Checkout, process: subprocess.Popen[str], within: float) -> bool:
@@ -159,6 +167,31 @@ def test_killed_in_vain(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(
+    "SIGTERM to a stage that has done its work, while Python shuts down",
+    "non-zero: DVC does not go on to the next stage",
+)
+def test_killed_in_shutting_down(tmp_path: Path) -> None:
+    code = (
+        "import atexit, time\n"
+        "from stages.command import run\n"
+        "atexit.register(time.sleep, 30)\n"
+        "atexit.register(print, 'shutting down', flush=True)\n"
+        "run(lambda: None)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as stage:
+        assert stage.stdout is not None
+        assert stage.stdout.readline() == b"shutting down\n"
+        stage.terminate()
+        assert stage.wait(timeout=20) == -signal.SIGTERM
+
+
+@pytest.mark.fault(
     "kill -9 in the last epoch but one of a training, which then goes on with RESUME=1",
     "no epoch is trained twice, and the bytes are those of a training that was never ended",
 )
@@ -232,20 +265,22 @@ def test_killed_at_random_moments(tmp_path: Path, mnist_folder: Path) -> None:
         command = ("dvc repro", "make VENV= JOBS=2 repro")[number // 3 % 2].split()
         # DVC takes no notice of SIGINT while a stage runs: Ctrl-C reaches the stage as well.
         whom = "the group" if signal_number == signal.SIGINT else "the command"
+        struck = False
         with started(checkout, *command) as process:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(chance.uniform(0.02, 0.3) * duration)
             if number % 4 == 3 and stages(checkout):
                 whom = "the stage"
-            if process.poll() is not None:
-                # What is finished stays finished, so all of it is at last; and from nothing again.
-                assert process.returncode == 0
-                assert checkout.outputs() == after
-                checkout.run("git", "reset", "--quiet", "--hard")
-                checkout.run("git", "clean", "-dxfq")
-                continue
-            strike(checkout, process, whom, signal_number)
+            while process.poll() is None and not struck:  # between two stages there is none
+                struck = strike(checkout, process, whom, signal_number)
             assert all_end(checkout, process, within=duration)
+        if not struck:
+            # What is finished stays finished, so all of it is at last; and from nothing again.
+            assert process.returncode == 0
+            assert checkout.outputs() == after
+            checkout.run("git", "reset", "--quiet", "--hard")
+            checkout.run("git", "clean", "-dxfq")
+            continue
         assert process.returncode != 0, (command, whom, signal_number)
         for path, content in checkout.outputs().items():
             if not Path(path).name.startswith("."):
