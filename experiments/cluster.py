@@ -4,7 +4,6 @@ import hashlib
 import logging
 import re
 import socket
-import time
 from collections.abc import Iterable, Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -205,12 +204,12 @@ class Cluster:
         tasks = list(self.tasks)
         for task in reversed(tasks):  # those that wait before those that run, whose place they take
             ray.cancel(task)
-        end = time.monotonic() + PATIENCE
-        while self.tasks and time.monotonic() < end:
-            tasks = list(self.tasks)
-            ready, _ = ray.wait(tasks, num_returns=len(tasks), timeout=POLL)
-            for task in ready:
-                self.hear(task)  # some have just come to their end
+        ends = {task.completed(): task for task in tasks}
+        if ends:
+            ended, _ = ray.wait(list(ends), num_returns=len(ends), timeout=PATIENCE)
+            for end in ended:
+                while ends[end] in self.tasks:  # some have just come to their end
+                    self.hear(ends[end])
 
 
 def study(revision: str) -> node.Study:

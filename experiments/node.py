@@ -9,6 +9,7 @@ import fcntl
 import os
 import platform
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -101,6 +102,8 @@ def perform(
 
     `ref` is where DVC keeps it, `command` what DVC is to do, `stages` those whose outputs count.
     """
+    # Ray cancels by way of Python's handler for it, which a node started by nohup or & lacks.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield Begun()
     here = ray.get_runtime_context().get_node_id()
     for name, theirs in study.versions.items():

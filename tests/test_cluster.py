@@ -268,9 +268,13 @@ class Study:
         self.members = {name: self.add(name) for name in ("first", "second")}
 
     def add(self, name: str) -> Any:
-        """Add a node with a folder of its own."""
+        """Add a node with a folder of its own, as a shell starts it in its background."""
         (self.nodes / name).mkdir(parents=True, exist_ok=True)
-        return nodes.add(self.cluster, 1, self.nodes / name)
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return nodes.add(self.cluster, 1, self.nodes / name)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def ask(self, seeds: str, more: str = "") -> None:
         """Ask for experiments that have not been there yet."""
