@@ -8,19 +8,13 @@ from stages import paths
 from stages.command import run
 from study import ledger, parameters
 from study.files import text
-from study.recipe import Recipe
 
 
 def main() -> None:
     """Print the contradictions and end with status 1 when there are any."""
     values, runs, rows = files.values(), files.runs(), files.rows()
     trained = sorted({row.model for row in rows if ledger.valid(row, runs)})
-    recipes = {
-        model: Recipe.parse(
-            {key: values[place] for key, place in parameters.places(values, model).items()}
-        )
-        for model in trained
-    }
+    recipes = {model: parameters.recipe(values, model) for model in trained}
     metrics = {
         model: json.loads(text(paths.metrics(model)))
         for model in trained

@@ -16,7 +16,6 @@ from study.experiments import Run
 from study.files import write
 from study.history import from_csv
 from study.ledger import Row
-from study.recipe import Recipe
 
 
 class Results:
@@ -69,11 +68,10 @@ class Results:
         values, metrics = parameters.read_values(params), json.loads(figures)
         if not ledger.DECIMALS.keys() <= metrics.keys():
             return None
-        places = parameters.places(values, run.model)
         return Row(
             run.experiment,
             run.model,
-            Recipe.parse({key: values[place] for key, place in places.items()}),
+            parameters.recipe(values, run.model),
             self.revision,
             ledger.written(metrics),
             tuple(epoch.test_accuracy for epoch in from_csv(history)),

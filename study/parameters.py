@@ -94,6 +94,11 @@ def places(values: Mapping[str, object], model: str) -> dict[str, str]:
     return {key: place if place in values else f"train.{key}" for key, place in own.items()}
 
 
+def recipe(values: Mapping[str, object], model: str) -> Recipe:
+    """Return a model's recipe out of the values of params.yaml, by dotted key. Raises UserError."""
+    return Recipe.parse({key: values[place] for key, place in places(values, model).items()})
+
+
 def leaves(tree: yaml.MappingNode, prefix: str = "") -> Iterator[tuple[str, yaml.Node]]:
     """Every value that is no mapping, with its dotted key."""
     for name, value in tree.value:

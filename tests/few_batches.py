@@ -15,18 +15,16 @@ from pathlib import Path
 import models
 from experiments import files
 from study import evaluation, mnist, parameters, training
-from study.recipe import Recipe
 
 # With a last batch that is a smaller one.
-FEW = {"epochs": "1", "batch_size": "16", "samples": "40"}
+FEW = {"epochs": 1, "batch_size": 16, "samples": 40}
 
 
 def main() -> None:
     folder, values = Path(sys.argv[1]), files.values()
     images, labels = mnist.read(folder, "test", 50)
     for model in models.names():
-        places = parameters.places(values, model)
-        recipe = Recipe.parse({key: values[place] for key, place in places.items()} | FEW)
+        recipe = parameters.recipe(values, model).model_copy(update=FEW)
         network = training.initialise(model, recipe)
         trainer = training.Trainer(network, mnist.read(folder, "train", recipe.samples), recipe)
         trained = trainer.train(0)
