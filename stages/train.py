@@ -28,11 +28,13 @@ def main() -> None:
     trainer = TRAINERS[recipe.device](network, train_set, recipe)
     test_set = images.to(recipe.device), labels.to(recipe.device)
     evaluated_on = "Held-out set" if recipe.holdout else "Test set"
-    # A GPU trains in seconds, and its captured graph keeps to its own tensors.
+    # On a GPU, the captured graph keeps to its own tensors.
     checkpoint = Checkpoint(paths.checkpoint(model), model, recipe)
     resumable = trainer if isinstance(trainer, training.Trainer) else None
     epochs = checkpoint.load(resumable) if resumes() and resumable else []
     log = logger(model, mode="a" if epochs else "w")
+    if resumes() and not epochs:
+        log.info("No checkpoint of this recipe and code: from the beginning")
 
     for number in range(len(epochs), recipe.epochs):
         log.info("EPOCH: %d", number)

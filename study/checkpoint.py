@@ -76,7 +76,7 @@ class Checkpoint:
 
 
 def key(model: str, recipe: Recipe) -> str:
-    """Return the SHA-256 of what decides the weights, in hexadecimal digits."""
+    """Return the SHA-256 of all that may decide the weights, in hexadecimal digits."""
     sums = hashlib.sha256(f"{model} {recipe.model_dump_json()}".encode())
     sums.update(f" {torch.__version__} {np.__version__} {numba.__version__}".encode())
     for path in sorted(path for folder in CODE for path in (ROOT / folder).glob("*.py")):

@@ -1,7 +1,7 @@
 """Training on an NVIDIA GPU: everything on the card, and a step is one replay of a captured graph.
 
-The networks are so small that launching their kernels one by one would take longer than running
-them. Nothing is read back from the card within an epoch.
+The networks are so small that launching their kernels one by one is to take longer than running
+them. Nothing is read back from the card within an epoch. None of this has run on a GPU yet.
 """
 
 import math
@@ -28,7 +28,7 @@ def device() -> torch.device:
 class Trainer:
     """As study.training.Trainer, with random numbers of the card's own.
 
-    The same recipe gives the same weights on the same card and software, and others elsewhere.
+    The same recipe is to give the same weights on the same card and software, and others elsewhere.
     """
 
     def __init__(

@@ -210,7 +210,9 @@ def test_killed_and_resumed(checkout: Checkout) -> None:
     resumed = weights.read_bytes(), history.read_bytes()
     assert not list(checkout.root.glob("checkpoints/*"))
 
-    said = checkout.run("dvc", "repro", "--force", "--single-item", "train@model_3")
+    again = ("dvc", "repro", "--force", "--single-item", "train@model_3")
+    said = checkout.run("env", "RESUME=1", *again)
+    assert "No checkpoint of this recipe and code: from the beginning" in said
     assert re.findall(r"EPOCH: (\d)", said) == ["0", "1", "2", "3"]
     assert (weights.read_bytes(), history.read_bytes()) == resumed
 
