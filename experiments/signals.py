@@ -3,7 +3,7 @@
 import signal
 import time
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from stages.command import SIGNALS
 
 
 class Signals:

@@ -15,6 +15,7 @@ from study.errors import UserError
 from study.files import FULL, is_running
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, `kill`, and the end of the terminal."""
 
 
 def run(main: Callable[[], None]) -> None:
@@ -38,7 +39,11 @@ def run(main: Callable[[], None]) -> None:
         if error.filename is None and error.errno not in FULL:
             raise
         absent = isinstance(error, FileNotFoundError)
-        mend = "run `dvc repro`, which makes it" if absent else "make room or access, and run again"
+        mend = (
+            f"`dvc repro` makes it, or `git restore {error.filename}` brings it back"
+            if absent
+            else "make room or access, and run again"
+        )
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(f"error: {where}{error.strerror}; {mend}")
     # While Python shuts down, nothing it raises counts: Ctrl-C would be lost, and DVC would go on.

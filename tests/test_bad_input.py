@@ -248,7 +248,9 @@ def test_missing_weights(mistake: Mistake) -> None:
 
 def test_metrics_that_are_not_there(mistake: Mistake) -> None:
     line = mistake("candidate", "model_2")
-    assert re.match(r"metrics/model_2\.json: No such file .*; run `dvc repro`", line)
+    name = "metrics/model_2.json"
+    mend = f"`dvc repro` makes it, or `git restore {name}` brings it back"
+    assert line == f"{name}: No such file or directory; {mend}"
 
 
 # The wrong Python

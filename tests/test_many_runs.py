@@ -20,8 +20,9 @@ from experiments.__main__ import lock
 from experiments.progress import duration
 from experiments.queue import Task
 from experiments.results import Results
-from experiments.signals import SIGNALS, Signals
+from experiments.signals import Signals
 from stages import paths
+from stages.command import SIGNALS
 from study import experiments, history, ledger
 from study.errors import UserError
 from study.history import Epoch
