@@ -56,7 +56,7 @@ def cluster(address: str) -> tuple[Start, Why]:
     """Return how to run experiments on a Ray cluster, without Ray where there is none."""
     if find_spec("ray") is None:
         raise UserError(
-            f"RAY = {shown(address)}: Ray is not there; `pip install '.[ray]'` brings it"
+            f"RAY = {shown(address)}: Ray is not there; `pip install -r requirements.lock` gets it"
         )
     from experiments import cluster
 

@@ -28,7 +28,7 @@ LOGS = Path(".dvc/tmp/experiments")
 POLL = 1  # seconds between two looks at the cluster
 PATIENCE = 60  # seconds that nodes have to end what they run
 RETRIES = 5  # of an experiment whose worker or node is lost
-MEMORY = 2**30  # bytes that an experiment takes
+MEMORY = 1_200_000_000  # bytes that an experiment takes
 
 
 def checked(address: str) -> str:

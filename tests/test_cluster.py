@@ -70,7 +70,7 @@ def test_an_address_that_somebody_listens_on() -> None:
 
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "find_spec", lambda _: None)
-    with pytest.raises(UserError, match=r"RAY = auto: Ray is not there; `pip install '\.\[ray\]'`"):
+    with pytest.raises(UserError, match="RAY = auto: Ray is not there; `pip install -r req"):
         program.cluster("auto")
 
 
