@@ -90,11 +90,6 @@ class Model:
         """Highest test accuracy of any logged epoch, percent; without a log, the stated one."""
         return max((e.test_accuracy for e in self.epochs), default=self.stated_best_accuracy)
 
-    @property
-    def best_loss(self) -> float | None:
-        """Lowest test loss of any logged epoch."""
-        return min((e.test_loss for e in self.epochs), default=None)
-
 
 @dataclass(frozen=True)
 class Figure:
