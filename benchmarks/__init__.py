@@ -1,5 +1,5 @@
-"""The speed claims, runnable: `python -m benchmarks` measures them and prints the tables.
+"""What is claimed of speed, measured: `python -m benchmarks` and `python -m benchmarks.cluster`.
 
-Nothing here may be imported by the study, and what starts the measured processes does not import
-`stages`: they would inherit its settings, which the textbook's loop is not to have.
+Nothing here may be imported by the study. What starts the textbook's loop does not import `stages`:
+it would inherit its settings, which it is not to have.
 """

@@ -1,7 +1,7 @@
 """tests/faults/README.md: what was done to the project, how often, and what came of it.
 
-A test says it by its marker, `fault(what, outcome, times)`. Tests that share the first two share a
-row. `pytest -m fault --faults FILE` writes the table.
+A test says it by its marker, `fault(what, outcome, times)`. Tests that share the first share a row,
+and say the same of the outcome. `pytest -m fault --faults FILE` writes the table.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ import pytest
 HEAD = """\
 # Faults
 
-Written by `make faults`, which does each of these to the real commands, on real MNIST with few
-images, and checks the outcome.
+Written by `make faults`, which does each of these, on real MNIST with few images, and checks the
+outcome: to the real commands, or, where it is tried many times, to the function behind them.
 
 | Fault | Times | What came of it |
 | --- | --: | --- |
