@@ -11,7 +11,7 @@ import models
 from benchmarks import tables
 from experiments import files
 from stages import paths
-from study import claims, documents, goal, history, ledger, report
+from study import claims, documents, goal, history, ledger, report, seeds
 from study.steadiness import last_epochs_std
 from tests.checkout import ROOT, Checkout
 
@@ -46,9 +46,10 @@ def test_the_table_of_results_is_the_report_s() -> None:
         name: history.from_csv((ROOT / paths.history(name)).read_text("utf-8")) for name in names
     }
     documented = documents.read(ROOT / paths.DOCUMENTS, ROOT / paths.EPOCHS)
-    assert report.results_table(metrics, histories, documented) in README
-    assert report.target(metrics, documented) in README
     rows = ledger.on_the_test_set(files.rows())
+    configurations = seeds.configurations(rows, documented)
+    assert report.results_table(metrics, histories, configurations, documented) in README
+    assert report.target(metrics, documented) in README
     reached = goal.outcome(rows, documented.target.accuracy)
     assert report.reached(reached, documented) in README
 
@@ -57,8 +58,8 @@ def test_the_verdicts_are_the_pipeline_s() -> None:
     documented = documents.read(ROOT / paths.DOCUMENTS, ROOT / paths.EPOCHS)
     conclusions = {conclusion.id: conclusion for conclusion in documented.conclusions}
     judged = claims.from_json((ROOT / paths.VERDICTS).read_text("utf-8"))
-    (seeds,) = {len(test.seeds) for claim in judged for test in claim.tests}
-    assert f"runs with {('no', 'one', 'two', 'three', 'four', 'five')[seeds]} seeds," in README
+    (count,) = {len(test.seeds) for claim in judged for test in claim.tests}
+    assert f"runs with {('no', 'one', 'two', 'three', 'four', 'five')[count]} seeds," in README
     for claim in judged:
         words = report.said(conclusions[claim.id])
         assert f"| {words} | `{claim.id}` | {claim.verdict} |\n" in README
