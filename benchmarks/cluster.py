@@ -66,10 +66,10 @@ def main() -> None:
         results = {
             "machine": here,
             "study": compare(folder / "study"),
+            "sizes": sizes(folder / "study/there"),
             "overhead": overhead(folder / "overhead"),
             "driver": driver(folder / "driver"),
             "records": records(folder / "records"),
-            "sizes": sizes(folder / "study/there"),
         }
         results["machine"]["load_after"] = round(os.getloadavg()[0], 1)
     write(RESULTS, json.dumps(results, indent=2) + "\n")
@@ -164,9 +164,7 @@ def finish(results: Results, names: Sequence[str]) -> None:
 
 def sizes(study: Path) -> dict[str, int]:
     """How many bytes travel."""
-    (ref, *_) = call(
-        study, "git", "for-each-ref", "--format=%(refname)", "refs/exps/[0-9a-f]*/"
-    ).split()
+    (ref, *_) = call(study, "git", "for-each-ref", "--format=%(refname)", "refs/exps/??/**").split()
     made = yaml.safe_load(call(study, "git", "show", f"{ref}:dvc.lock"))["stages"]
     stages = ("validate", "train@model_3", "evaluate@model_3")
     kept = [
