@@ -10,7 +10,7 @@ from tests.checkout import ROOT, Checkout
 from tests.faults import one_model
 
 (GIGABYTES,) = re.findall(
-    r"(\S+) GB of memory for each model", (ROOT / "README.md").read_text("utf-8")
+    r"(\S+) GB of memory for each model", " ".join((ROOT / "README.md").read_text("utf-8").split())
 )
 
 
