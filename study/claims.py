@@ -6,15 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from study import comparison
 from study.comparison import Mean
 from study.documents import Conclusion, Documents
 from study.errors import UserError, shown
 from study.ledger import DECIMALS, Row
-from study.parameters import not_yaml
+from study.reading import from_yaml
 
 LEVEL = 1 - comparison.CONFIDENCE
 
@@ -86,18 +85,7 @@ def read(text: str, documents: Documents, experiments: Iterable[str]) -> dict[st
 
     `experiments` are the ids in experiments.yaml. Raises UserError for what is unknown or missing.
     """
-    try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise not_yaml("claims.yaml", error) from None
-    try:
-        claims = TypeAdapter(dict[str, list[Statement]]).validate_python(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "all of it"
-        value = shown(first["input"])
-        raise UserError(f"claims.yaml: {key}: {first['msg']}, found {value}") from None
-
+    claims = from_yaml(dict[str, list[Statement]], "claims.yaml", text)
     conclusions = {conclusion.id: conclusion for conclusion in documents.conclusions}
     known = tuple(experiments)
     for name, tests in claims.items():

@@ -2,19 +2,16 @@
 
 import csv
 import re
-import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-import yaml
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import BeforeValidator, ConfigDict, with_config
 
 from study.errors import UserError
+from study.reading import from_yaml, typed
 from study.receptive_field import COLUMNS, Row
-
-T = TypeVar("T")
 
 
 def _rows(table: str | None) -> list[dict[str, str]] | None:
@@ -131,13 +128,9 @@ def read(path: Path, log: Path) -> Documents:
 
     Raises UserError when one of them is malformed, or when two places state the same and disagree.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    documents = _typed(Documents, data, path)
+    documents = from_yaml(Documents, str(path), path.read_text(encoding="utf-8"))
     with log.open(encoding="utf-8", newline="") as file:
-        epochs = _typed(list[Epoch], list(csv.DictReader(file)), log)
+        epochs = typed(list[Epoch], str(log), list(csv.DictReader(file)))
     models = {
         name: replace(model, epochs=tuple(e for e in epochs if f"model_{e.model}" == name))
         for name, model in documents.models.items()
@@ -146,17 +139,6 @@ def read(path: Path, log: Path) -> Documents:
     for contradiction in _contradictions(documents, epochs):
         raise UserError(f"{path}: {contradiction}; correct one of them")
     return documents
-
-
-def _typed(kind: type[T], data: object, path: Path) -> T:
-    """Return `data`, plain values read from `path`, as a `kind`."""
-    try:
-        return TypeAdapter(kind).validate_python(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        value = reprlib.repr(first["input"])
-        raise UserError(f"{path}: {key}: {first['msg']}, found {value}") from None
 
 
 def _contradictions(documents: Documents, epochs: Sequence[Epoch]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import yaml
 
 from study import parameters
 from study.errors import UserError, shown
+from study.reading import compose
 from study.recipe import Recipe
 
 # Of an entry in experiments.yaml.
@@ -84,7 +85,7 @@ def descriptions(text: str) -> dict[str, str]:
 
 def parse(text: str) -> dict[str, yaml.Node]:
     """Take the text of experiments.yaml apart: its seeds and its experiments."""
-    root = parameters.compose("experiments.yaml", text)
+    root = compose("experiments.yaml", text)
     if root is None:
         raise UserError("experiments.yaml: is empty; `git restore experiments.yaml` mends that")
     return entries(root, ("seeds", "experiments"))

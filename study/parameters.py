@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 import yaml
 
 from study.errors import UserError, shown
+from study.reading import compose
 from study.recipe import Recipe
 
 DEPTH = 10
@@ -28,7 +29,7 @@ def check(parameters: str, pipeline: str, models: Collection[str]) -> None:
                 f"params.yaml: {shown(key)} = {shown(value)}: no stage reads it; known: {known}"
             )
     for key in sorted(read - values.keys()):
-        raise UserError(f"params.yaml: {key} is missing; dvc.yaml reads it")
+        raise UserError(f"params.yaml: {key} is missing; dvc.yaml reads it: give it a value")
 
     train = children(values, "train.")
     Recipe.parse(train, "params.yaml: train.")
@@ -71,21 +72,6 @@ def read_values(parameters: str) -> dict[str, str]:
             raise UserError(f"params.yaml line {line}: {shown(key)}: stands here twice; remove one")
         values[key] = node.value if isinstance(node, yaml.ScalarNode) else "a list or mapping"
     return values
-
-
-def compose(name: str, text: str) -> yaml.Node | None:
-    """Return what the text of a YAML file is made of; None of nothing. Raises UserError."""
-    try:
-        return yaml.compose(text, yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise not_yaml(name, error) from None
-
-
-def not_yaml(name: str, error: Exception) -> UserError:
-    """Return what to tell the user of a file that is no YAML."""
-    mark = getattr(error, "problem_mark", None)
-    where = f" line {mark.line + 1}" if mark else ""
-    return UserError(f"{name}{where}: not YAML; mend it or `git restore` it")
 
 
 def places(values: Mapping[str, object], model: str) -> dict[str, str]:

@@ -250,7 +250,7 @@ def test_every_configuration_below_the_target_is_held_against_it() -> None:
         ("is: below, against: model-1", "is: same, against: model-1", "is = same: give above or"),
         ("against: target", "against: documents", "they do not give one accuracy with this"),
         ("dropout-10-steadier:\n", "dropout-10-steadier: []\nx:\n", "x: give one of"),
-        (TEXT, "", "all of it: Input should be a valid dictionary, found None"),
+        (TEXT, "", "all of it: Input should be a valid dictionary, found None; mend it or"),
         (TEXT, "a: [", "line 1: not YAML"),
     ],
 )

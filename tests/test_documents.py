@@ -89,11 +89,16 @@ def test_conclusions() -> None:
         ("documents.yaml", "test_images", "test_image", "documents.yaml: test_images: "),
         ("documents.yaml", "momentum: 0.9", "momentum: high", "models.model_1.recipe.momentum"),
         ("documents.yaml", "7x7      24", "7x7  24  24", "models.model_1.receptive_field"),
-        ("documents.yaml", "models:", "models: [", "documents.yaml: not YAML"),
+        ("documents.yaml", "models:", "models: [", r"documents.yaml line \d+: not YAML"),
         ("documents.yaml", "variant:", "variants:", "figures.0.variants: Unexpected"),
         ("epochs.csv", "1,3,97.76", "1,4,97.76", "model_1: epochs.csv has epoch 4 where 3 is due"),
         ("epochs.csv", "9568,95.68", "9569,95.68", "model_1, epoch 0: 9569 of 10000 is not 95.68"),
-        ("epochs.csv", "98.98", "98.9x", "epochs.csv: 14.test_accuracy: .*found '98.9x'"),
+        (
+            "epochs.csv",
+            "98.98",
+            "98.9x",
+            "epochs.csv: 14.test_accuracy: .*found 98.9x; mend it or `git",
+        ),
         ("epochs.csv", "5,24,", "6,0,", "epochs.csv logs model_6, which is not among"),
     ],
 )

@@ -31,7 +31,7 @@ def test_the_repository_s_own_are_valid() -> None:
         ("dropout: 0.1", "dropout:", "train.dropout = '': give a number"),
         ("dropout: 0.1", "dropout: {a: 1}", "train.dropout.a = 1: no stage reads it; known: "),
         ("dropout: 0.1", "droput: 0.1", "train.droput = 0.1: no stage reads it; known: "),
-        ("seed: 1", "", "train.seed is missing; dvc.yaml reads it"),
+        ("seed: 1", "", "train.seed is missing; dvc.yaml reads it: give it a val"),
         ("epochs: 25", "epochs: 0", "models.model_5.epochs = 0: give a whole number"),
         ("rotation: 7", "dropout: 0.2", "models.model_4_deeper.dropout = 0.2: no stage reads"),
         ("model_1", "model_9", "candidate = model_9: give one of model_1, model_2"),
