@@ -31,9 +31,10 @@ def main() -> None:
     # On a GPU, the captured graph keeps to its own tensors.
     checkpoint = Checkpoint(paths.checkpoint(model), model, recipe)
     resumable = trainer if isinstance(trainer, training.Trainer) else None
-    epochs = checkpoint.load(resumable) if resumes() and resumable else []
+    resume = resumes()
+    epochs = checkpoint.load(resumable) if resume and resumable else []
     log = logger(model, mode="a" if epochs else "w")
-    if resumes() and not epochs:
+    if resume and not epochs:
         log.info("No checkpoint of this recipe and code: from the beginning")
 
     for number in range(len(epochs), recipe.epochs):
