@@ -87,7 +87,7 @@ def from_csv(text: str) -> list[Row]:
     if tuple(header) != COLUMNS:
         known = ",".join(COLUMNS)
         raise UserError(f"{at(1)}: give {known}, or `git restore metrics/experiments.csv`")
-    rows: list[Row] = []
+    rows: dict[str, Row] = {}
     for number, line in enumerate(lines, start=2):
         if len(line) != len(COLUMNS):
             raise UserError(f"{at(number)}: {len(line)} values: give {len(COLUMNS)}")
@@ -103,10 +103,10 @@ def from_csv(text: str) -> list[Row]:
         row = Row(
             values["experiment"], values["model"], recipe, values["revision"], metrics, accuracies
         )
-        if row.name in {other.name for other in rows}:
+        if row.name in rows:
             raise UserError(f"{at(number)}: {row.name}: also in another line; remove one")
-        rows.append(row)
-    return rows
+        rows[row.name] = row
+    return [*rows.values()]
 
 
 def value(line: int, key: str, text: str) -> float:
