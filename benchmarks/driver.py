@@ -17,6 +17,7 @@ import models
 from experiments import cluster, files, git, node
 from experiments.results import Results
 from experiments.signals import Signals
+from stages.download import main as download
 from study import experiments
 
 OUTPUTS = 160_000  # bytes of weights and predictions
@@ -68,6 +69,7 @@ seeds: [{", ".join(map(str, range(1, count + 1)))}]
 experiments: [{{id: nothing, model: model_3, description: nothing}}]
 """
     runs = experiments.read(text, files.values(), models.names())
+    download()
     cluster.connect(address)
     driver = Driver(Results(runs, git.call("rev-parse", "HEAD").strip()))
     driver.watch(list(runs), Signals())

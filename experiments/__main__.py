@@ -13,6 +13,7 @@ from experiments.results import Results
 from experiments.signals import Signals
 from stages import paths
 from stages.command import ArgumentParser, run
+from stages.download import main as download
 from study.errors import UserError, shown
 
 Start = Callable[[Results, list[str], Signals], None]
@@ -53,14 +54,17 @@ def main() -> None:
 
 
 def cluster(address: str) -> tuple[Start, Why]:
-    """Return how to run experiments on a Ray cluster, without Ray where there is none."""
+    """Return how to run experiments on a Ray cluster. Raises UserError where Ray is not there."""
     if find_spec("ray") is None:
         raise UserError(
             f"RAY = {shown(address)}: Ray is not there; `pip install -r requirements.lock` gets it"
         )
     from experiments import cluster
 
-    return partial(cluster.work, cluster.checked(address)), cluster.why
+    start = partial(cluster.work, cluster.checked(address))
+    # As long as Ctrl-C still ends it at once: sources can take minutes.
+    download()
+    return start, cluster.why
 
 
 def check_workspace() -> None:

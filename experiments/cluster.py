@@ -18,7 +18,6 @@ from experiments.progress import Progress
 from experiments.results import Results
 from experiments.signals import Signals
 from stages import NEEDED, paths
-from stages.download import main as download
 from study import mnist
 from study.errors import UserError, shown
 from study.experiments import Run
@@ -61,15 +60,22 @@ def log(name: str) -> Path:
 
 
 def work(address: str, results: Results, left: list[str], signals: Signals) -> None:
-    """Run what is left, as much at once as there is room for."""
+    """Run what is left, as much at once as there is room for. Raises UserError."""
+    if queue.workers():
+        raise UserError(
+            f"RAY = {address}: DVC's queue runs experiments already, maybe the same; let it end, or"
+            " `dvc queue stop --kill`"
+        )
     connect(address)
     signals.keep()  # Ray has asked for some of them
     try:
         cluster = Cluster(results)
-        cluster.watch(left, signals)
-        if signals.received is not None:
-            print("stopping", flush=True)
-            cluster.stop()
+        try:
+            cluster.watch(left, signals)
+        finally:
+            if cluster.tasks:
+                print("stopping", flush=True)
+                cluster.stop()
     finally:
         # Ray ends what still runs for this program.
         ray.shutdown()
@@ -79,7 +85,7 @@ def connect(address: str) -> None:
     """Become a part of the cluster. Raises UserError."""
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         line = str(error).strip().partition("\n")[0]
         raise UserError(
             f"RAY = {address}: {line}; `ray start` makes this machine one of a cluster's"
@@ -92,7 +98,7 @@ class Cluster:
     def __init__(self, results: Results) -> None:
         """Bring what all of them need to where the nodes find it."""
         self.results = results
-        self.cache = Path(queue.call("cache", "dir").strip())
+        self.cache = Path(queue.call("cache", "dir").splitlines()[-1])
         self.study = ray.put(study(results.revision))
         for name in mnist.SHA256:
             # DVC is to have them from now on, as if a stage had fetched them here.
@@ -104,6 +110,8 @@ class Cluster:
         self.failed: set[str] = set()
         self.unfit: set[str] = set()
         """Nodes, by id, that cannot run any."""
+        self.refused: list[str] = []
+        """Runs that such a node has sent back."""
         # By value: the nodes have no checkout of this project.
         ray.cloudpickle.register_pickle_by_value(node)
         self.perform = ray.remote(max_retries=RETRIES)(node.perform)
@@ -112,6 +120,11 @@ class Cluster:
         """Run experiments, show progress and write the ledger, until nothing waits or runs."""
         runs = self.results.runs
         check_gpus(runs[name] for name in left)
+        if not any(map(self.place, {on_gpu(runs[name]) for name in left})):
+            print(
+                f"waiting for a node with a core and {MEMORY / 1e9} GB of memory that are Ray's",
+                flush=True,
+            )
         progress = Progress(runs, left)
         for name in left:
             self.submit(name)
@@ -125,17 +138,23 @@ class Cluster:
             finished = [self.hear(task) for task in ready]
             if any(finished):
                 left = self.results.update()
+            while self.refused:
+                self.submit(self.refused.pop())
+            if self.unfit and not self.running:
+                self.check_places()
 
     def submit(self, name: str) -> None:
         """Have Ray run an experiment, on any node that is not known to be unfit."""
         run = self.results.runs[name]
-        options: dict[str, Any] = {"num_gpus": 1} if on_gpu(run) else {}
-        if self.unfit:
-            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self.unfit)})"}
+        elsewhere = {"ray.io/node-id": f"!in({','.join(self.unfit)})"} if self.unfit else None
         stages = ["validate", "download", f"train@{run.model}", f"evaluate@{run.model}"]
-        task = self.perform.options(num_cpus=1, memory=MEMORY, **options).remote(
-            self.study, self.results.ref(name), queue.experiment(run), stages
-        )
+        needed = needs(on_gpu(run))
+        task = self.perform.options(
+            num_cpus=needed["CPU"],
+            num_gpus=needed["GPU"],
+            memory=needed["memory"],
+            label_selector=elsewhere,
+        ).remote(self.study, self.results.ref(name), queue.experiment(run), stages)
         self.tasks[task] = name
 
     def hear(self, task: Any) -> bool:
@@ -157,8 +176,8 @@ class Cluster:
             self.keep(name, said)
             return True
         if isinstance(said, node.Unfit):
-            self.refuse(said, self.results.runs[name])
-            self.submit(name)
+            self.refuse(said)
+            self.refused.append(name)
         if isinstance(said, node.Failed):
             self.failed.add(name)
             write(log(name), said.log)
@@ -182,22 +201,33 @@ class Cluster:
             write(place, contents)
             place.chmod(0o444)  # as DVC does
 
-    def refuse(self, said: node.Unfit, run: Run) -> None:
-        """Give a node no more experiments. Raises UserError when no other can do this run."""
-        nodes = {each["NodeID"]: each for each in ray.nodes() if each["Alive"]}
+    def refuse(self, said: node.Unfit) -> None:
+        """Give a node no more experiments, and say so once."""
+        nodes = {each["NodeID"]: each["NodeManagerAddress"] for each in ray.nodes()}
         if said.node not in self.unfit and said.node in nodes:
-            address = nodes[said.node]["NodeManagerAddress"]
             print(
-                f"node {said.node[:8]} at {address} gets no experiments: {said.reason}", flush=True
+                f"node {said.node[:8]} at {nodes[said.node]} gets no experiments: {said.reason}",
+                flush=True,
             )
         self.unfit.add(said.node)
-        needed = ("CPU", "GPU") if on_gpu(run) else ("CPU",)
-        left = [each["Resources"] for id_, each in nodes.items() if id_ not in self.unfit]
-        if not any(all(each.get(name, 0) >= 1 for name in needed) for each in left):
-            with_gpu = " on a GPU" if on_gpu(run) else ""
-            raise UserError(
-                f"no node is left that can run experiments{with_gpu}; mend one, and run again"
-            )
+
+    def check_places(self) -> None:
+        """Raise UserError when a run waits for a node of which none is left: for ever."""
+        for gpu in {on_gpu(self.results.runs[name]) for name in self.tasks.values()}:
+            if not self.place(gpu):
+                with_gpu = " on a GPU" if gpu else ""
+                raise UserError(
+                    f"no node is left that can run experiments{with_gpu}; mend one, and run again"
+                )
+
+    def place(self, gpu: bool) -> bool:
+        """Whether there is a node, not known to be unfit, with what a run needs."""
+        needed = needs(gpu)
+        return any(
+            all(each["Resources"].get(key, 0) >= amount for key, amount in needed.items())
+            for each in ray.nodes()
+            if each["Alive"] and each["NodeID"] not in self.unfit
+        )
 
     def stop(self) -> None:
         """End what runs, and see to it that the nodes have tidied up."""
@@ -216,7 +246,6 @@ def study(revision: str) -> node.Study:
     """Put together what the experiments on a commit have in common. Raises UserError."""
     if git.call("rev-parse", "--is-shallow-repository").strip() == "true":
         raise UserError("this clone is shallow: `git fetch --unshallow` gets what nodes need")
-    download()
     return node.Study(
         revision,
         identity(),
@@ -236,6 +265,11 @@ def versions() -> dict[str, str]:
     distributions = packages_distributions()
     needed = (distributions[name][0] for name in NEEDED)
     return {name: node.have(name) for name in ("processor", "dvc", *needed)}
+
+
+def needs(gpu: bool) -> dict[str, int]:
+    """Return what a run takes of a node, by Ray's names; memory in bytes."""
+    return {"CPU": 1, "GPU": int(gpu), "memory": MEMORY}
 
 
 def on_gpu(run: Run) -> bool:

@@ -6,6 +6,7 @@ the packages of requirements.lock.
 
 import errno
 import fcntl
+import hashlib
 import os
 import platform
 import shutil
@@ -124,12 +125,13 @@ def attempt(
     home.mkdir(mode=0o700, exist_ok=True)
     if not stat.S_ISDIR(home.lstat().st_mode) or home.lstat().st_uid != os.getuid():
         raise OSError(errno.EPERM, "somebody else's, who could put programs there", str(home))
-    check_room(home)
+    cache = cache_of(study, home)
     with ExitStack() as ours:
         with locked(home / "lock"):
+            sweep(home)
+            check_room(home)
             raw = fetch_raw(study, home)
             source = fetch_source(study, home)
-            sweep(home)
             folder = Path(tempfile.mkdtemp(prefix="experiment-", dir=home))
             # Held from the beginning, nobody takes it for left behind.
             ours.enter_context(locked(folder / "lock"))
@@ -141,7 +143,7 @@ def attempt(
             git("-C", str(clone), "config", key, value)
         # One cache for all, into which files are linked: the raw data are there once.
         (clone / ".dvc/config.local").write_text(
-            f'[cache]\n    dir = {home / "cache"}\n    type = "reflink,hardlink,symlink,copy"\n',
+            f'[cache]\n    dir = {cache}\n    type = "reflink,hardlink,symlink,copy"\n',
             encoding="utf-8",
         )
         status, log = guarded(
@@ -159,7 +161,16 @@ def attempt(
             check_room(home)
             return Failed(log)
         git("-C", str(clone), "bundle", "create", "--quiet", str(bundle), ref, f"^{study.revision}")
-        return Finished(bundle.read_bytes(), outputs(clone / "dvc.lock", stages, home / "cache"))
+        return Finished(bundle.read_bytes(), outputs(clone / "dvc.lock", stages, cache))
+
+
+def cache_of(study: Study, home: Path) -> Path:
+    """Return the place of DVC's cache for experiments with these versions.
+
+    DVC would take what it has run before for what it is to run, whatever it ran with.
+    """
+    versions = repr(sorted(study.versions.items())).encode()
+    return home / f"cache-{hashlib.sha256(versions).hexdigest()[:12]}"
 
 
 def check_room(home: Path) -> None:

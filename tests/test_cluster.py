@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
+from operator import length_hint
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +33,7 @@ from stages import paths
 from study.errors import UserError
 from study.experiments import Run
 from tests.checkout import ROOT, Checkout
-from tests.test_many_runs import PLAIN, RUNS, at_work, make_experiments, reference, rows
+from tests.test_many_runs import PLAIN, RUNS, SHORT, at_work, make_experiments, reference, rows
 from tests.test_pipeline import SMALL
 
 Usage = namedtuple("Usage", "total used free")
@@ -119,9 +120,10 @@ def test_a_full_disk_is_refused_before_anything_is_fetched(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 2**40, 5 * 2**20))
     home = tmp_path / f"mnist-study-{os.getuid()}"
+    (home / "experiment-killed").mkdir(parents=True)  # may be what fills it
     reason = f"{home}: 5 MiB free there, an experiment may need 256"
     assert said(study) == [node.Begun(), node.Unfit("a node", reason)]
-    assert list(home.iterdir()) == []
+    assert list(home.iterdir()) == [home / "lock"]
 
 
 def test_a_folder_that_somebody_else_has_put_there_is_refused(
@@ -137,6 +139,14 @@ def test_a_node_without_git_is_refused(study: node.Study, monkeypatch: pytest.Mo
     monkeypatch.setattr(node, "keep", lambda *_: None)
     monkeypatch.setenv("PATH", "")
     assert said(study) == [node.Begun(), node.Unfit("a node", "git: No such file or directory")]
+
+
+def test_other_versions_have_a_cache_of_their_own(study: node.Study, tmp_path: Path) -> None:
+    """DVC restores what it has run before, and does not ask with which packages."""
+    upgraded = study._replace(versions={**study.versions, "torch": "99"})
+    again = study._replace(versions=dict(sorted(study.versions.items())))
+    mine, theirs, same = (node.cache_of(each, tmp_path) for each in (study, upgraded, again))
+    assert mine == same != theirs
 
 
 def test_what_killed_workers_left_behind_is_removed(tmp_path: Path) -> None:
@@ -193,9 +203,11 @@ def test_a_disk_that_is_full_in_the_end(study: node.Study, monkeypatch: pytest.M
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> cluster.Cluster:
-    """With nodes a, which has a GPU, and b, and a head without cores."""
+    """With nodes a, which has a GPU, and b, a head without cores, and one with little memory."""
     driver = object.__new__(cluster.Cluster)
-    driver.unfit = set()
+    driver.results = SimpleNamespace(runs=RUNS)  # type: ignore[assignment]
+    driver.unfit, driver.tasks = set(), {"task": PLAIN}
+    room = {"CPU": 1, "memory": 2e9}
     there = [
         {
             "NodeID": name,
@@ -203,18 +215,25 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> cluster.Cluster:
             "NodeManagerAddress": "10.0.0.1",
             "Resources": resources,
         }
-        for name, resources in (("head", {}), ("a", {"CPU": 1, "GPU": 1}), ("b", {"CPU": 1}))
+        for name, resources in (
+            ("head", {"memory": 2e9}),
+            ("little", {"CPU": 1, "GPU": 1, "memory": 1e9}),
+            ("a", room | {"GPU": 1}),
+            ("b", room),
+        )
     ]
     monkeypatch.setattr(ray, "nodes", lambda: there)
     return driver
 
 
 def test_nodes_that_are_unfit(driver: cluster.Cluster, capsys: pytest.CaptureFixture[str]) -> None:
-    driver.refuse(node.Unfit("a", "no room"), RUNS[PLAIN])
-    driver.refuse(node.Unfit("a", "no room"), RUNS[PLAIN])
+    driver.refuse(node.Unfit("a", "no room"))
+    driver.refuse(node.Unfit("a", "no room"))
     assert capsys.readouterr().out == "node a at 10.0.0.1 gets no experiments: no room\n"
+    driver.check_places()
+    driver.refuse(node.Unfit("b", "no room"))
     with pytest.raises(UserError, match="no node is left that can run experiments; mend one"):
-        driver.refuse(node.Unfit("b", "no room"), RUNS[PLAIN])
+        driver.check_places()
 
 
 @pytest.fixture
@@ -225,9 +244,69 @@ def on_gpu() -> Run:
 
 def test_the_last_node_with_a_gpu_is_unfit(driver: cluster.Cluster, on_gpu: Run) -> None:
     """Others cannot run it: it would wait for ever."""
-    driver.refuse(node.Unfit("b", "no room"), on_gpu)
+    driver.results.runs = {PLAIN: on_gpu}
+    driver.refuse(node.Unfit("b", "no room"))
+    driver.check_places()
+    driver.refuse(node.Unfit("a", "no room"))
     with pytest.raises(UserError, match="no node is left that can run experiments on a GPU; mend"):
-        driver.refuse(node.Unfit("a", "no room"), on_gpu)
+        driver.check_places()
+
+
+def test_one_refusal_costs_nothing_that_is_finished(
+    driver: cluster.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last node refuses one experiment while another ends there: that is taken in first."""
+    finished = node.Finished(b"", {})
+    driver.tasks = {
+        iter([node.Begun(), node.Unfit("b", "no room")]): SHORT,
+        iter([node.Begun(), node.Begun(), finished]): PLAIN,
+    }
+    driver.running, driver.refused = set(), []
+    driver.unfit = {"a"}
+    driver.results.update = lambda: [SHORT]  # type: ignore[method-assign]
+    kept: list[object] = []
+    monkeypatch.setattr(ray, "wait", lambda tasks, **_: ([*filter(length_hint, tasks)], []))
+    monkeypatch.setattr(ray, "get", lambda said: said)
+    monkeypatch.setattr(driver, "keep", lambda name, said: kept.append((name, said)))
+    monkeypatch.setattr(driver, "submit", lambda name: driver.tasks.update({iter(()): name}))
+    driver.failed = set()
+    nobody: Any = SimpleNamespace(received=None)
+    with pytest.raises(UserError, match="no node is left"):
+        driver.watch([SHORT, PLAIN], nobody)
+    assert kept == [(PLAIN, finished)]
+
+
+class Refusal:
+    """A task that node b sends back."""
+
+    def __next__(self) -> node.Unfit:
+        return node.Unfit("b", "no room")
+
+    def completed(self) -> str:
+        return "its end"
+
+
+def test_a_node_that_refuses_while_all_is_stopped(
+    driver: cluster.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is to run again what it sends back."""
+    driver.tasks, driver.running, driver.refused = {Refusal(): PLAIN}, set(), []
+    monkeypatch.setattr(ray, "cancel", lambda _: None)
+    monkeypatch.setattr(ray, "wait", lambda ends, **_: (ends, []))
+    monkeypatch.setattr(ray, "get", lambda said: said)
+    driver.stop()
+    assert driver.tasks == {}
+
+
+def test_ray_beside_dvc_s_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both would run the same."""
+    monkeypatch.chdir(tmp_path)
+    nothing: Any = None
+    command = [sys.executable, "-c", "input()", "queue-worker"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as worker:
+        with pytest.raises(UserError, match="RAY = auto: DVC's queue runs experiments already"):
+            cluster.work("auto", nothing, [], nothing)
+        worker.kill()
 
 
 def test_a_gpu_that_is_not_there(on_gpu: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -467,11 +546,14 @@ def test_the_driver_is_stopped_and_killed_and_started_again(real: Study) -> None
         os.killpg(make.pid, signal.SIGKILL)
     training.wait(60)
     assert [row.recipe.seed for row in rows(real.checkout)] == [5]
+    # A training that ran again could be one of which DVC's cache knows the results.
+    commit = reference(real.checkout, "fine-seed-5")
 
     (real.go / "12").touch()
     assert "2 of 2 done, 0 running, 0 queued, 0 failed" in real.finish()
     assert [row.recipe.seed for row in rows(real.checkout)] == [5, 12]
     assert [real.times(seed) for seed in (5, 12)] == [1, 1]
+    assert commit == reference(real.checkout, "fine-seed-5")
 
 
 @pytest.mark.slow
