@@ -4,6 +4,7 @@ from typing import Any
 
 LARGE = 100_000
 EPOCHS = 15  # of most models
+NODES = 2  # of one core each, in the real study
 
 
 def markdown(results: dict[str, Any]) -> str:
@@ -61,67 +62,106 @@ def on_top(results: dict[str, Any]) -> list[str]:
     for workers, taken in seconds.items():
         count = each * int(workers)
         lines.append(f"| {workers} | {count} | {taken:.0f} | {count / taken:.2f} |")
-    cores = results["machine"]["cores"]
     driver = results["driver"]
     return [
         *lines,
         "",
-        "Whole commands, in which the stages are stand-ins that compute nothing: Ray, Git, DVC and"
-        f" the start of Python are what is left. All workers share {cores} cores, so more than"
-        f" {cores} of them add nothing here; on cores of their own they would.",
+        "Whole commands, start to end, in which the stages are stand-ins that compute nothing: Ray,"
+        " Git, DVC, the start of Python, and the raw data's way to each node are what is left. All"
+        f" workers share {results['machine']['cores']} cores.",
         "",
-        f"Of Ray and the driver alone, without Git and DVC: {driver['experiments']:,} experiments"
-        f" in {driver['seconds']:.0f} seconds, {driver['experiments'] / driver['seconds']:.0f} per"
-        " second.",
+        "Of Ray and the driver alone, where nodes do nothing and nothing is kept:"
+        f" {driver['experiments']:,} experiments in {driver['seconds']:.0f} seconds,"
+        f" {driver['experiments'] / driver['seconds']:.0f} per second.",
         "",
         "A node keeps the raw data, the commits and DVC's cache in `mnist-study-UID` in its folder"
         " for temporary files (`TMPDIR`); when nothing runs there, that may be removed.",
     ]
 
 
+class Costs:
+    """What an experiment takes, and the driver with one more beside those that it has."""
+
+    def __init__(self, results: dict[str, Any]) -> None:
+        """Work it out of what was measured."""
+        self.records: dict[int, dict[str, float]]
+        self.records = {int(count): times for count, times in results["records"].items()}
+        study, overhead = results["study"], results["overhead"]
+        self.around: float = overhead["seconds"]["1"] / overhead["each"]
+        """Core-seconds of an experiment without its training."""
+        whole = NODES * study["cluster_seconds"] / study["experiments"]
+        self.core_seconds: float = self.around + (whole - self.around) / study["epochs"] * EPOCHS
+        """Of one with EPOCHS of Model 3."""
+
+    def hours(self, count: int, cores: int) -> float:
+        """Return how long experiments take on so many cores."""
+        return self.core_seconds * count / cores / 3600
+
+    def seconds(self, key: str, count: int) -> float:
+        """Return what was measured beside so many; else it is on the line through the last two."""
+        if count in self.records:
+            return self.records[count][key]
+        some, many = sorted(self.records)[-2:]
+        first, last = self.records[some][key], self.records[many][key]
+        return last + (last - first) / (many - some) * (count - many)
+
+    def taking_in(self, count: int) -> float:
+        """Return the seconds for one more that is written into the ledger by itself."""
+        return self.seconds("fetch_seconds", count) + self.seconds("look_seconds", count)
+
+
 def limits(results: dict[str, Any]) -> list[str]:
     """What breaks first, at 10, 1,000 and 100,000 experiments."""
-    study, driver = results["study"], results["driver"]
-    records, sizes = results["records"], results["sizes"]
-    few, some, many = sorted(map(int, records))
-    taking_in = {
-        count: records[str(count)]["fetch_seconds"] + records[str(count)]["look_seconds"]
-        for count in (few, some, many)
-    }
+    costs = Costs(results)
+    few, some, many = sorted(costs.records)
+    size = results["sizes"]
+    return [
+        f"**{few:,} experiments**: what is around them.",
+        f"An experiment takes {costs.around:.0f} seconds without its training, and about"
+        f" {costs.core_seconds:.0f} with {EPOCHS} epochs of Model 3.",
+        f"Each node takes the raw data, {megabytes(size['raw'])}, and the commit,"
+        f" {megabytes(size['commit'])}, once.",
+        f"One that comes back keeps the driver busy for {costs.taking_in(few):.2f} seconds.",
+        "",
+        f"**{some:,} experiments**: patience.",
+        f"They are {costs.hours(some, 1):.0f} core-hours: {costs.hours(some, 2):.0f} hours on 2"
+        f" cores, {costs.hours(some, 100) * 60:.0f} minutes on 100.",
+        f"Taking in one takes {costs.taking_in(some):.2f} seconds, so the driver keeps up with"
+        f" about {costs.core_seconds / costs.taking_in(some):.0f} cores.",
+        f"All of them are {megabytes(size['experiment'] * some)} on its disk.",
+        "",
+        *large(costs, results),
+        "",
+        f"What is said of {LARGE:,} lies on a straight line through what was measured at {some:,}"
+        f" and {many:,}.",
+    ]
 
-    core_seconds = 2 * study["cluster_seconds"] / study["experiments"] / study["epochs"]
-    hours = core_seconds * EPOCHS * some / 3600
 
-    # What grows with the number of experiments, from the largest number measured.
-    scale = LARGE / many
-    fetch, look, anew = (
-        records[str(many)][key] * scale
-        for key in ("fetch_seconds", "look_seconds", "first_look_seconds")
-    )
+def large(costs: Costs, results: dict[str, Any]) -> list[str]:
+    """Return the sentences on as many as nobody has measured."""
+    many = max(costs.records)
+    fetch, look, anew = (f"{key}_seconds" for key in ("fetch", "look", "first_look"))
+    fetching = LARGE * (costs.seconds(fetch, 0) + costs.seconds(fetch, LARGE)) / 2 / 3600
+    cores = costs.core_seconds / costs.seconds(fetch, LARGE)
+    driver = results["driver"]
     memory = driver["memory_mib"]
     each = (max(memory.values()) - memory["connected"]) / driver["experiments"]
     gibibytes = (memory["connected"] + each * LARGE) / 1024
+    first = "the driver" if cores < 100 else f"patience, and beyond {cores:.0f} cores the driver"
     return [
-        f"**{few:,} experiments**: nothing. What shows is that every node takes the raw data,"
-        f" {megabytes(sizes['raw'])}, and the commit, {megabytes(sizes['commit'])}, once. The"
-        f" driver is busy for {taking_in[few]:.2f} seconds with each experiment that comes back.",
-        "",
-        f"**{some:,} experiments**: patience. {EPOCHS} epochs of Model 3 each, at"
-        f" {core_seconds:.0f} core-seconds an epoch with all that is around it, are {hours:.0f}"
-        f" core-hours: {hours / 2:.0f} hours on 2 cores, {hours / 100 * 60:.0f} minutes on 100. The"
-        f" driver keeps up: {taking_in[some]:.2f} seconds an experiment make"
-        f" {taking_in[some] * some / 60:.0f} minutes of work in all, and"
-        f" {megabytes(sizes['experiment'] * some)} on its disk.",
-        "",
-        f"**{LARGE:,} experiments**: the driver. Beside {many:,} experiments, it takes"
-        f" {fetch / scale:.2f} seconds to fetch one more and {look / scale:.2f} to write the ledger"
-        f" anew, once for all that have come meanwhile. Both grow with the number: at {LARGE:,},"
-        f" about {fetch:.1f} and {look:.0f} seconds. So Git's refs, one for each experiment, and"
-        f" the ledger in one file break first, at {1 / fetch:.1f} experiments per second or fewer,"
-        f" however large the cluster. A lost ledger takes {anew / 60:.0f} minutes to be read from"
-        f" Git. Memory does not: {max(memory.values()):.0f} MiB with"
-        f" {driver['experiments']:,} experiments on their way, {each * 1024:.0f} KiB each, so"
-        f" {gibibytes:.1f} GiB. Nor does the disk, with {megabytes(sizes['experiment'] * LARGE)}.",
+        f"**{LARGE:,} experiments**: {first}.",
+        f"On 100 cores they take {costs.hours(LARGE, 100):.0f} hours.",
+        f"To fetch one takes {costs.seconds(fetch, many):.2f} seconds beside {many:,}, and about"
+        f" {costs.seconds(fetch, LARGE):.2f} beside {LARGE:,}: Git has a reference for each.",
+        f"That is {fetching:.0f} hours in all, and in the end keeps about {cores:.0f} cores busy.",
+        "The ledger, one file, is written anew for all that have come meanwhile, in"
+        f" {costs.seconds(look, many):.1f} seconds at {many:,} and about"
+        f" {costs.seconds(look, LARGE):.0f} at {LARGE:,}; a lost one is read from Git in about"
+        f" {costs.seconds(anew, LARGE) / 60:.0f} minutes.",
+        f"The driver's own process takes {max(memory.values()):.0f} MiB with"
+        f" {driver['experiments']:,} on their way, so about {gibibytes:.1f} GiB with {LARGE:,}"
+        " (Ray's processes not counted).",
+        f"Its disk takes {megabytes(results['sizes']['experiment'] * LARGE)}.",
     ]
 
 

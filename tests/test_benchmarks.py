@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from torchvision.transforms import ElasticTransform
 
 import models
 from benchmarks import __main__ as bench
-from benchmarks import cluster, comparison, pipeline, processes, tables, textbook
+from benchmarks import cluster, comparison, pipeline, processes, scaling, tables, textbook
 from benchmarks.processes import Measurement
 from study import augmentation, evaluation, mnist, training
 from study.errors import UserError
@@ -301,5 +301,55 @@ def test_taking_in_experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "fetch_seconds",
         "look_seconds",
     }
-    ledger = (tmp_path / "study/metrics/experiments.csv").read_text("utf-8")
+    ledger = (tmp_path / "study/study/metrics/experiments.csv").read_text("utf-8")
     assert len(ledger.splitlines()) == 1 + 4
+
+
+def spent(fetch: float) -> dict[str, Any]:
+    """What a cluster has taken, with so many seconds to fetch one beside 10,000 experiments."""
+    look = {"first_look_seconds": 0.1, "look_seconds": 0.1}
+    return {
+        "machine": {"processor": "some", "cores": 2, "load": 0, "load_after": 0, "versions": {}},
+        "study": {
+            "experiments": 4,
+            "epochs": 3,
+            "queue_seconds": 90,
+            "cluster_seconds": 80,
+            "same_ledger": True,
+        },
+        "sizes": {"raw": 55e6, "commit": 4e6, "experiment": 200_000},
+        "overhead": {"each": 3, "seconds": {"1": 30}},
+        "driver": {
+            "experiments": 10_000,
+            "seconds": 100,
+            "memory_mib": {"connected": 100, "most": 300},
+        },
+        "records": {
+            "10": look | {"fetch_seconds": 0.0},
+            "1000": look | {"fetch_seconds": 0.0},
+            "10000": look | {"fetch_seconds": fetch},
+        },
+    }
+
+
+def test_what_an_experiment_costs() -> None:
+    costs = scaling.Costs(spent(fetch=0.9))
+    # Without training, 30 seconds of 3; with 3 epochs, 2 nodes for 80 seconds of 4.
+    assert (costs.around, costs.core_seconds) == (10, 10 + 15 * 10)
+    assert costs.hours(1_000, 2) == pytest.approx(160 * 500 / 3600)
+    # A ten thousandth of a second more for each one more, from 1,000 on.
+    assert [costs.seconds("fetch_seconds", count) for count in (1_000, 100_000)] == [
+        0,
+        pytest.approx(9.9),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fetch", "words"),
+    [(0.9, "the driver."), (0.09, "patience, and beyond 162 cores the driver.")],
+)
+def test_what_breaks_first_depends_on_what_was_measured(fetch: float, words: str) -> None:
+    text = scaling.markdown(spent(fetch))
+    assert f"**100,000 experiments**: {words}" in text
+    # 100 MiB, and a fiftieth of one for each: 2,100.
+    assert "so about 2.1 GiB with 100,000" in text
