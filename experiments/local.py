@@ -56,6 +56,7 @@ def watch(results: Results, left: list[str], jobs: int, signals: Signals) -> Non
     """Keep workers at it, show progress and write the ledger, until nothing waits or runs."""
     progress = Progress(results.runs, left)
     succeeded: set[str] = set()
+    quiet = False
     while signals.received is None:
         tasks = mine(results.runs)
         running, queued, failed, done = (
@@ -71,12 +72,16 @@ def watch(results: Results, left: list[str], jobs: int, signals: Signals) -> Non
             (task.name for task in queued),
             len(failed),
         )
-        if not running and not queued:
-            return
-        workers = len(queue.workers())
+        workers = len(queue.workers()) if running or queued else 0
         if running and not workers:
             queue.stop()
         elif queued and workers < jobs:
             # At first, and again: workers can stop before the queue is empty (DVC's issue 10562).
             queue.start(jobs)
+        # DVC looks for what runs before it looks for what waits: what is taken up in between is
+        # in neither state. So that nothing is there counts the second time.
+        ended = {task.name for task in [*failed, *done]}
+        was_quiet, quiet = quiet, not running and not queued
+        if quiet and (was_quiet or ended.issuperset(left)):
+            return
         signals.wait(POLL)

@@ -190,6 +190,14 @@ def test_a_worker_that_died_takes_its_run_with_it(dvc: FakeQueue) -> None:
     assert dvc.calls == [[], PLAIN, "stop"]
 
 
+def test_a_run_that_is_taken_up_while_dvc_looks(dvc: FakeQueue) -> None:
+    """It is in neither state then, and not yet at its end."""
+    dvc.workers = 1
+    dvc.states = [[], [], [Task("b", PLAIN, "Running")], [], [Task("b", PLAIN, "Failed")]]
+    work([PLAIN])
+    assert dvc.states == [[Task("b", PLAIN, "Failed")]]
+
+
 def test_the_ledger_grows_with_each_success(
     dvc: FakeQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,10 +206,11 @@ def test_the_ledger_grows_with_each_success(
 
     def tasks() -> list[Task]:
         seen.append([row.name for row in files.rows()])
-        if len(seen) != 2:
+        if len(seen) == 1:
             return []
         finish(SHORT)
-        return [Task("a", SHORT, "Success"), Task("b", PLAIN, "Running")]
+        state = "Running" if len(seen) == 2 else "Failed"
+        return [Task("a", SHORT, "Success"), Task("b", PLAIN, state)]
 
     monkeypatch.setattr(queue, "tasks", tasks)
     assert work([SHORT, PLAIN]) == [PLAIN]
