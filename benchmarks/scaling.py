@@ -3,7 +3,6 @@
 from typing import Any
 
 LARGE = 100_000
-EPOCHS = 15  # of most models
 NODES = 2  # of one core each, in the real study
 
 
@@ -88,10 +87,9 @@ class Costs:
         self.records = {int(count): times for count, times in results["records"].items()}
         study, overhead = results["study"], results["overhead"]
         self.around: float = overhead["seconds"]["1"] / overhead["each"]
-        """Core-seconds of an experiment without its training."""
-        whole = NODES * study["cluster_seconds"] / study["experiments"]
-        self.core_seconds: float = self.around + (whole - self.around) / study["epochs"] * EPOCHS
-        """Of one with EPOCHS of Model 3."""
+        """Core-seconds of an experiment without its stages."""
+        self.core_seconds: float = NODES * study["cluster_seconds"] / study["experiments"]
+        """Of one in the real study."""
 
     def hours(self, count: int, cores: int) -> float:
         """Return how long experiments take on so many cores."""
@@ -117,8 +115,9 @@ def limits(results: dict[str, Any]) -> list[str]:
     size = results["sizes"]
     return [
         f"**{few:,} experiments**: what is around them.",
-        f"An experiment takes {costs.around:.0f} seconds without its training, and about"
-        f" {costs.core_seconds:.0f} with {EPOCHS} epochs of Model 3.",
+        f"One like those above takes {costs.core_seconds:.0f} core-seconds, about"
+        f" {costs.around:.0f} of which are not its stages'; longer trainings make these count less,"
+        " and all that follows take longer.",
         f"Each node takes the raw data, {megabytes(size['raw'])}, and the commit,"
         f" {megabytes(size['commit'])}, once.",
         f"One that comes back keeps the driver busy for {costs.taking_in(few):.2f} seconds.",

@@ -334,9 +334,9 @@ def spent(fetch: float) -> dict[str, Any]:
 
 def test_what_an_experiment_costs() -> None:
     costs = scaling.Costs(spent(fetch=0.9))
-    # Without training, 30 seconds of 3; with 3 epochs, 2 nodes for 80 seconds of 4.
-    assert (costs.around, costs.core_seconds) == (10, 10 + 15 * 10)
-    assert costs.hours(1_000, 2) == pytest.approx(160 * 500 / 3600)
+    # Without stages, 30 seconds for 3; with them, 2 nodes for 80 seconds for 4.
+    assert (costs.around, costs.core_seconds) == (10, 40)
+    assert costs.hours(1_000, 2) == pytest.approx(40 * 500 / 3600)
     # A ten thousandth of a second more for each one more, from 1,000 on.
     assert [costs.seconds("fetch_seconds", count) for count in (1_000, 100_000)] == [
         0,
@@ -346,7 +346,7 @@ def test_what_an_experiment_costs() -> None:
 
 @pytest.mark.parametrize(
     ("fetch", "words"),
-    [(0.9, "the driver."), (0.09, "patience, and beyond 162 cores the driver.")],
+    [(0.09, "the driver."), (0.02, "patience, and beyond 182 cores the driver.")],
 )
 def test_what_breaks_first_depends_on_what_was_measured(fetch: float, words: str) -> None:
     text = scaling.markdown(spent(fetch))

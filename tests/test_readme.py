@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import models
-from benchmarks import tables
+from benchmarks import scaling, tables
 from experiments import files
 from stages import paths
 from study import claims, documents, goal, history, ledger, report, seeds
@@ -152,3 +152,8 @@ def test_the_candidate_s_difference_is_what_dvc_prints(tmp_path: Path, mnist_fol
 def test_the_speed_it_quotes_was_measured() -> None:
     results = json.loads((ROOT / "benchmarks/results.json").read_text("utf-8"))
     assert tables.markdown(results) in README
+
+
+def test_the_note_on_clusters_was_measured() -> None:
+    results = json.loads((ROOT / "benchmarks/cluster.json").read_text("utf-8"))
+    assert scaling.markdown(results) == (ROOT / "docs/scaling.md").read_text("utf-8")
