@@ -169,8 +169,8 @@ def judge(
 
 
 def speaks_for(p_for: float, p_against: float) -> bool:
-    """Whether the runs speak for what is said. A small difference can be shown and be the same."""
-    return p_for < LEVEL or p_for <= p_against
+    """Whether the runs speak for what is said, however little."""
+    return p_for <= p_against
 
 
 def verdict(speaks_for: bool, p: float) -> Verdict:
@@ -202,9 +202,9 @@ def examine(
     )
     differences = [value - baseline for value, baseline in zip(values, baselines, strict=True)]
     p_for, p_against = weigh(test, differences, margin)
-    mean = average(differences)
+    mean = average(differences, step(test))
     interval = mean.interval if mean and test.figure != EXACT else None
-    value, baseline = average(values), average(baselines)
+    value, baseline = average(values, step(test)), average(baselines, step(test))
     sides = (
         None if fixed else logged(test.figure, ours, documents),
         None if fixed else logged(test.figure, theirs, documents),
@@ -241,26 +241,37 @@ def weigh(test: Statement, differences: Sequence[float], margin: float) -> tuple
     That two are the same is shown by two one-sided tests: Schuirmann 1987, "A comparison of the two
     one-sided tests procedure and the power approach for assessing the equivalence of average
     bioavailability", Journal of Pharmacokinetics and Biopharmaceutics 15:657. At level 0.05,
-    two-sided, each decision is that of the 95 % interval: the same, when it lies within ± margin.
+    two-sided, each decision is that of the 95 % interval: the same, when it lies within ± margin,
+    not the same, when it lies beyond.
     """
     enough = 1 if test.figure == EXACT else 2
     # After a failed training, a figure may be no number.
     if len(differences) < enough or not all(map(math.isfinite, differences)):
         return 1.0, 1.0
-    above, below = comparison.p_above(differences, 0), comparison.p_below(differences, 0)
-    smaller = comparison.p_below(differences, margin)
+
+    def above(bound: float) -> float:
+        return comparison.p_above(differences, bound, step(test))
+
+    def below(bound: float) -> float:
+        return comparison.p_below(differences, bound, step(test))
+
     p_for, p_against = {
-        "above": (above, below),
-        "below": (below, above),
-        "not above": (smaller, above),
-        "same": (max(smaller, comparison.p_above(differences, -margin)), min(above, below)),
+        "above": (above(0), below(0)),
+        "below": (below(0), above(0)),
+        "not above": (below(margin), above(margin)),
+        "same": (max(below(margin), above(-margin)), min(above(margin), below(-margin))),
     }[test.relation]
     return min(2 * p_for, 1.0), min(2 * p_against, 1.0)
 
 
-def average(values: Sequence[float]) -> Mean | None:
+def average(values: Sequence[float], step: float) -> Mean | None:
     """Return the mean; None where there is none or it is no number."""
-    return comparison.mean(values) if values and all(map(math.isfinite, values)) else None
+    return comparison.mean(values, step) if values and all(map(math.isfinite, values)) else None
+
+
+def step(test: Statement) -> float:
+    """Return how far apart two values of a figure are, at least; 0 of one that no seed changes."""
+    return 0.0 if test.figure == EXACT else 10.0 ** -DECIMALS[test.figure]
 
 
 def rounded(value: float, test: Statement) -> float:

@@ -200,7 +200,7 @@ def parameters(configurations: Sequence[Configuration], target: Target) -> Figur
         for value in (each.accuracy, each.low, each.high, each.documents)
         if value is not None and math.isfinite(value)
     ]
-    limits = (min([*known, target.accuracy]) - 0.05, max([*known, target.accuracy]) + 0.15)
+    limits = (min([*known, target.accuracy]) - 0.1, max([*known, target.accuracy]) + 0.15)
     whole = figure.add_subplot(grid[0], ylim=limits)
     close = figure.add_subplot(grid[1], ylim=limits)
     whole.set_xlim(min([*counts, target.parameters]) - 900, max([*counts, target.parameters]) + 900)
@@ -222,13 +222,14 @@ def parameters(configurations: Sequence[Configuration], target: Target) -> Figur
         panel.grid(axis="y")
     whole.set_ylabel("test accuracy (%)")
     whole.set_title("All")
+    close.set_xlabel("parameters (equal numbers side by side)")
     close.set_title(f"Around {target.parameters:,} parameters")
     close.tick_params(labelleft=False)
     whole.text(0.02, 0.99, "target", color=GREY, va="top", transform=whole.transAxes)
     for each in configurations:
         point(whole, each, each.parameters)
         if each not in near:
-            number_of(whole, each, each.parameters, numbers[each.experiment])
+            number_of(whole, each, each.parameters, numbers[each.experiment], "left")
     width = 0.0065 * target.parameters
     for count in sorted({each.parameters for each in near}):
         group = [each for each in near if each.parameters == count]
@@ -236,7 +237,7 @@ def parameters(configurations: Sequence[Configuration], target: Target) -> Figur
         left = count if count >= target.parameters else count - width * (len(group) - 1) / 2
         for index, each in enumerate(group):
             point(close, each, left + index * width)
-            number_of(close, each, left + index * width, numbers[each.experiment])
+            number_of(close, each, left + index * width, numbers[each.experiment], "center")
     handles = [
         Line2D([], [], color="black", marker="o", markersize=3.5),
         Line2D([], [], color=GREY, marker="_", markersize=9, markeredgewidth=2, linestyle=""),
@@ -265,11 +266,17 @@ def point(panel: Axes, each: Configuration, x: float) -> None:
     panel.plot(x, each.accuracy, color="black", marker="o")
 
 
-def number_of(panel: Axes, each: Configuration, x: float, number: int) -> None:
-    """Write a configuration's number above its interval."""
-    top = max(value for value in (each.accuracy, each.high, each.documents) if value is not None)
+def number_of(panel: Axes, each: Configuration, x: float, number: int, align: str) -> None:
+    """Write a configuration's number below its interval: above it is the target's edge."""
+    bottom = min(value for value in (each.accuracy, each.low, each.documents) if value is not None)
     panel.annotate(
-        str(number), (x, top), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=7
+        str(number),
+        (x, bottom),
+        xytext=(0, -3),
+        textcoords="offset points",
+        ha=align,
+        va="top",
+        fontsize=7,
     )
 
 
@@ -333,7 +340,7 @@ def seeds(bands: Mapping[str, Sequence[Band]]) -> Figure:
 @drawing
 def forest(differences: Sequence[Difference], margin: float) -> Figure:
     """Draw the differences in accuracy that conclusions are about, with 95 % intervals."""
-    figure = Figure(figsize=(WIDTH, 0.8 + 0.2 * len(differences)))
+    figure = Figure(figsize=(WIDTH, 0.95 + 0.2 * len(differences)))
     panel = figure.add_subplot(ylim=(max(len(differences), 1) - 0.4, -0.6))
     panel.axvspan(-margin, margin, color="#EFEFEF", linewidth=0)
     panel.axvline(0, color=GREY, linewidth=0.8)
@@ -350,7 +357,8 @@ def forest(differences: Sequence[Difference], margin: float) -> Figure:
     panel.tick_params(axis="y", length=0)
     panel.set_xlabel(
         "difference in points of accuracy, with its 95 % interval;"
-        f" within ±{margin:g} (grey) counts as the same"
+        f" within ±{margin:g} (grey) counts as the same\n"
+        "to the right, what each shows by itself, not corrected for testing several"
     )
     panel.grid(axis="x")
     return figure
@@ -438,7 +446,8 @@ def misses(
         )
         panel.set_title(str(labels[number]))
         panel.set_title(f"no. {number}", loc="right", color=GREY, fontsize=7, fontweight="normal")
-        panel.set_xlabel(" ".join(str(answer[number]) for answer in answers.values()), fontsize=9)
+        answered = " ".join(str(answer[number]) for answer in answers.values())
+        panel.set_xlabel(answered, fontsize=min(9, 63 / len(answers)))
         panel.spines[:].set(visible=True, color="#D0D0D0")
         for level in LEVELS:
             path = runs(images[number] >= level)

@@ -1,16 +1,17 @@
 """The documents' goal: what the model that is after it comes to, and how it was chosen."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from study import comparison
 from study.comparison import Mean
-from study.ledger import Row
+from study.ledger import DECIMALS, Row
 from study.recipe import Recipe
 from study.seeds import by_experiment
 
 MODEL = "model_6"
 """The one that is after it."""
+LOSS_STEP = 10.0 ** -DECIMALS["loss"]
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,9 @@ def choices(rows: Sequence[Row]) -> list[Choice]:
             int(runs[0].metrics["parameters"]),
             runs[0].recipe.holdout,
             comparison.mean([*by_seed(runs, "accuracy").values()]),
-            comparison.mean([*by_seed(runs, "loss").values()]),
-            difference(by_seed(runs, "accuracy"), by_seed(baseline, "accuracy")),
-            difference(by_seed(runs, "loss"), by_seed(baseline, "loss")),
+            comparison.mean([*by_seed(runs, "loss").values()], LOSS_STEP),
+            difference(runs, baseline, "accuracy", comparison.STEP),
+            difference(runs, baseline, "loss", LOSS_STEP),
         )
         for name, runs in groups.items()
     ]
@@ -92,7 +93,10 @@ def by_seed(rows: Iterable[Row], figure: str) -> dict[int, float]:
     return {row.recipe.seed: float(row.metrics[figure]) for row in rows}
 
 
-def difference(figures: Mapping[int, float], baseline: Mapping[int, float]) -> Mean | None:
-    """Return the difference to a baseline over the seeds that both have."""
-    shared = sorted(figures.keys() & baseline.keys())
-    return comparison.mean([figures[seed] - baseline[seed] for seed in shared]) if shared else None
+def difference(
+    rows: Iterable[Row], baseline: Iterable[Row], figure: str, step: float
+) -> Mean | None:
+    """Return the difference of a figure to a baseline's over the seeds that both have."""
+    ours, theirs = by_seed(rows, figure), by_seed(baseline, figure)
+    shared = sorted(ours.keys() & theirs.keys())
+    return comparison.mean([ours[s] - theirs[s] for s in shared], step) if shared else None

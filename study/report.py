@@ -72,12 +72,16 @@ JUDGED = """\
 Each line sets means over the seeds against each other, or against a number of the documents, which
 is one run's: the difference, seed by seed, and in brackets its 95 % interval (Student's). “Above”
 and “below” hold where that interval lies on the side that they name, and do not hold where it lies
-on the other one. “Same” and “not above” hold where it lies within ±{margin:g} points, or below
-{margin:g}: that there is no difference takes evidence, too. Otherwise it cannot be told from these
-runs. A conclusion holds when all of its lines do: its p is the largest of theirs, corrected after
-Holm for testing {claims} conclusions at once, and has to be below 0.05, so that a conclusion can be
-less sure than its lines. Other test images than these {images:,} would move all accuracies by more
-than most of these differences; which images they are is not in the intervals."""
+on the other one. “Same” holds where it lies within ±{margin:g} points, “not above” where it lies
+below {margin:g}: that there is no difference takes evidence, too. They do not hold where it lies
+beyond. Otherwise it cannot be told from these runs.
+
+A conclusion holds when all of its lines do, and does not hold when one of them does not. Its p is
+of whichever the runs are nearer to: the largest of its lines' for it, or the smallest against it,
+times their number. Corrected after Holm for testing {claims} conclusions at once, p has to be below
+0.05, so that a conclusion can be less sure than its lines. All of this is about seeds. What other
+test images than these {images:,} would change is not in the intervals: of one accuracy, the note
+below the first table says how much."""
 CHOSEN = """\
 Means over the seeds, in brackets 95 % intervals; deviations are standard deviations (n − 1), in
 points. The first is that from seed to seed. The documents quote best epochs, chosen on the test
@@ -351,7 +355,8 @@ def evidence(test: Result) -> str:
     line = f"{FIGURES[test.figure]}: {title(test.of)} {said}"
     if test.value is None or test.baseline is None or test.difference is None:
         return f"{line}: no runs; {test.verdict}"
-    found = difference(test.difference, test.interval, decimals)
+    # A mean is surer than one run, by a decimal; what is counted has none.
+    found = difference(test.difference, test.interval, decimals + 1 if test.interval else decimals)
     pair = f"{test.value:,.{decimals}f} against {test.baseline:,.{decimals}f}"
     if test.documents:
         theirs = (NOTHING if side is None else f"{side:,.{decimals}f}" for side in test.documents)
@@ -388,7 +393,8 @@ def interval(mean: float, low: float | None, high: float | None, decimals: int) 
     """Return a mean with its interval, if it has one."""
     if low is None or high is None:
         return f"{mean:.{decimals}f}"
-    return f"{mean:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f})".replace("-", "−")
+    start, end = (f"{round(bound, decimals) + 0.0:.{decimals}f}" for bound in (low, high))
+    return f"{mean:.{decimals}f} ({start} to {end})".replace("-", "−")
 
 
 def said(conclusion: Conclusion) -> str:
@@ -463,14 +469,21 @@ def reached(outcome: Outcome | None, documents: Documents) -> str:
     if outcome is None:
         return "The model that is after it has no runs yet: `make experiments`."
     accuracy = outcome.accuracy
-    low, high = accuracy.interval or (None, None)
-    return (
+    there = (
         f"{title(MODEL)} has {outcome.parameters:,} parameters. On the test set, after the last"
-        f" epoch, it comes to {interval(accuracy.mean, low, high, 3)} %, the mean of {accuracy.n}"
+        " epoch, it comes to"
+    )
+    if accuracy.interval is None:
+        return f"{there} {accuracy.mean:.2f} %, in a single run, which shows little."
+    error = standard_error(accuracy.mean, documents.test_images)
+    return (
+        f"{there} {interval(accuracy.mean, *accuracy.interval, 3)} %, the mean of {accuracy.n}"
         f" seeds with its 95 % interval; single runs go from {outcome.lowest:.2f} to"
         f" {outcome.highest:.2f} %, with a standard deviation of {accuracy.deviation:.3f} points."
         f" For a mean above {documents.target.accuracy} %, p is {probability(outcome.p)}"
-        " (one-sided, Student's)."
+        " (one-sided, Student's). All of this is about seeds: with other test images than these"
+        f" {documents.test_images:,}, the mean would be another, by a standard error of up to"
+        f" {error:.2f} points."
     )
 
 

@@ -73,6 +73,8 @@ BASE = runs("model-4", [99.00, 99.04, 99.02, 99.08, 99.06])
         # Surely the same; and surely a little more, which is the same, too.
         ([0.01, -0.01, 0.02, -0.02, 0.0], ("cannot be told", "cannot be told", "holds", True)),
         ([0.04, 0.05, 0.04, 0.05, 0.04], ("holds", "does not hold", "holds", True)),
+        # Surely more, maybe no more than counts as the same.
+        ([0.06, 0.14, 0.10, 0.12, 0.08], ("holds", "does not hold", "cannot be told", None)),
         # Too different from seed to seed to tell anything.
         ([0.3, -0.3, 0.2, -0.2, 0.1], ("cannot be told",) * 3 + (None,)),
     ],
@@ -142,7 +144,7 @@ def test_too_little_to_tell(rows: list[Row]) -> None:
 def test_seeds_that_all_say_the_same() -> None:
     again = [replace(row, experiment="changed") for row in BASE]
     (result,) = judge([says("same")], [*BASE, *again]).tests
-    assert (result.verdict, result.interval) == ("holds", (0, 0))
+    assert (result.verdict, result.difference) == ("holds", 0)
     assert judge([says("above")], [*BASE, *again]).verdict == "cannot be told"
     assert judge([says("not above")], [*BASE, *again]).verdict == "holds"
 
@@ -161,6 +163,16 @@ def test_one_test_that_fails_is_enough() -> None:
     assert [each.verdict for each in both.tests] == ["holds", "does not hold"]
     assert both.verdict == "does not hold"
     assert both.p == pytest.approx(2 * both.tests[1].p_against, rel=0.01)
+
+
+def test_a_test_that_holds_says_nothing_against_a_conclusion() -> None:
+    """Surely a little less is the same; and of the other figure nothing is known."""
+    less = runs("changed", [98.94, 98.97, 98.96, 99.02, 98.99], train_accuracy=float("nan"))
+    both = judge([says("same"), says("same", figure="train_accuracy")], [*BASE, *less])
+    assert [each.verdict for each in both.tests] == ["holds", "cannot be told"]
+    assert both.tests[0].interval is not None
+    assert both.tests[0].interval[1] < 0
+    assert (both.verdict, both.p) == ("cannot be told", 1)
 
 
 def test_conclusions_are_corrected_for_each_other() -> None:

@@ -168,10 +168,20 @@ def test_runs_that_are_all_the_same() -> None:
     # 99.34 - 98.96 and 0.38 differ in their last bits.
     values = [99.34 - 98.96, 0.38, 98.38 - 98.0]
     assert len(set(values)) > 1
-    low, high = comparison.mean(values).interval or (0, 1)
-    assert low == high == pytest.approx(0.38)
-    assert (comparison.p_above(values, 0.38), comparison.p_below(values, 0.38)) == (1, 1)
-    assert (comparison.p_above(values, 0.3), comparison.p_below(values, 0.4)) == (0, 0)
+    counted = comparison.mean(values, step=0)
+    assert counted.deviation == 0
+    assert counted.interval == pytest.approx((0.38, 0.38))
+    assert (comparison.p_above(values, 0.38, 0), comparison.p_below(values, 0.38, 0)) == (1, 1)
+    assert (comparison.p_above(values, 0.3, 0), comparison.p_below(values, 0.4, 0)) == (0, 0)
+    # Rounded to 0.01, they differ by what that has hidden: t(2 degrees, 97.5 %) is 4.303.
+    width = 4.303 * 0.01 / math.sqrt(12 * 3)
+    assert comparison.mean(values).interval == pytest.approx((0.38 - width, 0.38 + width), abs=1e-5)
+    assert comparison.p_above(values, 0.38) == pytest.approx(0.5)
+    assert comparison.p_above(values, 0.38 - width) == pytest.approx(0.025, abs=1e-5)
+
+
+def test_two_runs_that_happen_to_be_the_same_show_little() -> None:
+    assert comparison.p_above([99.41, 99.41], 99.4) > 0.05
 
 
 def test_the_interval_of_a_mean_covers_95_percent() -> None:
