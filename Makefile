@@ -19,6 +19,8 @@ help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' Makefile
 
 repro: $(VENV) ## Run the study, training JOBS models at once (as many as there are cores)
+	@[[ '$(JOBS)' =~ ^[1-9][0-9]*$$ ]] || \
+	  { echo "error: JOBS = '$(JOBS)': give a whole number, at least 1" >&2; exit 1; }
 	$(ENDS_WITH_MAKE) dvc repro download
 	$(ENDS_WITH_MAKE) $(MAKE) --no-print-directory -j $(JOBS) training
 	$(ENDS_WITH_MAKE) dvc repro

@@ -40,7 +40,9 @@ if old or missing:
 
 # The same bytes on every x86-64 processor: one thread, and one instruction set for whoever picks
 # by processor (ATen, oneDNN, MKL, and LLVM behind Numba). Each reads its variable when it loads.
-os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+os.environ.pop("MKL_DOMAIN_NUM_THREADS", None)
+os.environ["ONEDNN_DEFAULT_FPMATH_MODE"] = "STRICT"
 if platform.machine().lower() in ("x86_64", "amd64"):
     os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
     os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"

@@ -35,6 +35,11 @@ def run(main: Callable[[], None]) -> None:
         main()
     except UserError as error:
         sys.exit(f"error: {error}")
+    except (MemoryError, RuntimeError) as error:
+        # PyTorch has no exception of its own for it.
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise
+        sys.exit("error: not enough memory; give a smaller batch_size, or train fewer at once")
     except OSError as error:
         if error.filename is None and error.errno not in FULL:
             raise

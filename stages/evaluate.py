@@ -25,6 +25,8 @@ def main() -> None:
     write(paths.confusion(model), results.confusion_csv(labels, tested.predictions))
     metrics = results.metrics(network, tested, epochs, holdout)
     write(paths.metrics(model), json.dumps(metrics, indent=2) + "\n")
+    # By now, DVC has recorded the training.
+    paths.checkpoint(model).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

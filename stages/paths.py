@@ -34,7 +34,7 @@ def log(model: str) -> Path:
 
 
 def checkpoint(model: str) -> Path:
-    """A training under way, after its last whole epoch; nobody's output."""
+    """A training after its last whole epoch, until it is evaluated; nobody's output."""
     return Path(f"checkpoints/{model}.pt")
 
 

@@ -64,7 +64,6 @@ def main() -> None:
 
     write(paths.weights(model), evaluation.to_safetensors(trainer.result))
     write(paths.history(model), history.to_csv(epochs))
-    checkpoint.remove()
 
 
 def resumes() -> bool:

@@ -70,10 +70,6 @@ class Checkpoint:
         trainer.scheduler.load_state_dict(state["scheduler"])
         return [Epoch(*values) for values in state["epochs"]]
 
-    def remove(self) -> None:
-        """Remove the file once the training has ended."""
-        self.path.unlink(missing_ok=True)
-
 
 def key(model: str, recipe: Recipe) -> str:
     """Return the SHA-256 of all that may decide the weights, in hexadecimal digits."""

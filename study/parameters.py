@@ -36,6 +36,11 @@ def check(parameters: str, pipeline: str, models: Collection[str]) -> None:
     for model in models:
         prefix = f"models.{model}."
         if own := children(values, prefix):
+            if "holdout" in own:
+                raise UserError(
+                    f"params.yaml: {prefix}holdout: all models are evaluated on the same images;"
+                    " give train.holdout"
+                )
             Recipe.parse(train | own, f"params.yaml: {prefix}")
     equivalence_margin(values["equivalence_margin"])
     if (candidate := values["candidate"]) not in models:

@@ -1,5 +1,6 @@
 """How a model is trained, as values that are checked before any work."""
 
+import math
 from collections.abc import Mapping
 from typing import Literal, Self, get_args
 
@@ -33,8 +34,8 @@ class Recipe(BaseModel):
     """Of the convolutions' weights, in every step, times the learning rate."""
     ema_decay: float = Field(ge=0, lt=1)
     """Keep a moving average of all weights instead of the last ones; 0 keeps the last."""
-    dropout: float = Field(ge=0, lt=1)
-    """Probability of an activation to be zeroed."""
+    dropout: float = Field(ge=0, le=0.99)
+    """Probability of an activation to be zeroed, in steps of 1 / 65,536."""
     rotation: float = Field(ge=0, le=180)
     """Each image is turned by an angle drawn from ± this many degrees, anew in every epoch."""
     translation: float = Field(ge=0, le=28)
@@ -109,6 +110,12 @@ class Recipe(BaseModel):
             )
         if self.warmup and self.scheduler == "constant":
             return f"warmup = {self.warmup}: give 0, or scheduler = one_cycle"
+        steps = self.epochs * math.ceil(self.training_images / self.batch_size)
+        if self.scheduler == "one_cycle" and steps == 1:
+            return "scheduler = one_cycle: there is one step; give constant, or more epochs"
+        if self.warmup * steps == 1:
+            # PyTorch would divide by the number of steps from the first to the last of these.
+            return f"warmup = {self.warmup}: one of {steps} steps; give 0, or a larger share"
         return None
 
 

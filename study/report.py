@@ -278,13 +278,14 @@ def result(
 
 def notes(metrics: Mapping[str, Metrics], documents: Documents) -> str:
     """Say what a reader of the table of all models must know."""
-    errors = [standard_error(each.accuracy, documents.test_images) for each in metrics.values()]
+    images = held_out(metrics) or documents.test_images
+    errors = [standard_error(each.accuracy, images) for each in metrics.values()]
     spread = " to ".join(sorted({f"{min(errors):.2f}", f"{max(errors):.2f}"}))
     lines = [
-        f"Accuracy and loss on the {documents.test_images:,} test images after the last epoch, one"
-        f" run each; the standard error of one accuracy (binomial) is {spread} points. The mean"
-        " over n seeds tells how lucky that run is. The best epoch is chosen on the same images,"
-        " which flatters it."
+        f"Accuracy and loss on {images:,} {'held-out' if held_out(metrics) else 'test'} images"
+        " after the last epoch, one run each; the standard error of one accuracy (binomial) is"
+        f" {spread} points. The mean over n seeds tells how lucky that run is. The best epoch is"
+        " chosen on the same images, which flatters it."
     ]
     if any(m in documents.models and documents.models[m].stated_best_accuracy for m in metrics):
         lines.append(

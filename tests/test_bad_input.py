@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -77,7 +78,7 @@ def recipe(**changed: object) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "instead", "message"),
     [
-        ("dropout: .*", "dropout: 1.5", "train.dropout = 1.5: give a number, at least 0, below 1"),
+        ("dropout: .*", "dropout: 1.5", "train.dropout = 1.5: give a number, at least 0, at m"),
         ("epochs: .*", "epochs: 0", "train.epochs = 0: give a whole number, at least 1, "),
         ("learning_rate: .*", "learning_rate: abc", "train.learning_rate = abc: give a number"),
         ("learning_rate: .*", "learning_rate: .nan", "train.learning_rate = .nan: give a number"),
@@ -142,7 +143,7 @@ def test_an_unknown_model(mistake: Mistake, stage: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"dropout": 1.5}, "dropout = 1.5: give a number, at least 0, below 1"),
+        ({"dropout": 1.5}, "dropout = 1.5: give a number, at least 0, at most 0.99"),
         ({"epochs": 0}, "epochs = 0: give a whole number, at least 1, at most 1000"),
         ({"learning_rate": "abc"}, "learning_rate = abc: give a number, above 0, at most 1000"),
         ({"samples": 100}, "batch_size = 128: give at most samples = 100"),
@@ -170,6 +171,17 @@ def test_a_mistyped_resume(
     line = mistake("train", "model_1", *recipe())
     assert line == f"RESUME = {value.strip()}: give 1, or leave it out"
     assert not Path("weights").exists()
+
+
+@pytest.mark.fault("no memory for what a recipe asks for", "one line")
+@pytest.mark.parametrize("allocate", [torch.empty, np.empty])
+def test_not_enough_memory(
+    monkeypatch: pytest.MonkeyPatch, allocate: Callable[[int], object]
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        command.run(lambda: print(allocate(2**55)))
+    assert str(ended.value.code).startswith("error: not enough memory; give a smaller batch_size")
 
 
 @pytest.mark.fault("a GPU asked for and absent", "one line")
@@ -301,7 +313,7 @@ def checkout(fresh: Checkout) -> Iterator[Checkout]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("train.dropout=1.5", "train.dropout = 1.5: give a number, at least 0, below 1"),
+        ("train.dropout=1.5", "train.dropout = 1.5: give a number, at least 0, at most 0.99"),
         ("train.learning_rate=abc", "train.learning_rate = abc: give a number, above 0, at m"),
         ("candidate=model_9", f"candidate = model_9: give one of {NAMES}"),
     ],
@@ -335,3 +347,19 @@ def test_an_experiment_with_a_small_number(
     monkeypatch.setattr(sys, "argv", commands["train@model_3"].split()[3:])
     model, recipe = train.arguments()
     assert (model, recipe.learning_rate) == ("model_3", 1e-5)
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two", "2.5", ""])
+def test_jobs_that_are_no_number(checkout: Checkout, jobs: str) -> None:
+    """Make itself would run all at once for none."""
+    status, output = checkout.attempt("make", "VENV=", f"JOBS={jobs}", "repro")
+    assert status != 0
+    assert f"error: JOBS = '{jobs}': give a whole number, at least 1\n" in output
+    assert "Running stage" not in output
+
+
+def test_an_unknown_model_to_verify(checkout: Checkout) -> None:
+    status, output = checkout.attempt("make", "VENV=", "MODELS=model_3 model_9", "verify")
+    assert status != 0
+    assert f"error: MODELS = model_9: give some of {NAMES}, or none for all\n" in output
+    assert "Traceback" not in output

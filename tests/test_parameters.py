@@ -51,6 +51,14 @@ def test_a_mistake_is_named(line: str, instead: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_holdout_of_one_model() -> None:
+    """Its evaluation would know nothing of it, whatever dvc.yaml reads."""
+    pipeline = f"{PIPELINE}\n# ${{models.model_5.holdout}}\n"
+    text = PARAMETERS.replace("epochs: 25", "epochs: 25\n    holdout: 100", 1)
+    with pytest.raises(UserError, match=r"models\.model_5\.holdout: all models are evaluated on"):
+        parameters.check(text, pipeline, models.names())
+
+
 def test_what_goes_too_deep() -> None:
     with pytest.raises(UserError, match=re.escape("params.yaml: not YAML")):
         check(3000 * "[")

@@ -1,5 +1,6 @@
 import pytest
 
+from study import training
 from study.errors import UserError
 from study.recipe import Recipe
 from tests.recipes import VALUES, recipe
@@ -15,9 +16,9 @@ def test_numbers_and_text_give_the_same_recipe() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),
     [
-        ("dropout", 1.5, "a number, at least 0, below 1"),
-        ("dropout", 1, "a number, at least 0, below 1"),
-        ("dropout", -0.1, "a number, at least 0, below 1"),
+        ("dropout", 1.5, "a number, at least 0, at most 0.99"),
+        ("dropout", 1, "a number, at least 0, at most 0.99"),
+        ("dropout", -0.1, "a number, at least 0, at most 0.99"),
         ("epochs", 0, "a whole number, at least 1, at most 1000"),
         ("epochs", 1.5, "a whole number, at least 1, at most 1000"),
         ("epochs", True, "a whole number, at least 1, at most 1000"),
@@ -79,6 +80,34 @@ def test_changes_of_images_fade(fading: float, strengths: list[float]) -> None:
 def test_a_warm_up_of_a_constant_rate() -> None:
     with pytest.raises(UserError, match=r"train\.warmup = 0\.2: give 0, or scheduler = one_cycle"):
         Recipe.parse(VALUES | {"warmup": 0.2}, "train.")
+
+
+def one_cycle(steps: int, warmup: float) -> dict[str, object]:
+    """A recipe of so many steps."""
+    return {
+        "samples": 10 * steps,
+        "batch_size": 10,
+        "epochs": 1,
+        "scheduler": "one_cycle",
+        "warmup": warmup,
+    }
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(5, 0.2), (10, 0.1), (2, 0.5)])
+def test_a_warm_up_of_one_step(steps: int, warmup: float) -> None:
+    """Which PyTorch's scheduler cannot do; more and less than one, it can."""
+    values = VALUES | one_cycle(steps, warmup)
+    with pytest.raises(UserError, match=rf"train\.warmup = {warmup}: one of {steps} steps; give 0"):
+        Recipe.parse(values, "train.")
+    network = training.initialise("model_3", recipe())
+    for other in (warmup / 2, warmup * 1.5):
+        possible = Recipe.parse(values | {"warmup": other})
+        training.scheduler(training.optimizer(network, possible), possible, 10 * steps)
+
+
+def test_one_step_in_all() -> None:
+    with pytest.raises(UserError, match=r"train\.scheduler = one_cycle: there is one step; give"):
+        Recipe.parse(VALUES | one_cycle(1, 0), "train.")
 
 
 def test_fading_of_nothing() -> None:

@@ -232,9 +232,20 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
         held_out = vars(METRICS[name]) | {"held_out": 10_000}
         paths.metrics(name).write_text(json.dumps(held_out), encoding="utf-8")
     stage.main()
-    assert "last 10,000 training images, which were held out" in paths.REPORT.read_text("utf-8")
+    held_out_text = paths.REPORT.read_text("utf-8")
+    assert "last 10,000 training images, which were held out" in held_out_text
+    assert "Accuracy and loss on 10,000 held-out images" in held_out_text
+    assert "Accuracy and loss on 10,000 test images" in text
 
     paths.predictions("model_3").unlink()
     with pytest.raises(FileNotFoundError) as missing:
         stage.main()
     assert str(missing.value.filename) == "predictions/model_3.csv"
+
+
+def test_fewer_held_out_images_make_an_accuracy_less_sure() -> None:
+    """Of 400 images, one has a standard error of √(99 · 1 / 400)."""
+    metrics = replace(METRICS["model_1"], accuracy=99.0, held_out=400)
+    text = report.notes({"model_1": metrics}, DOCUMENTS)
+    assert text.startswith("Accuracy and loss on 400 held-out images after the last epoch, ")
+    assert "(binomial) is 0.50 points" in text

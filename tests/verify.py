@@ -4,6 +4,7 @@
 a line per output; ends with status 1 when one differs.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,25 +14,32 @@ from typing import Any
 
 import yaml
 
+import models
+from stages.command import run
+from study.errors import UserError, shown
+
 Sums = dict[str, str]
 
 
 def main() -> None:
-    models = sys.argv[1:]
+    chosen = sys.argv[1:]
+    for model in chosen:
+        if model not in models.names():
+            known = ", ".join(models.names())
+            raise UserError(f"MODELS = {shown(model)}: give some of {known}, or none for all")
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
-        subprocess.run(["git", "clone", "--quiet", ".", clone], check=True)
+        call(Path(), "git", "clone", "--quiet", ".", str(clone))
         # Whatever the user has configured: a cache elsewhere could spare it the training.
-        cache = ["dvc", "cache", "dir", "--quiet", "--local", ".dvc/cache"]
-        subprocess.run(cache, cwd=clone, check=True)
+        call(clone, "dvc", "cache", "dir", "--quiet", "--local", ".dvc/cache")
         lock = clone / "dvc.lock"
         committed = sums(lock)
         lock.unlink()  # so that every stage runs, and only what ran stands in the new one
         if Path("data/mnist").is_dir():
             shutil.copytree("data/mnist", clone / "data/mnist")
-        reproduce(clone, models)
+        reproduce(clone, chosen)
         again = sums(lock)
-    stages = [stage for stage in committed if not models or stage.endswith(tuple(models))]
+    stages = [stage for stage in committed if not chosen or stage.endswith(tuple(chosen))]
     same = True
     for stage in stages:
         for path, committed_sum in committed[stage].items():
@@ -41,14 +49,20 @@ def main() -> None:
     sys.exit(0 if same and stages else 1)
 
 
-def reproduce(clone: Path, models: list[str]) -> None:
+def reproduce(clone: Path, chosen: list[str]) -> None:
     """Run the pipeline in a clone that has no cache, or the part that some models need."""
-    if models:
-        targets = [f"{stage}@{model}" for model in models for stage in ("summarize", "evaluate")]
-        command = ["dvc", "repro", *targets]
+    if chosen:
+        stages = (f"{stage}@{model}" for model in chosen for stage in ("summarize", "evaluate"))
+        call(clone, "dvc", "repro", *stages)
     else:
-        command = ["make", "VENV=", "repro"]  # with the packages that this runs with
-    subprocess.run(command, cwd=clone, check=True)
+        call(clone, "make", "VENV=", "repro")  # with the packages that this runs with
+
+
+def call(folder: Path, *command: str) -> None:
+    """Run a command, whose stages end with this program. Raises UserError when it fails."""
+    ends = os.environ | {"ENDS_WITH": str(os.getpid())}
+    if status := subprocess.run(command, cwd=folder, env=ends).returncode:
+        raise UserError(f"{' '.join(command)}: ended with status {status}, as it says above")
 
 
 def sums(lock: Path) -> dict[str, Sums]:
@@ -61,4 +75,4 @@ def sums(lock: Path) -> dict[str, Sums]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)
