@@ -101,7 +101,7 @@ training, before the test set was looked at: of one seed each of Model 6 with an
 changes and fading. The network itself comes from trials on the same images, which are not recorded.
 All other rows ran afterwards (`revision` in metrics/experiments.csv): they show what each part is
 worth, and are not why it is there. Means over the seeds, and differences to the first row, seed by
-seed, with 95 % intervals (Student's, each by itself). A single seed has none, and shows little."""
+seed, with 95 % intervals (Student's, each by itself)."""
 NOTHING = "–"
 DIFFERS = """\
 Where the documents' table differs, its entry stands struck out beside the right one: a window of
