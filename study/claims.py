@@ -12,7 +12,7 @@ from study import comparison
 from study.comparison import Mean
 from study.documents import Conclusion, Documents
 from study.errors import UserError, shown
-from study.ledger import DECIMALS, Row
+from study.ledger import DECIMALS, Row, step
 from study.reading import from_yaml
 
 LEVEL = 1 - comparison.CONFIDENCE
@@ -202,9 +202,9 @@ def examine(
     )
     differences = [value - baseline for value, baseline in zip(values, baselines, strict=True)]
     p_for, p_against = weigh(test, differences, margin)
-    mean = average(differences, step(test))
+    mean = average(differences, test.figure)
     interval = mean.interval if mean and test.figure != EXACT else None
-    value, baseline = average(values, step(test)), average(baselines, step(test))
+    value, baseline = average(values, test.figure), average(baselines, test.figure)
     sides = (
         None if fixed else logged(test.figure, ours, documents),
         None if fixed else logged(test.figure, theirs, documents),
@@ -250,10 +250,10 @@ def weigh(test: Statement, differences: Sequence[float], margin: float) -> tuple
         return 1.0, 1.0
 
     def above(bound: float) -> float:
-        return comparison.p_above(differences, bound, step(test))
+        return comparison.p_above(differences, bound, step(test.figure))
 
     def below(bound: float) -> float:
-        return comparison.p_below(differences, bound, step(test))
+        return comparison.p_below(differences, bound, step(test.figure))
 
     p_for, p_against = {
         "above": (above(0), below(0)),
@@ -264,14 +264,10 @@ def weigh(test: Statement, differences: Sequence[float], margin: float) -> tuple
     return min(2 * p_for, 1.0), min(2 * p_against, 1.0)
 
 
-def average(values: Sequence[float], step: float) -> Mean | None:
-    """Return the mean; None where there is none or it is no number."""
-    return comparison.mean(values, step) if values and all(map(math.isfinite, values)) else None
-
-
-def step(test: Statement) -> float:
-    """Return how far apart two values of a figure are, at least; 0 of one that no seed changes."""
-    return 0.0 if test.figure == EXACT else 10.0 ** -DECIMALS[test.figure]
+def average(values: Sequence[float], figure: str) -> Mean | None:
+    """Return the mean of a figure; None where there is none or it is no number."""
+    finite = values and all(map(math.isfinite, values))
+    return comparison.mean(values, step(figure)) if finite else None
 
 
 def rounded(value: float, test: Statement) -> float:

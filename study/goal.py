@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 from study import comparison
 from study.comparison import Mean
-from study.ledger import DECIMALS, Row
+from study.ledger import Row, step
 from study.recipe import Recipe
 from study.seeds import by_experiment
 
 MODEL = "model_6"
 """The one that is after it."""
-LOSS_STEP = 10.0 ** -DECIMALS["loss"]
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,9 @@ def choices(rows: Sequence[Row]) -> list[Choice]:
             int(runs[0].metrics["parameters"]),
             runs[0].recipe.holdout,
             comparison.mean([*by_seed(runs, "accuracy").values()]),
-            comparison.mean([*by_seed(runs, "loss").values()], LOSS_STEP),
-            difference(runs, baseline, "accuracy", comparison.STEP),
-            difference(runs, baseline, "loss", LOSS_STEP),
+            comparison.mean([*by_seed(runs, "loss").values()], step("loss")),
+            difference(runs, baseline, "accuracy"),
+            difference(runs, baseline, "loss"),
         )
         for name, runs in groups.items()
     ]
@@ -93,10 +92,9 @@ def by_seed(rows: Iterable[Row], figure: str) -> dict[int, float]:
     return {row.recipe.seed: float(row.metrics[figure]) for row in rows}
 
 
-def difference(
-    rows: Iterable[Row], baseline: Iterable[Row], figure: str, step: float
-) -> Mean | None:
+def difference(rows: Iterable[Row], baseline: Iterable[Row], figure: str) -> Mean | None:
     """Return the difference of a figure to a baseline's over the seeds that both have."""
     ours, theirs = by_seed(rows, figure), by_seed(baseline, figure)
     shared = sorted(ours.keys() & theirs.keys())
-    return comparison.mean([ours[s] - theirs[s] for s in shared], step) if shared else None
+    differences = [ours[seed] - theirs[seed] for seed in shared]
+    return comparison.mean(differences, step(figure)) if shared else None

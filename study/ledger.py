@@ -54,6 +54,11 @@ class Row:
         return self.experiment.replace("-", "_") == self.model
 
 
+def step(figure: str) -> float:
+    """Return how far apart two values of a figure are, at least; 0 of one that is counted."""
+    return 10.0 ** -DECIMALS[figure] if DECIMALS[figure] else 0.0
+
+
 def on_the_test_set(rows: Iterable[Row]) -> list[Row]:
     """Return the runs that were evaluated on the test set, not on held-out training images."""
     return [row for row in rows if not row.recipe.holdout]
