@@ -13,8 +13,8 @@ from tqdm import trange
 
 from benchmarks import comparison, pipeline, tables
 from benchmarks.processes import ROOT
-from study.errors import UserError
-from study.files import write
+from study.base.errors import UserError
+from study.base.files import write
 
 RAW = ROOT / "data/mnist"
 RESULTS = Path(__file__).parent / "results.json"

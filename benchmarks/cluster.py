@@ -24,8 +24,8 @@ from benchmarks.processes import ROOT
 from experiments import files, git
 from experiments.results import Results
 from stages import paths
-from study.errors import UserError
-from study.files import write
+from study.base.errors import UserError
+from study.base.files import write
 
 RESULTS = Path(__file__).parent / "cluster.json"
 NOTE = ROOT / "docs/scaling.md"

@@ -13,8 +13,8 @@ from typing import Literal, TypedDict, get_args
 import yaml
 
 from benchmarks.processes import ROOT, Measurement, measure
-from study import parameters
-from study.recipe import TRAINING_IMAGES, Recipe
+from study.recipes import params_file
+from study.recipes.recipe import TRAINING_IMAGES, Recipe
 
 
 class Pair(TypedDict):
@@ -86,7 +86,7 @@ class Comparison(TypedDict):
 
 def recipes() -> dict[str, Recipe]:
     """Every model's recipe on a CPU, as dvc.yaml puts it together from params.yaml."""
-    values = parameters.read_values((ROOT / "params.yaml").read_text("utf-8"))
+    values = params_file.read_values((ROOT / "params.yaml").read_text("utf-8"))
     pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))
     models = pipeline["stages"]["train"]["foreach"]
     return {

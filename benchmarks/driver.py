@@ -18,7 +18,7 @@ from experiments import cluster, files, git, node
 from experiments.results import Results
 from experiments.signals import Signals
 from stages.download import main as download
-from study import experiments
+from study.evidence import configurations
 
 OUTPUTS = 160_000  # bytes of weights and predictions
 SAMPLE = 100  # experiments between two looks at the memory, which take longer than they do
@@ -68,7 +68,7 @@ def main(address: str, count: int) -> None:
 seeds: [{", ".join(map(str, range(1, count + 1)))}]
 experiments: [{{id: nothing, model: model_3, description: nothing}}]
 """
-    runs = experiments.read(text, files.values(), models.names())
+    runs = configurations.read(text, files.values(), models.names())
     download()
     cluster.connect(address)
     driver = Driver(Results(runs, git.call("rev-parse", "HEAD").strip()))

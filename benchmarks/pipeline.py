@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TypedDict
 
 from benchmarks.processes import ROOT, run
-from study.recipe import Recipe
+from study.recipes.recipe import Recipe
 
 FACTORS = (1, 2, 4)
 MODEL = "model_3"  # the smallest

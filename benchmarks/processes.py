@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TypedDict
 
-from study.errors import UserError
+from study.base.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 WARM_UP = 2  # batches that count as start-up: they compile kernels and fill caches

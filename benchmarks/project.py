@@ -11,16 +11,18 @@ from pathlib import Path
 import torch
 
 from benchmarks import processes
-from study import evaluation, mnist, training
-from study.recipe import Recipe
+from study.data import mnist
+from study.evaluation import evaluator
+from study.recipes.recipe import Recipe
+from study.training import sgd
 
 
-class Shortened(training.Trainer):
+class Shortened(sgd.Trainer):
     """Stops an epoch over all images after so many batches."""
 
     stop: int
 
-    def batches(self, epoch: int) -> Iterator[training.Images]:
+    def batches(self, epoch: int) -> Iterator[sgd.Images]:
         """Yield the epoch's first batches."""
         return islice(super().batches(epoch), self.stop)
 
@@ -28,7 +30,7 @@ class Shortened(training.Trainer):
 def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
     """Measure so many batches and one test pass."""
     train_set, test_set = mnist.read(raw, "train"), mnist.read(raw, "test")
-    network = training.initialise(model, recipe)
+    network = sgd.initialise(model, recipe)
     trainer = Shortened(network, train_set, recipe)
 
     def train(batches: int) -> None:
@@ -37,7 +39,7 @@ def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
 
     processes.report(
         train,
-        lambda: evaluation.evaluate(trainer.result, *test_set),
+        lambda: evaluator.evaluate(trainer.result, *test_set),
         batches,
         torch.get_num_threads(),
     )

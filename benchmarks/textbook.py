@@ -18,7 +18,7 @@ from torchvision import datasets, transforms
 
 import models
 from benchmarks import processes
-from study.recipe import Recipe
+from study.recipes.recipe import Recipe
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 

@@ -14,7 +14,7 @@ from experiments.signals import Signals
 from stages import paths
 from stages.command import ArgumentParser, run
 from stages.download import main as download
-from study.errors import UserError, shown
+from study.base.errors import UserError, shown
 
 Start = Callable[[Results, list[str], Signals], None]
 """Runs what is left."""

@@ -18,10 +18,10 @@ from experiments.progress import Progress
 from experiments.results import Results
 from experiments.signals import Signals
 from stages import NEEDED, paths
-from study import mnist
-from study.errors import UserError, shown
-from study.experiments import Run
-from study.files import write
+from study.base.errors import UserError, shown
+from study.base.files import write
+from study.data import mnist
+from study.evidence.configurations import Run
 
 LOGS = Path(".dvc/tmp/experiments")
 POLL = 1  # seconds between two looks at the cluster

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from study.errors import UserError
+from study.base.errors import UserError
 
 
 def call(*arguments: str) -> str:

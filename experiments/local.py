@@ -7,7 +7,7 @@ from experiments.progress import Progress
 from experiments.queue import Task
 from experiments.results import Results
 from experiments.signals import Signals
-from study.experiments import Run
+from study.evidence.configurations import Run
 
 POLL = 20  # seconds between two looks at the queue
 WAITING = ("Queued", "Running")

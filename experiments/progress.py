@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping
 
-from study.experiments import Run
+from study.evidence.configurations import Run
 
 
 class Progress:

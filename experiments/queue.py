@@ -13,8 +13,8 @@ from tempfile import TemporaryFile
 import psutil
 
 from experiments import git
-from study.errors import UserError
-from study.experiments import Run
+from study.base.errors import UserError
+from study.evidence.configurations import Run
 
 ATTEMPTS = 5
 FOLDERS = Path(".dvc/tmp/exps")

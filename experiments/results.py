@@ -11,11 +11,12 @@ from pathlib import Path
 
 from experiments import files, git
 from stages import paths
-from study import ledger, parameters
-from study.experiments import Run
-from study.files import write
-from study.history import from_csv
-from study.ledger import Row
+from study.base.files import write
+from study.evidence import run_table
+from study.evidence.configurations import Run
+from study.evidence.run_table import Row
+from study.recipes import params_file
+from study.training.history import from_csv
 
 
 class Results:
@@ -28,11 +29,11 @@ class Results:
 
     def update(self) -> list[str]:
         """Write the ledger anew with what is finished; return the runs that have no row."""
-        rows = ledger.merge(files.rows(), self.runs)
+        rows = run_table.merge(files.rows(), self.runs)
         commits = {name: commit for name, commit in self.commits().items() if name not in rows}
-        rows |= ledger.merge(self.rows(commits), self.runs)
+        rows |= run_table.merge(self.rows(commits), self.runs)
         if rows or paths.LEDGER.exists():
-            write(paths.LEDGER, ledger.to_csv(rows.values()))
+            write(paths.LEDGER, run_table.to_csv(rows.values()))
         return [name for name in self.runs if name not in rows]
 
     def rows(self, commits: Mapping[str, str]) -> Iterator[Row]:
@@ -65,15 +66,15 @@ class Results:
         params, figures, history = texts
         if params is None or figures is None or history is None:
             return None
-        values, metrics = parameters.read_values(params), json.loads(figures)
-        if not ledger.DECIMALS.keys() <= metrics.keys():
+        values, metrics = params_file.read_values(params), json.loads(figures)
+        if not run_table.DECIMALS.keys() <= metrics.keys():
             return None
         return Row(
             run.experiment,
             run.model,
-            parameters.recipe(values, run.model),
+            params_file.recipe(values, run.model),
             self.revision,
-            ledger.written(metrics),
+            run_table.written(metrics),
             tuple(epoch.test_accuracy for epoch in from_csv(history)),
         )
 

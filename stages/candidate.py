@@ -2,7 +2,7 @@
 
 from stages import paths
 from stages.command import model_argument, run
-from study.files import write
+from study.base.files import write
 
 
 def main() -> None:

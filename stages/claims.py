@@ -2,21 +2,22 @@
 
 from stages import paths
 from stages.command import ArgumentParser, run
-from study import claims, documents, experiments, ledger, parameters
-from study.files import text, write
+from study.base.files import text, write
+from study.evidence import configurations, run_table, verdicts, write_up
+from study.recipes import params_file
 
 
 def main() -> None:
     """Hold each conclusion against the ledger; the command says what counts as the same."""
     parser = ArgumentParser()
     parser.add_argument("margin")
-    margin = parameters.equivalence_margin(parser.parse_args().margin)
+    margin = params_file.equivalence_margin(parser.parse_args().margin)
 
-    documented = documents.read(paths.DOCUMENTS, paths.EPOCHS)
-    known = experiments.descriptions(text(paths.EXPERIMENTS))
-    tests = claims.read(text(paths.CLAIMS), documented, known)
-    rows = ledger.on_the_test_set(ledger.from_csv(text(paths.LEDGER)))
-    write(paths.VERDICTS, claims.to_json(claims.judge(tests, documented, rows, margin)))
+    documented = write_up.read(paths.DOCUMENTS, paths.EPOCHS)
+    known = configurations.descriptions(text(paths.EXPERIMENTS))
+    tests = verdicts.read(text(paths.CLAIMS), documented, known)
+    rows = run_table.on_the_test_set(run_table.from_csv(text(paths.LEDGER)))
+    write(paths.VERDICTS, verdicts.to_json(verdicts.judge(tests, documented, rows, margin)))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from typing import NoReturn
 
 import models
 from stages import PARENT
-from study.errors import UserError
-from study.files import FULL, is_running
+from study.base.errors import UserError
+from study.base.files import FULL, is_running
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, `kill`, and the end of the terminal."""

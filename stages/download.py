@@ -4,7 +4,7 @@ import os
 
 from stages import paths
 from stages.command import run
-from study import sources
+from study.data import sources
 
 
 def main() -> None:

@@ -5,8 +5,10 @@ import json
 import models
 from stages import paths
 from stages.command import ArgumentParser, run
-from study import evaluation, history, mnist, results
-from study.files import text, write
+from study.base.files import text, write
+from study.data import mnist
+from study.evaluation import evaluator, metrics
+from study.training import history
 
 
 def main() -> None:
@@ -16,15 +18,15 @@ def main() -> None:
     parser.add_argument("holdout", type=int)
     arguments = parser.parse_args()
     model, holdout = arguments.model, arguments.holdout
-    network = evaluation.load(model, paths.weights(model))
+    network = evaluator.load(model, paths.weights(model))
     images, labels = mnist.read_evaluation_set(paths.MNIST, holdout)
     epochs = history.from_csv(text(paths.history(model)))
-    tested = evaluation.evaluate(network, images, labels)
+    tested = evaluator.evaluate(network, images, labels)
 
-    write(paths.predictions(model), results.predictions_csv(labels, tested.predictions))
-    write(paths.confusion(model), results.confusion_csv(labels, tested.predictions))
-    metrics = results.metrics(network, tested, epochs, holdout)
-    write(paths.metrics(model), json.dumps(metrics, indent=2) + "\n")
+    write(paths.predictions(model), metrics.predictions_csv(labels, tested.predictions))
+    write(paths.confusion(model), metrics.confusion_csv(labels, tested.predictions))
+    figures = metrics.metrics(network, tested, epochs, holdout)
+    write(paths.metrics(model), json.dumps(figures, indent=2) + "\n")
     # By now, DVC has recorded the training.
     paths.checkpoint(model).unlink(missing_ok=True)
 

@@ -10,21 +10,13 @@ from numpy.typing import NDArray
 import models
 from stages import paths
 from stages.command import ArgumentParser, run
-from study import (
-    claims,
-    documents,
-    experiments,
-    figures,
-    goal,
-    history,
-    ledger,
-    mnist,
-    parameters,
-    receptive_field,
-    report,
-    seeds,
-)
-from study.files import text, write
+from study.base.files import text, write
+from study.data import mnist
+from study.evidence import aggregates, configurations, run_table, target, verdicts, write_up
+from study.networks import receptive_field
+from study.recipes import params_file
+from study.reporting import document, figures
+from study.training import history
 
 
 def main() -> None:
@@ -33,16 +25,16 @@ def main() -> None:
     parser.add_argument("margin")
     parser.add_argument("models", nargs="+", choices=models.names())
     arguments = parser.parse_args()
-    margin = parameters.equivalence_margin(arguments.margin)
+    margin = params_file.equivalence_margin(arguments.margin)
     names: list[str] = arguments.models
 
-    documented = documents.read(paths.DOCUMENTS, paths.EPOCHS)
-    metrics = {name: report.Metrics(**json.loads(text(paths.metrics(name)))) for name in names}
-    evaluated = mnist.read_evaluation_set(paths.MNIST, report.held_out(metrics))
+    documented = write_up.read(paths.DOCUMENTS, paths.EPOCHS)
+    metrics = {name: document.Metrics(**json.loads(text(paths.metrics(name)))) for name in names}
+    evaluated = mnist.read_evaluation_set(paths.MNIST, document.held_out(metrics))
     images, labels = (tensor.numpy() for tensor in evaluated)
     answers = {name: last_column(paths.predictions(name)) for name in names}
     confusion = {name: last_column(paths.confusion(name)).reshape(10, 10) for name in names}
-    trained = report.Models(
+    trained = document.Models(
         metrics,
         histories={name: history.from_csv(text(paths.history(name))) for name in names},
         right={name: answer == labels for name, answer in answers.items()},
@@ -51,27 +43,27 @@ def main() -> None:
             name: receptive_field.from_csv(text(paths.receptive_field(name))) for name in names
         },
     )
-    missed = report.missed_by_all(trained.right)
+    missed = document.missed_by_all(trained.right)
 
-    rows = ledger.from_csv(text(paths.LEDGER))
-    tested = ledger.on_the_test_set(rows)
-    runs = report.Runs(
-        claims.from_json(text(paths.VERDICTS)),
+    rows = run_table.from_csv(text(paths.LEDGER))
+    tested = run_table.on_the_test_set(rows)
+    runs = document.Runs(
+        verdicts.from_json(text(paths.VERDICTS)),
         margin,
-        seeds.configurations(tested, documented),
-        experiments.descriptions(text(paths.EXPERIMENTS)),
-        goal.outcome(tested, documented.target.accuracy),
-        goal.choices(rows),
+        aggregates.configurations(tested, documented),
+        configurations.descriptions(text(paths.EXPERIMENTS)),
+        target.outcome(tested, documented.target.accuracy),
+        target.choices(rows),
     )
-    bands = seeds.bands(tested, documented)
-    differences = seeds.differences(runs.claims)
+    bands = aggregates.bands(tested, documented)
+    differences = aggregates.differences(runs.claims)
 
     for name, kind, data in (
-        ("forest", seeds.Difference, differences),
-        ("parameters", seeds.Configuration, runs.configurations),
-        ("seeds", seeds.Band, chain.from_iterable(bands.values())),
+        ("forest", aggregates.Difference, differences),
+        ("parameters", aggregates.Configuration, runs.configurations),
+        ("seeds", aggregates.Band, chain.from_iterable(bands.values())),
     ):
-        write(paths.FIGURE_DATA / f"{name}.csv", seeds.to_csv(kind, data))
+        write(paths.FIGURE_DATA / f"{name}.csv", aggregates.to_csv(kind, data))
     for figure, svg in (
         ("forest", figures.forest(differences, margin)),
         ("parameters", figures.parameters(runs.configurations, documented.target)),
@@ -81,7 +73,7 @@ def main() -> None:
         ("misses", figures.misses(missed, images, labels, answers)),
     ):
         write(paths.FIGURES / f"{figure}.svg", svg)
-    write(paths.REPORT, report.report(trained, runs, documented))
+    write(paths.REPORT, document.report(trained, runs, documented))
 
 
 def last_column(path: Path) -> NDArray[np.int64]:

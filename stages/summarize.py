@@ -3,8 +3,8 @@
 import models
 from stages import paths
 from stages.command import model_argument, run
-from study import receptive_field, summary
-from study.files import write
+from study.base.files import write
+from study.networks import model_summary, receptive_field
 
 IMAGE = (1, 28, 28)
 
@@ -14,7 +14,7 @@ def main() -> None:
     model = model_argument()
     # Neither table shows the dropout rate, so neither depends on the recipe.
     network = models.build(model, dropout=0.0)
-    write(paths.summary(model), summary.table(network, IMAGE))
+    write(paths.summary(model), model_summary.table(network, IMAGE))
     fields = receptive_field.table(network, IMAGE)
     write(paths.receptive_field(model), receptive_field.to_csv(fields))
 

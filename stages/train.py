@@ -6,14 +6,16 @@ import os
 import models
 from stages import paths
 from stages.command import ArgumentParser, run
-from study import cuda, evaluation, history, mnist, training
-from study.checkpoint import Checkpoint
-from study.errors import UserError, shown
-from study.files import write
-from study.history import Epoch
-from study.recipe import Recipe
+from study.base.errors import UserError, shown
+from study.base.files import write
+from study.data import mnist
+from study.evaluation import evaluator
+from study.recipes.recipe import Recipe
+from study.training import cuda, history, sgd
+from study.training.checkpoint import Checkpoint
+from study.training.history import Epoch
 
-TRAINERS = {"cpu": training.Trainer, "cuda": cuda.Trainer}
+TRAINERS = {"cpu": sgd.Trainer, "cuda": cuda.Trainer}
 
 
 def main() -> None:
@@ -24,13 +26,13 @@ def main() -> None:
     model, recipe = arguments()
     train_set = mnist.read(paths.MNIST, "train", recipe.training_images)
     images, labels = mnist.read_evaluation_set(paths.MNIST, recipe.holdout)
-    network = training.initialise(model, recipe)
+    network = sgd.initialise(model, recipe)
     trainer = TRAINERS[recipe.device](network, train_set, recipe)
     test_set = images.to(recipe.device), labels.to(recipe.device)
     evaluated_on = "Held-out set" if recipe.holdout else "Test set"
     # On a GPU, the captured graph keeps to its own tensors.
     checkpoint = Checkpoint(paths.checkpoint(model), model, recipe)
-    resumable = trainer if isinstance(trainer, training.Trainer) else None
+    resumable = trainer if isinstance(trainer, sgd.Trainer) else None
     resume = resumes()
     epochs = checkpoint.load(resumable) if resume and resumable else []
     log = logger(model, mode="a" if epochs else "w")
@@ -44,7 +46,7 @@ def main() -> None:
             "Loss=%.15f Batch_id=%d Accuracy=%.2f",
             trained.last_batch_loss, trained.last_batch, trained.accuracy,
         )  # fmt: skip
-        tested = evaluation.evaluate(trainer.result, *test_set)
+        tested = evaluator.evaluate(trainer.result, *test_set)
         log.info(
             "%s: Average loss: %.4f, Accuracy: %d/%d (%.2f%%)",
             evaluated_on, tested.loss, tested.correct, len(tested.predictions), tested.accuracy,
@@ -62,7 +64,7 @@ def main() -> None:
         if resumable:
             checkpoint.save(resumable, epochs)
 
-    write(paths.weights(model), evaluation.to_safetensors(trainer.result))
+    write(paths.weights(model), evaluator.to_safetensors(trainer.result))
     write(paths.history(model), history.to_csv(epochs))
 
 

@@ -1,1 +1,4 @@
-"""The study's logic: values in, values out. Reading and writing is left to stages/."""
+"""The logic of the study, in rooms: each imports only those before it.
+
+base, recipes, data, networks, training, evaluation, evidence, reporting.
+"""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stages import paths
-from study import mnist, sources
+from study.data import mnist, sources
 from tests.faults.table import Table
 
 ROOT = Path(__file__).parent.parent

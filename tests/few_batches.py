@@ -14,7 +14,10 @@ from pathlib import Path
 
 import models
 from experiments import files
-from study import evaluation, mnist, parameters, training
+from study.data import mnist
+from study.evaluation import evaluator
+from study.recipes import params_file
+from study.training import sgd
 
 # With a last batch that is a smaller one.
 FEW = {"epochs": 1, "batch_size": 16, "samples": 40}
@@ -24,11 +27,11 @@ def main() -> None:
     folder, values = Path(sys.argv[1]), files.values()
     images, labels = mnist.read(folder, "test", 50)
     for model in models.names():
-        recipe = parameters.recipe(values, model).model_copy(update=FEW)
-        network = training.initialise(model, recipe)
-        trainer = training.Trainer(network, mnist.read(folder, "train", recipe.samples), recipe)
+        recipe = params_file.recipe(values, model).model_copy(update=FEW)
+        network = sgd.initialise(model, recipe)
+        trainer = sgd.Trainer(network, mnist.read(folder, "train", recipe.samples), recipe)
         trained = trainer.train(0)
-        tested = evaluation.evaluate(trainer.result, images, labels)
+        tested = evaluator.evaluate(trainer.result, images, labels)
         state = b"".join(
             value.contiguous().numpy().tobytes()
             for each in (network, trainer.result)

@@ -1,6 +1,6 @@
 """A recipe for tests, and others that differ from it."""
 
-from study.recipe import Recipe
+from study.recipes.recipe import Recipe
 
 VALUES: dict[str, object] = {
     "seed": 1,

@@ -8,7 +8,7 @@ from scipy.interpolate import BSpline
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import affine
 
-from study import augmentation
+from study.training import augmentation
 from tests.recipes import recipe
 
 INTERPOLATIONS = ["nearest", "bilinear"]

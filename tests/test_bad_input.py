@@ -22,7 +22,7 @@ from dvc.repo import Repo
 import models
 import stages
 from stages import command, paths, train, validate
-from study import evaluation
+from study.evaluation import evaluator
 from tests.checkout import ROOT, Checkout
 from tests.recipes import VALUES
 
@@ -232,7 +232,7 @@ def test_a_missing_raw_file(mistake: Mistake) -> None:
 
 def store_weights(model: str, path: Path) -> None:
     path.parent.mkdir()
-    path.write_bytes(evaluation.to_safetensors(models.build(model, dropout=0.0)))
+    path.write_bytes(evaluator.to_safetensors(models.build(model, dropout=0.0)))
 
 
 def test_weights_of_another_architecture(mistake: Mistake) -> None:

@@ -17,8 +17,10 @@ import models
 from benchmarks import __main__ as bench
 from benchmarks import cluster, comparison, pipeline, processes, scaling, tables, textbook
 from benchmarks.processes import Measurement
-from study import augmentation, evaluation, mnist, training
-from study.errors import UserError
+from study.base.errors import UserError
+from study.data import mnist
+from study.evaluation import evaluator
+from study.training import augmentation, sgd
 from tests.recipes import recipe
 
 RECIPE = recipe(epochs=1, dropout=0, samples=128)
@@ -30,10 +32,10 @@ def first(images: int, dataset: Dataset[tuple[Tensor, Tensor]]) -> textbook.Load
 
 @pytest.mark.parametrize("model", models.names())
 def test_both_loops_compute_the_same(mnist_folder: Path, model: str) -> None:
-    network = training.initialise(model, RECIPE)
+    network = sgd.initialise(model, RECIPE)
     theirs = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
 
-    said = training.Trainer(network, mnist.read(mnist_folder, "train", 128), RECIPE).train(0)
+    said = sgd.Trainer(network, mnist.read(mnist_folder, "train", 128), RECIPE).train(0)
     loss, accuracy = textbook.train(
         theirs,
         first(128, textbook.mnist(mnist_folder, True, textbook.train_transform(RECIPE))),
@@ -49,7 +51,7 @@ def test_both_loops_compute_the_same(mnist_folder: Path, model: str) -> None:
         # Where a batch norm follows, some gradients are 0 but for rounding.
         assert float((ours.grad - usual.grad).norm()) < apart * float(usual.grad.norm()) + 1e-6
 
-    tested = evaluation.evaluate(network, *mnist.read(mnist_folder, "test", 500))
+    tested = evaluator.evaluate(network, *mnist.read(mnist_folder, "test", 500))
     test_set = textbook.mnist(mnist_folder, False, textbook.test_transform())
     loss, accuracy = textbook.test(theirs, first(500, test_set))
     assert tested.loss == pytest.approx(loss, rel=1e-3)

@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from study import mnist, training
-from study.checkpoint import Checkpoint
-from study.errors import UserError
-from study.history import Epoch
-from study.recipe import Recipe
+from study.base.errors import UserError
+from study.data import mnist
+from study.recipes.recipe import Recipe
+from study.training import sgd
+from study.training.checkpoint import Checkpoint
+from study.training.history import Epoch
 from tests.recipes import recipe
 
 MODEL = "model_4"
@@ -26,17 +27,17 @@ RECIPE = recipe(
 DONE = [Epoch(0, 1.25, 60.1, 1 / 3, 0.7, 80.0), Epoch(1, 0.1 + 0.2, 90.0, 0.2, 0.1, 97.31)]
 
 
-def trainer(folder: Path, chosen: Recipe = RECIPE, model: str = MODEL) -> training.Trainer:
-    network = training.initialise(model, chosen)
-    return training.Trainer(network, mnist.read(folder, "train", chosen.samples), chosen)
+def trainer(folder: Path, chosen: Recipe = RECIPE, model: str = MODEL) -> sgd.Trainer:
+    network = sgd.initialise(model, chosen)
+    return sgd.Trainer(network, mnist.read(folder, "train", chosen.samples), chosen)
 
 
-def tensors(of: training.Trainer) -> list[torch.Tensor]:
+def tensors(of: sgd.Trainer) -> list[torch.Tensor]:
     momentum = [state["momentum_buffer"] for state in of.optimizer.state.values()]
     return [*of.network.state_dict().values(), *of.result.state_dict().values(), *momentum]
 
 
-def equal(one: training.Trainer, other: training.Trainer) -> bool:
+def equal(one: sgd.Trainer, other: sgd.Trainer) -> bool:
     pairs = zip(tensors(one), tensors(other), strict=True)
     return all(torch.equal(this, that) for this, that in pairs)
 

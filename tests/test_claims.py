@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from study import claims, documents, experiments, goal, ledger, seeds
-from study.claims import Claim, Statement
-from study.documents import Conclusion, Documents, Figure
-from study.errors import UserError
-from study.ledger import Row
+from study.base.errors import UserError
+from study.evidence import aggregates, configurations, run_table, target, verdicts, write_up
+from study.evidence.run_table import Row
+from study.evidence.verdicts import Claim, Statement
+from study.evidence.write_up import Conclusion, Documents, Figure
 from tests.checkout import ROOT
 from tests.recipes import recipe
 
-DOCUMENTS = documents.read(ROOT / "reference/documents.yaml", ROOT / "reference/epochs.csv")
+DOCUMENTS = write_up.read(ROOT / "reference/documents.yaml", ROOT / "reference/epochs.csv")
 RECIPE = recipe(epochs=2)
 FIVE = (1, 2, 3, 4, 5)
 
@@ -38,7 +38,7 @@ def runs(
             "model_4",
             RECIPE.model_copy(update={"seed": seed}),
             "5f3a",
-            ledger.written(metrics | {"accuracy": a, "best_accuracy": a + 0.03} | others),
+            run_table.written(metrics | {"accuracy": a, "best_accuracy": a + 0.03} | others),
             (a + 0.03, a),
         )
         for seed, a in zip(numbers, accuracies, strict=False)
@@ -57,7 +57,7 @@ def says(relation: str, against: str = "model-4", figure: str = "accuracy") -> S
 
 def judge(tests: Sequence[Statement], rows: Sequence[Row], *figures: Figure) -> Claim:
     conclusion = Conclusion("it", "It is so.", figures)
-    (claim,) = claims.judge({"it": tests}, known(conclusion), rows, margin=0.1)
+    (claim,) = verdicts.judge({"it": tests}, known(conclusion), rows, margin=0.1)
     return claim
 
 
@@ -138,7 +138,7 @@ def test_too_little_to_tell(rows: list[Row]) -> None:
         claim = judge([says(relation)], rows)
         assert (claim.verdict, claim.p, claim.p_holm) == ("cannot be told", 1, 1)
         assert claim.tests[0].interval is None
-    json.loads(claims.to_json([claim]), parse_constant=pytest.fail)
+    json.loads(verdicts.to_json([claim]), parse_constant=pytest.fail)
 
 
 def test_seeds_that_all_say_the_same() -> None:
@@ -180,7 +180,7 @@ def test_conclusions_are_corrected_for_each_other() -> None:
     names = ["first", "second", "third"]
     documents = known(*(Conclusion(name, "", ()) for name in names))
     better = runs("changed", [99.05, 99.12, 99.03, 99.14, 99.16])
-    judged = claims.judge(
+    judged = verdicts.judge(
         {name: [says("above")] for name in names}, documents, [*BASE, *better], margin=0.1
     )
     assert {claim.tests[0].verdict for claim in judged} == {"holds"}
@@ -215,37 +215,37 @@ def test_wrong_decisions_are_rare() -> None:
 def decided(relation: str, base: NDArray[np.float64], changed: NDArray[np.float64]) -> bool:
     """Whether something is decided that is not so: `above` both ways, the others as `holds`."""
     differences = [float(c - b) for b, c in zip(base, changed, strict=True)]
-    p_for, p_against = claims.weigh(says(relation), differences, 0.1)
+    p_for, p_against = verdicts.weigh(says(relation), differences, 0.1)
     return min(p_for, p_against) < 0.05 if relation == "above" else p_for < 0.05
 
 
 def test_they_come_back_from_json() -> None:
     claim = judge([says("above"), says("same")], [*BASE, *runs("changed", [99.1] * 5)])
-    assert claims.from_json(claims.to_json([claim])) == [claim]
+    assert verdicts.from_json(verdicts.to_json([claim])) == [claim]
 
 
 # claims.yaml
 
 TEXT = (ROOT / "claims.yaml").read_text("utf-8")
-KNOWN = experiments.descriptions((ROOT / "experiments.yaml").read_text("utf-8"))
+KNOWN = configurations.descriptions((ROOT / "experiments.yaml").read_text("utf-8"))
 
 
 def test_the_repository_s_own() -> None:
-    found = claims.read(TEXT, DOCUMENTS, KNOWN)
+    found = verdicts.read(TEXT, DOCUMENTS, KNOWN)
     assert list(found) == [conclusion.id for conclusion in DOCUMENTS.conclusions]
     used = {each for tests in found.values() for t in tests for each in (t.of, t.against)}
     assert used <= {*KNOWN, "documents", "target"}
 
 
 def test_every_configuration_below_the_target_is_held_against_it() -> None:
-    rows = ledger.from_csv((ROOT / "metrics/experiments.csv").read_text("utf-8"))
+    rows = run_table.from_csv((ROOT / "metrics/experiments.csv").read_text("utf-8"))
     small = {
         row.experiment
-        for row in ledger.on_the_test_set(rows)
-        if row.model != goal.MODEL
+        for row in run_table.on_the_test_set(rows)
+        if row.model != target.MODEL
         and float(row.metrics["parameters"]) < DOCUMENTS.target.parameters
     }
-    tests = claims.read(TEXT, DOCUMENTS, KNOWN)["target-not-reached"]
+    tests = verdicts.read(TEXT, DOCUMENTS, KNOWN)["target-not-reached"]
     assert small == {each.of for each in tests}
 
 
@@ -270,7 +270,7 @@ def test_every_configuration_below_the_target_is_held_against_it() -> None:
 def test_a_mistake_is_named(part: str, instead: str, message: str) -> None:
     assert part in TEXT
     with pytest.raises(UserError) as error:
-        claims.read(TEXT.replace(part, instead, 1), DOCUMENTS, KNOWN)
+        verdicts.read(TEXT.replace(part, instead, 1), DOCUMENTS, KNOWN)
     line = str(error.value)
     assert line.startswith("claims.yaml")
     assert message in line
@@ -280,7 +280,7 @@ def test_a_mistake_is_named(part: str, instead: str, message: str) -> None:
 def test_a_conclusion_without_a_test() -> None:
     rest = "\n".join(TEXT.split("\n\n")[2:])
     with pytest.raises(UserError, match=r"model-3-not-above-98.51: no test of this conclusion"):
-        claims.read(rest, DOCUMENTS, KNOWN)
+        verdicts.read(rest, DOCUMENTS, KNOWN)
 
 
 # study/seeds.py
@@ -289,7 +289,7 @@ def test_a_conclusion_without_a_test() -> None:
 def test_configurations() -> None:
     accuracies = [99.00, 99.04, 99.02, 99.08, 99.06]
     rows = [*runs("changed", accuracies, parameters=9000), *runs("model-4", [99.0], [3])]
-    single, several = seeds.configurations(rows, DOCUMENTS)
+    single, several = aggregates.configurations(rows, DOCUMENTS)
     assert (single.experiment, single.n, single.accuracy) == ("model-4", 1, 99.0)
     assert (single.low, single.high, single.deviation, single.gain_low) == (None,) * 4
     assert single.documents == DOCUMENTS.models["model_4"].accuracy
@@ -302,7 +302,7 @@ def test_configurations() -> None:
 
 def test_bands() -> None:
     rows = [*runs("changed", [99.5]), *runs("model-4", [99.0, 99.2, 99.1], (3, 1, 2))]
-    ((name, (first, last)),) = seeds.bands(rows, DOCUMENTS).items()
+    ((name, (first, last)),) = aggregates.bands(rows, DOCUMENTS).items()
     assert name == "model-4"
     assert (first.lowest, first.mean, first.highest) == pytest.approx((99.03, 99.13, 99.23))
     assert (last.epoch, last.n, last.documents) == (
@@ -313,8 +313,8 @@ def test_bands() -> None:
 
 
 def test_data_of_the_figures_as_csv() -> None:
-    rows = seeds.configurations(runs("model-4", [99.0], [3]), DOCUMENTS)
-    assert seeds.to_csv(seeds.Configuration, rows).splitlines() == [
+    rows = aggregates.configurations(runs("model-4", [99.0], [3]), DOCUMENTS)
+    assert aggregates.to_csv(aggregates.Configuration, rows).splitlines() == [
         "experiment,parameters,n,accuracy,low,high,deviation,loss,best_accuracy,gain,gain_low,"
         "gain_high,last_epochs_std,documents",
         "model-4,7416,1,99.0,,,,0.03,99.03,0.03,,,0.05,99.02",

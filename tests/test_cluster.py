@@ -30,8 +30,8 @@ from ray.cluster_utils import Cluster as Raylets  # isort: skip
 from experiments import __main__ as program
 from experiments import cluster, node
 from stages import paths
-from study.errors import UserError
-from study.experiments import Run
+from study.base.errors import UserError
+from study.evidence.configurations import Run
 from tests.checkout import ROOT, Checkout
 from tests.test_many_runs import PLAIN, RUNS, SHORT, at_work, make_experiments, reference, rows
 from tests.test_pipeline import SMALL

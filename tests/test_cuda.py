@@ -9,9 +9,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from study import augmentation, cuda, evaluation, mnist, training
-from study.errors import UserError
-from study.recipe import Recipe
+from study.base.errors import UserError
+from study.data import mnist
+from study.evaluation import evaluator
+from study.recipes.recipe import Recipe
+from study.training import augmentation, cuda, sgd
 from tests.recipes import recipe
 
 RECIPE = recipe(epochs=1, batch_size=64, rotation=7, samples=600, ema_decay=0.2, device="cuda")
@@ -26,7 +28,7 @@ def torch_as_it_was() -> Iterator[None]:
 
 
 def trainer(folder: Path, recipe: Recipe, on: str) -> cuda.Trainer:
-    network = training.initialise("model_2", recipe)
+    network = sgd.initialise("model_2", recipe)
     data = mnist.read(folder, "train", recipe.samples)
     return cuda.Trainer(network, data, recipe, torch.device(on))
 
@@ -34,9 +36,7 @@ def trainer(folder: Path, recipe: Recipe, on: str) -> cuda.Trainer:
 @pytest.mark.skipif(GPU, reason="there is a GPU")
 def test_without_a_gpu_one_line_says_so(mnist_folder: Path) -> None:
     with pytest.raises(UserError, match=r"train\.device = cuda: torch finds no NVIDIA GPU here"):
-        cuda.Trainer(
-            training.initialise("model_2", RECIPE), mnist.read(mnist_folder, "test"), RECIPE
-        )
+        cuda.Trainer(sgd.initialise("model_2", RECIPE), mnist.read(mnist_folder, "test"), RECIPE)
 
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not GPU, reason="no GPU"))]
@@ -61,8 +61,8 @@ def test_an_epoch_sees_every_image_once(mnist_folder: Path, on: str) -> None:
     """A rate too small to change anything: the epoch's figures are those of the first weights."""
     still = recipe(learning_rate=1e-30, dropout=0, batch_size=70, samples=600)
     data = mnist.read(mnist_folder, "train", still.samples)
-    network = training.initialise("model_1", still)
-    expected = evaluation.evaluate(network, *data)
+    network = sgd.initialise("model_1", still)
+    expected = evaluator.evaluate(network, *data)
     said = cuda.Trainer(network, data, still, torch.device(on)).train(0)
     assert said.loss == pytest.approx(expected.loss, rel=1e-4)
     assert said.accuracy == pytest.approx(expected.accuracy, abs=0.2)
@@ -98,10 +98,10 @@ def test_it_changes_images_as_the_cpu_does(
         return tensor.copy_(torch.from_numpy(numbers))
 
     monkeypatch.setattr(torch.Tensor, "uniform_", draw)
-    changed = cuda.augment(evaluation.normalise(images), ranges, torch.tensor(0.5))
-    apart = (changed - evaluation.normalise(expected)).abs()
+    changed = cuda.augment(evaluator.normalise(images), ranges, torch.tensor(0.5))
+    apart = (changed - evaluator.normalise(expected)).abs()
     # The CPU rounds means to whole numbers; of two nearest neighbours, either may be taken.
-    rounding = {"nearest": 0, "bilinear": 0.5 / 255 / evaluation.STANDARD_DEVIATION}
+    rounding = {"nearest": 0, "bilinear": 0.5 / 255 / evaluator.STANDARD_DEVIATION}
     assert (apart > rounding[interpolation] + 1e-3).float().mean() < 0.002
 
 
@@ -123,8 +123,8 @@ def test_its_rate_is_the_cpu_s(mnist_folder: Path) -> None:
         epochs=2, batch_size=64, learning_rate=0.1, samples=600, scheduler="one_cycle", warmup=0.2
     )
     run = trainer(mnist_folder, cycle, "cpu")
-    network = training.initialise("model_2", cycle)
-    usual = training.Trainer(network, mnist.read(mnist_folder, "train", 600), cycle)
+    network = sgd.initialise("model_2", cycle)
+    usual = sgd.Trainer(network, mnist.read(mnist_folder, "train", 600), cycle)
     for epoch in range(2):
         run.train(epoch)
         usual.train(epoch)

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from study import documents
-from study.errors import UserError
-from study.receptive_field import Row
+from study.base.errors import UserError
+from study.evidence import write_up
+from study.networks.receptive_field import Row
 
 REFERENCE = Path(__file__).parents[1] / "reference"
-DOCUMENTS = documents.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv")
+DOCUMENTS = write_up.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv")
 MODELS = DOCUMENTS.models
 
 
@@ -51,7 +51,7 @@ def test_final_and_best_figures(
 
 
 def test_recipes_stand_where_the_documents_state_them() -> None:
-    recipe = documents.Recipe("SGD", 0.9, 0.01, 128, 64, 15, 0.1)
+    recipe = write_up.Recipe("SGD", 0.9, 0.01, 128, 64, 15, 0.1)
     assert [model.recipe for model in MODELS.values()] == [recipe, recipe, None, None, None]
 
 
@@ -73,7 +73,7 @@ def test_conclusions() -> None:
         ("model_2", "model_4"),
         ("model_4", "model_5"),
     ]
-    assert DOCUMENTS.target == documents.Target(parameters=8_000, accuracy=99.4)
+    assert DOCUMENTS.target == write_up.Target(parameters=8_000, accuracy=99.4)
 
 
 @pytest.mark.parametrize(
@@ -108,5 +108,5 @@ def test_mistakes_are_named(tmp_path: Path, file: str, old: str, new: str, messa
     assert old in text
     (tmp_path / file).write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(UserError, match=message) as error:
-        documents.read(tmp_path / "documents.yaml", tmp_path / "epochs.csv")
+        write_up.read(tmp_path / "documents.yaml", tmp_path / "epochs.csv")
     assert "\n" not in str(error.value)

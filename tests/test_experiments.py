@@ -5,11 +5,12 @@ import pytest
 
 import models
 from experiments import files
-from study import experiments, parameters
-from study.errors import UserError
+from study.base.errors import UserError
+from study.evidence import configurations
+from study.recipes import params_file
 from tests.checkout import ROOT
 
-VALUES = parameters.read_values((ROOT / "params.yaml").read_text("utf-8"))
+VALUES = params_file.read_values((ROOT / "params.yaml").read_text("utf-8"))
 TEXT = """\
 # Two configurations.
 seeds: [1, 7]
@@ -34,8 +35,8 @@ experiments:
 """
 
 
-def read(text: str) -> dict[str, experiments.Run]:
-    return experiments.read(text, VALUES, models.names())
+def read(text: str) -> dict[str, configurations.Run]:
+    return configurations.read(text, VALUES, models.names())
 
 
 def test_runs_are_seed_by_seed() -> None:

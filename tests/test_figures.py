@@ -14,11 +14,12 @@ from dvc_render.vega import VegaRenderer  # type: ignore[import-untyped]
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from study import documents, figures, seeds
-from study.history import Epoch
+from study.evidence import aggregates, write_up
+from study.reporting import figures
+from study.training.history import Epoch
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = documents.read(ROOT / "reference" / "documents.yaml", ROOT / "reference" / "epochs.csv")
+DOCUMENTS = write_up.read(ROOT / "reference" / "documents.yaml", ROOT / "reference" / "epochs.csv")
 DOCUMENTED, TARGET = DOCUMENTS.models, DOCUMENTS.target
 
 
@@ -195,7 +196,7 @@ if __name__ == "__main__":
 # Over seeds
 
 CONFIGURATIONS = [
-    seeds.Configuration(
+    aggregates.Configuration(
         name, parameters, 5, mean, mean - 0.05, mean + 0.05, 0.04, 0.03, mean, 0, 0, 0, 0.05, theirs
     )
     for name, parameters, mean, theirs in [
@@ -230,7 +231,7 @@ def test_a_single_run_has_a_point_and_no_interval() -> None:
 
 def test_bands_name_each_model_and_how_many_seeds() -> None:
     bands = {
-        name: [seeds.Band(name, epoch, 5, 98.9, 99.0, 99.1, 99.05) for epoch in range(15)]
+        name: [aggregates.Band(name, epoch, 5, 98.9, 99.0, 99.1, 99.05) for epoch in range(15)]
         for name in ("model-1", "model-4-deeper")
     }
     svg = figures.seeds(bands)
@@ -240,11 +241,15 @@ def test_bands_name_each_model_and_how_many_seeds() -> None:
 
 def test_differences_say_what_is_compared_and_the_verdict() -> None:
     rows = [
-        seeds.Difference("a", "accuracy", "model-2", "above", "model-1", 5, 0.3, 0.2, 0.4, "holds"),
-        seeds.Difference(
+        aggregates.Difference(
+            "a", "accuracy", "model-2", "above", "model-1", 5, 0.3, 0.2, 0.4, "holds"
+        ),
+        aggregates.Difference(
             "b", "best_accuracy", "model-3", "not above", "documents", 1, 0.3, None, None, "told"
         ),
-        seeds.Difference("b", "accuracy", "model-4-rotated", "same", "target", 5, 0, 0, 0, "open"),
+        aggregates.Difference(
+            "b", "accuracy", "model-4-rotated", "same", "target", 5, 0, 0, 0, "open"
+        ),
     ]
     svg = figures.forest(rows, 0.1)
     for words in (

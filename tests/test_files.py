@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from study.errors import UserError
-from study.files import write
+from study.base.errors import UserError
+from study.base.files import write
 
 
 def test_a_file_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

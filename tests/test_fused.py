@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import models
 from models.layers import conv
-from study import fused, kernels
+from study.training import fused, kernels
 
 DROPOUT = 0.1
 

@@ -3,12 +3,13 @@ from typing import Any
 
 import pytest
 
-from study import documents, goal, ledger, report
-from study.ledger import Row
+from study.evidence import run_table, target, write_up
+from study.evidence.run_table import Row
+from study.reporting import document
 from tests.checkout import ROOT
 from tests.recipes import recipe
 
-DOCUMENTS = documents.read(ROOT / "reference/documents.yaml", ROOT / "reference/epochs.csv")
+DOCUMENTS = write_up.read(ROOT / "reference/documents.yaml", ROOT / "reference/epochs.csv")
 CHOSEN: dict[str, Any] = {"ema_decay": 0.999}
 
 
@@ -29,7 +30,7 @@ def runs(
             model,
             recipe(seed=seed, **values),
             "5f3a",
-            ledger.written(metrics | {"accuracy": accuracy, "loss": (100 - accuracy) / 100}),
+            run_table.written(metrics | {"accuracy": accuracy, "loss": (100 - accuracy) / 100}),
             (accuracy,),
         )
         for seed, accuracy in enumerate(accuracies, start=1)
@@ -49,20 +50,20 @@ OTHERS = [
 
 
 def test_the_outcome_is_of_the_model_as_it_is_on_the_test_set() -> None:
-    outcome = goal.outcome([*OTHERS, *TESTED], 99.4)
+    outcome = target.outcome([*OTHERS, *TESTED], 99.4)
     assert outcome is not None
     assert (outcome.parameters, outcome.lowest, outcome.highest) == (7442, 99.50, 99.58)
     assert outcome.accuracy.n == 5
     assert outcome.accuracy.mean == pytest.approx(99.54)
     # t = 0.14 / (0.0316 / √5) = 9.9 with 4 degrees of freedom: p = 0.00029, one-sided.
     assert outcome.p == pytest.approx(0.00029, abs=0.00001)
-    assert goal.outcome(TESTED, 99.54).p == pytest.approx(0.5)  # type: ignore[union-attr]
-    assert goal.outcome(TESTED[:1], 99.4).p == 1  # type: ignore[union-attr]
-    assert goal.outcome(OTHERS, 99.4) is None
+    assert target.outcome(TESTED, 99.54).p == pytest.approx(0.5)  # type: ignore[union-attr]
+    assert target.outcome(TESTED[:1], 99.4).p == 1  # type: ignore[union-attr]
+    assert target.outcome(OTHERS, 99.4) is None
 
 
 def test_choices_are_those_on_held_out_images_beside_the_chosen_one() -> None:
-    chosen, wider, without = goal.choices([*OTHERS, *HELD_OUT, *TESTED])
+    chosen, wider, without = target.choices([*OTHERS, *HELD_OUT, *TESTED])
     assert [each.experiment for each in (chosen, wider, without)] == [
         "held-out",
         "wider",
@@ -80,15 +81,15 @@ def test_choices_are_those_on_held_out_images_beside_the_chosen_one() -> None:
 
 
 def test_choices_without_a_chosen_one() -> None:
-    first, *_ = goal.choices(HELD_OUT)
+    first, *_ = target.choices(HELD_OUT)
     assert first.experiment == "wider"
     assert first.more_accuracy is None
-    assert goal.choices([*OTHERS, *TESTED]) == []
+    assert target.choices([*OTHERS, *TESTED]) == []
 
 
 def test_the_section_of_the_report() -> None:
-    outcome, choices = goal.outcome(TESTED, 99.4), goal.choices([*HELD_OUT, *TESTED])
-    section = report.goal(outcome, choices, {"held-out": "As it is"}, DOCUMENTS)
+    outcome, choices = target.outcome(TESTED, 99.4), target.choices([*HELD_OUT, *TESTED])
+    section = document.goal(outcome, choices, {"held-out": "As it is"}, DOCUMENTS)
     assert "“we need to get number of parameters below 8000 and accuracy above 99.4%.”" in section
     assert "Model 6 has 7,442 parameters." in section
     assert "99.540 (99.501 to 99.579) %, the mean of 5 seeds" in section
@@ -105,6 +106,6 @@ def test_the_section_of_the_report() -> None:
 
 
 def test_the_section_before_any_run() -> None:
-    section = report.goal(None, [], {}, DOCUMENTS)
+    section = document.goal(None, [], {}, DOCUMENTS)
     assert section.endswith("no runs yet: `make experiments`.")
-    assert report.goal(None, goal.choices(HELD_OUT), {}, DOCUMENTS) == section
+    assert document.goal(None, target.choices(HELD_OUT), {}, DOCUMENTS) == section

@@ -4,12 +4,12 @@ from dataclasses import replace
 import pytest
 
 import models
-from study import experiments, ledger
-from study.errors import UserError
-from study.ledger import Row
+from study.base.errors import UserError
+from study.evidence import configurations, run_table
+from study.evidence.run_table import Row
 from tests.test_experiments import TEXT, VALUES
 
-RUNS = experiments.read(TEXT, VALUES, models.names())
+RUNS = configurations.read(TEXT, VALUES, models.names())
 METRICS = {
     "accuracy": 99.04,
     "loss": 0.0281,
@@ -23,7 +23,7 @@ METRICS = {
 def row(name: str, **metrics: float) -> Row:
     """A run whose test accuracies are those of METRICS, whatever its other metrics say."""
     run = RUNS[name]
-    written = ledger.written(METRICS | metrics)
+    written = run_table.written(METRICS | metrics)
     accuracies = (98.0,) * run.recipe.epochs
     accuracies = (*accuracies[:-3], 99.0, 99.1, 99.04)
     return Row(run.experiment, run.model, run.recipe, "5f3a", written, accuracies)
@@ -33,8 +33,8 @@ ROWS = [row("short-seed-1"), row("as-it-is-seed-7"), row("as-it-is-seed-1", loss
 
 
 def test_rows_are_sorted_and_come_back() -> None:
-    text = ledger.to_csv(ROWS)
-    assert text == ledger.to_csv(reversed(ROWS))
+    text = run_table.to_csv(ROWS)
+    assert text == run_table.to_csv(reversed(ROWS))
     fifteen = "98.00 " * 12 + "99.00 99.10 99.04"
     constant, as_given = "constant,0.0,0.9,0.0,0.0,0.1", "0.0,0.0,0.0,0.0,nearest,60000,0,cpu"
     assert text.splitlines() == [
@@ -49,11 +49,11 @@ def test_rows_are_sorted_and_come_back() -> None:
         f"short,model_5,1,3,128,1e-05,{constant},7.0,{as_given},5f3a,99.04,99.10,0.0281,98.80,0.050,"
         "7416,99.00 99.10 99.04",
     ]
-    assert ledger.from_csv(text) == list(reversed(ROWS))
+    assert run_table.from_csv(text) == list(reversed(ROWS))
 
 
 def test_no_rows() -> None:
-    assert ledger.from_csv(ledger.to_csv([])) == []
+    assert run_table.from_csv(run_table.to_csv([])) == []
 
 
 @pytest.mark.parametrize(
@@ -70,15 +70,15 @@ def test_no_rows() -> None:
     ],
 )
 def test_a_mistake_is_named_with_its_line(part: str, instead: str, message: str) -> None:
-    text = ledger.to_csv(ROWS)
+    text = run_table.to_csv(ROWS)
     assert part in text
     with pytest.raises(UserError, match=f"^metrics/experiments.csv {message}"):
-        ledger.from_csv(text.replace(part, instead, 1))
+        run_table.from_csv(text.replace(part, instead, 1))
 
 
 def test_an_empty_file() -> None:
     with pytest.raises(UserError, match="line 1: give experiment,model,seed"):
-        ledger.from_csv("")
+        run_table.from_csv("")
 
 
 def test_merging_keeps_what_is_valid_and_the_later_row() -> None:
@@ -86,8 +86,8 @@ def test_merging_keeps_what_is_valid_and_the_later_row() -> None:
     of_another = replace(ROWS[1], model="model_3")
     gone = replace(ROWS[2], experiment="gone")
     newer = row("as-it-is-seed-1", accuracy=99.5)
-    assert ledger.merge([stale, of_another, gone], RUNS) == {}
-    assert ledger.merge([*ROWS, stale, newer], RUNS) == {
+    assert run_table.merge([stale, of_another, gone], RUNS) == {}
+    assert run_table.merge([*ROWS, stale, newer], RUNS) == {
         "short-seed-1": ROWS[0],
         "as-it-is-seed-7": ROWS[1],
         "as-it-is-seed-1": newer,
@@ -98,7 +98,7 @@ def contradictions(rows: list[Row], metrics: dict[str, dict[str, float]]) -> lis
     recipes = {"model_4": RUNS["as-it-is-seed-1"].recipe, "model_5": RUNS["short-seed-1"].recipe}
     # Model 5 as it is has epochs of its own, so that the short one is another.
     recipes["model_5"] = recipes["model_5"].model_copy(update={"epochs": 25})
-    return list(ledger.contradictions(rows, RUNS, recipes, metrics))
+    return list(run_table.contradictions(rows, RUNS, recipes, metrics))
 
 
 def test_a_ledger_that_agrees() -> None:
@@ -139,7 +139,7 @@ def test_each_contradiction_is_a_line() -> None:
 
 def test_metrics_that_are_not_there() -> None:
     found = contradictions([row("as-it-is-seed-1")], {})
-    assert len(found) == len(ledger.DECIMALS)
+    assert len(found) == len(run_table.DECIMALS)
     assert "accuracy = 99.04, metrics/model_4.json has nothing for the same recipe" in found[0]
 
 

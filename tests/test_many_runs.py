@@ -23,14 +23,15 @@ from experiments.results import Results
 from experiments.signals import Signals
 from stages import paths
 from stages.command import SIGNALS
-from study import experiments, history, ledger
-from study.errors import UserError
-from study.history import Epoch
+from study.base.errors import UserError
+from study.evidence import configurations, run_table
+from study.training import history
+from study.training.history import Epoch
 from tests.checkout import Checkout
 from tests.test_experiments import TEXT, VALUES
 from tests.test_pipeline import SMALL
 
-RUNS = experiments.read(TEXT, VALUES, models.names())
+RUNS = configurations.read(TEXT, VALUES, models.names())
 SHORT, PLAIN, LONG = "short-seed-1", "as-it-is-seed-1", "short-seed-7"
 HERE = "a"
 """The id of a task that was queued on the commit at hand."""
@@ -84,7 +85,11 @@ def finish(name: str, **changed: object) -> str:
     written = {
         paths.PARAMETERS: yaml.safe_dump({k: changed.get(k, v) for k, v in values.items()}),
         paths.metrics(model): json.dumps(
-            {key: value for key in ledger.DECIMALS if (value := changed.get(key, 1.5)) is not None}
+            {
+                key: value
+                for key in run_table.DECIMALS
+                if (value := changed.get(key, 1.5)) is not None
+            }
         ),
         paths.history(model): history.to_csv([Epoch(0, 0.5, 97, 0.25, 0.125, 98.1)]),
     }
@@ -238,7 +243,7 @@ def test_a_signal_ends_the_workers(dvc: FakeQueue, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_signal_ends_the_queueing(dvc: FakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    def add(run: experiments.Run) -> None:
+    def add(run: configurations.Run) -> None:
         dvc.calls.append(run.name)
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -295,10 +300,10 @@ def test_check(checkout: Checkout) -> None:
     assert checkout.run(*command) == ""
     values = VALUES | SMALL
     text = (checkout.root / paths.EXPERIMENTS).read_text("utf-8")
-    run = experiments.read(text, values, models.names())["model-3-seed-1"]
-    written = ledger.written(dict.fromkeys(ledger.DECIMALS, 0.0))
-    row = ledger.Row(run.experiment, run.model, run.recipe, "5f3a", written, (0.0,))
-    path.write_text(ledger.to_csv([row]), encoding="utf-8")
+    run = configurations.read(text, values, models.names())["model-3-seed-1"]
+    written = run_table.written(dict.fromkeys(run_table.DECIMALS, 0.0))
+    row = run_table.Row(run.experiment, run.model, run.recipe, "5f3a", written, (0.0,))
+    path.write_text(run_table.to_csv([row]), encoding="utf-8")
     status, output = checkout.attempt(*command)
     path.unlink()
     assert status == 1
@@ -406,8 +411,8 @@ def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> No
     assert "queueing fine" not in text
 
 
-def rows(checkout: Checkout) -> list[ledger.Row]:
-    return ledger.from_csv((checkout.root / paths.LEDGER).read_text("utf-8"))
+def rows(checkout: Checkout) -> list[run_table.Row]:
+    return run_table.from_csv((checkout.root / paths.LEDGER).read_text("utf-8"))
 
 
 def reference(checkout: Checkout, name: str) -> str:

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from study import mnist
-from study.errors import UserError
+from study.base.errors import UserError
+from study.data import mnist
 
 
 def test_training_split(mnist_folder: Path) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 import models
-from study import parameters
-from study.errors import UserError
+from study.base.errors import UserError
+from study.recipes import params_file
 
 ROOT = Path(__file__).parent.parent
 PARAMETERS = (ROOT / "params.yaml").read_text("utf-8")
@@ -13,7 +13,7 @@ PIPELINE = (ROOT / "dvc.yaml").read_text("utf-8")
 
 
 def check(text: str) -> None:
-    parameters.check(text, PIPELINE, models.names())
+    params_file.check(text, PIPELINE, models.names())
 
 
 def test_the_repository_s_own_are_valid() -> None:
@@ -56,7 +56,7 @@ def test_a_holdout_of_one_model() -> None:
     pipeline = f"{PIPELINE}\n# ${{models.model_5.holdout}}\n"
     text = PARAMETERS.replace("epochs: 25", "epochs: 25\n    holdout: 100", 1)
     with pytest.raises(UserError, match=r"models\.model_5\.holdout: all models are evaluated on"):
-        parameters.check(text, pipeline, models.names())
+        params_file.check(text, pipeline, models.names())
 
 
 def test_what_goes_too_deep() -> None:

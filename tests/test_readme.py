@@ -11,8 +11,10 @@ import models
 from benchmarks import scaling, tables
 from experiments import files
 from stages import paths
-from study import claims, documents, goal, history, ledger, report, seeds
-from study.steadiness import last_epochs_std
+from study.evaluation.steadiness import last_epochs_std
+from study.evidence import aggregates, run_table, target, verdicts, write_up
+from study.reporting import document
+from study.training import history
 from tests.checkout import ROOT, Checkout
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -39,29 +41,29 @@ def table(lines: list[str]) -> dict[str, tuple[str, ...]]:
 def test_the_table_of_results_is_the_report_s() -> None:
     names = models.names()
     metrics = {
-        name: report.Metrics(**json.loads((ROOT / paths.metrics(name)).read_text("utf-8")))
+        name: document.Metrics(**json.loads((ROOT / paths.metrics(name)).read_text("utf-8")))
         for name in names
     }
     histories = {
         name: history.from_csv((ROOT / paths.history(name)).read_text("utf-8")) for name in names
     }
-    documented = documents.read(ROOT / paths.DOCUMENTS, ROOT / paths.EPOCHS)
-    rows = ledger.on_the_test_set(files.rows())
-    configurations = seeds.configurations(rows, documented)
-    assert report.results_table(metrics, histories, configurations, documented) in README
-    assert report.target(metrics, documented) in README
-    reached = goal.outcome(rows, documented.target.accuracy)
-    assert report.reached(reached, documented) in README
+    documented = write_up.read(ROOT / paths.DOCUMENTS, ROOT / paths.EPOCHS)
+    rows = run_table.on_the_test_set(files.rows())
+    configurations = aggregates.configurations(rows, documented)
+    assert document.results_table(metrics, histories, configurations, documented) in README
+    assert document.target(metrics, documented) in README
+    reached = target.outcome(rows, documented.target.accuracy)
+    assert document.reached(reached, documented) in README
 
 
 def test_the_verdicts_are_the_pipeline_s() -> None:
-    documented = documents.read(ROOT / paths.DOCUMENTS, ROOT / paths.EPOCHS)
+    documented = write_up.read(ROOT / paths.DOCUMENTS, ROOT / paths.EPOCHS)
     conclusions = {conclusion.id: conclusion for conclusion in documented.conclusions}
-    judged = claims.from_json((ROOT / paths.VERDICTS).read_text("utf-8"))
+    judged = verdicts.from_json((ROOT / paths.VERDICTS).read_text("utf-8"))
     (count,) = {len(test.seeds) for claim in judged for test in claim.tests}
     assert f"runs with {('no', 'one', 'two', 'three', 'four', 'five')[count]} seeds," in README
     for claim in judged:
-        words = report.said(conclusions[claim.id])
+        words = document.said(conclusions[claim.id])
         assert f"| {words} | `{claim.id}` | {claim.verdict} |\n" in README
 
 

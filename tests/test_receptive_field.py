@@ -6,13 +6,14 @@ import torch
 from torch import nn
 
 import models
-from study import documents, receptive_field
-from study.errors import UserError
-from study.receptive_field import Row
+from study.base.errors import UserError
+from study.evidence import write_up
+from study.networks import receptive_field
+from study.networks.receptive_field import Row
 
 IMAGE = (1, 28, 28)
 REFERENCE = Path(__file__).parents[1] / "reference"
-DOCUMENTED = documents.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv").models
+DOCUMENTED = write_up.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv").models
 
 DEEPER = [
     Row("Input", 1, 28, 28, 1, 1, 0, 0),

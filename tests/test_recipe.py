@@ -1,8 +1,8 @@
 import pytest
 
-from study import training
-from study.errors import UserError
-from study.recipe import Recipe
+from study.base.errors import UserError
+from study.recipes.recipe import Recipe
+from study.training import sgd
 from tests.recipes import VALUES, recipe
 
 
@@ -99,10 +99,10 @@ def test_a_warm_up_of_one_step(steps: int, warmup: float) -> None:
     values = VALUES | one_cycle(steps, warmup)
     with pytest.raises(UserError, match=rf"train\.warmup = {warmup}: one of {steps} steps; give 0"):
         Recipe.parse(values, "train.")
-    network = training.initialise("model_3", recipe())
+    network = sgd.initialise("model_3", recipe())
     for other in (warmup / 2, warmup * 1.5):
         possible = Recipe.parse(values | {"warmup": other})
-        training.scheduler(training.optimizer(network, possible), possible, 10 * steps)
+        sgd.scheduler(sgd.optimizer(network, possible), possible, 10 * steps)
 
 
 def test_one_step_in_all() -> None:

@@ -11,22 +11,17 @@ import models
 from stages import claims as claims_stage
 from stages import paths
 from stages import report as stage
-from study import (
-    documents,
-    history,
-    ledger,
-    mnist,
-    receptive_field,
-    report,
-    results,
-    seeds,
-    summary,
-)
-from study.history import Epoch
-from study.report import Metrics
+from study.data import mnist
+from study.evaluation import metrics
+from study.evidence import aggregates, run_table, write_up
+from study.networks import model_summary, receptive_field
+from study.reporting import document
+from study.reporting.document import Metrics
+from study.training import history
+from study.training.history import Epoch
 
 REFERENCE = Path(__file__).parents[1] / "reference"
-DOCUMENTS = documents.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv")
+DOCUMENTS = write_up.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv")
 IMAGE = (1, 28, 28)
 
 METRICS = {
@@ -41,7 +36,7 @@ def training(epochs: int) -> list[Epoch]:
 
 
 SEEDS = [
-    seeds.Configuration(
+    aggregates.Configuration(
         experiment="model-1",
         parameters=14620,
         n=5,
@@ -68,7 +63,7 @@ def rows(table: str) -> list[list[str]]:
 
 
 def test_results_table() -> None:
-    header, _, *results = rows(report.results_table(METRICS, HISTORIES, SEEDS, DOCUMENTS))
+    header, _, *results = rows(document.results_table(METRICS, HISTORIES, SEEDS, DOCUMENTS))
     assert len({len(row) for row in (header, *results)}) == 1
     assert [" ".join(row) for row in results] == [
         "Model 1 14,620 15 98.95 98.98 −0.03 99.04 (n = 5) 98.97 98.98 0.0293 0.0293 +0.0000",
@@ -79,31 +74,31 @@ def test_results_table() -> None:
 
 
 def test_notes_of_the_results_table() -> None:
-    notes = report.results_table(METRICS, HISTORIES, SEEDS, DOCUMENTS).partition("\n\n")[2]
+    notes = document.results_table(METRICS, HISTORIES, SEEDS, DOCUMENTS).partition("\n\n")[2]
     assert "10,000 test images" in notes
     assert "0.08 to 0.13 points" in notes
     assert notes.count("†") == 1
-    one = report.results_table({"model_1": METRICS["model_1"]}, HISTORIES, SEEDS, DOCUMENTS)
+    one = document.results_table({"model_1": METRICS["model_1"]}, HISTORIES, SEEDS, DOCUMENTS)
     assert "is 0.10 points" in one
     assert "†" not in one
 
 
 def test_standard_error_is_that_of_a_proportion() -> None:
     right = np.random.Generator(np.random.SFC64(1)).binomial(10_000, 0.99, size=20_000)
-    assert report.standard_error(99.0, 10_000) == pytest.approx(right.std() / 100, rel=0.02)
+    assert document.standard_error(99.0, 10_000) == pytest.approx(right.std() / 100, rel=0.02)
 
 
 def test_target() -> None:
-    assert report.target(METRICS, DOCUMENTS).endswith("in the one run above: Model 6.")
+    assert document.target(METRICS, DOCUMENTS).endswith("in the one run above: Model 6.")
     almost = {"model_6": replace(METRICS["model_6"], parameters=8000)}
-    assert report.target(almost, DOCUMENTS).endswith("in the one run above: none.")
+    assert document.target(almost, DOCUMENTS).endswith("in the one run above: none.")
 
 
 def test_receptive_fields_show_both_where_the_documents_differ() -> None:
     computed = receptive_field.table(models.build("model_1", 0.1), IMAGE)
     theirs = DOCUMENTS.models["model_1"].receptive_field
     assert theirs is not None
-    section = report.receptive_field_table(computed, theirs)
+    section = document.receptive_field_table(computed, theirs)
     cells = {row[0]: row[1:] for row in rows(section)}
     assert cells["Conv3 (3x3)"] == ["7x7", "24", "22", "1", "1", "2", "3"]
     assert cells["MaxPool"] == ["**8x8** ~~14x14~~", "22", "11", "1", "2", "3", "**3.5** ~~6~~"]
@@ -114,33 +109,36 @@ def test_receptive_fields_show_both_where_the_documents_differ() -> None:
 
 def test_receptive_fields_of_more_layers_than_the_documents_list() -> None:
     computed = receptive_field.table(models.build("model_1", 0.1), IMAGE)
-    section = report.receptive_field_table(computed, computed[:-1])
+    section = document.receptive_field_table(computed, computed[:-1])
     assert rows(section)[-1][:2] == ["**Conv8 (7x7)** ~~–~~", "**28x28** ~~–~~"]
-    assert report.receptive_field_table(computed, computed).startswith("As in the documents.")
+    assert document.receptive_field_table(computed, computed).startswith("As in the documents.")
 
 
 def test_models_with_one_receptive_field_table_share_it() -> None:
     names = ["model_1", "model_2", "model_3", "model_4", "model_5"]
     computed = {name: receptive_field.table(models.build(name, 0.1), IMAGE) for name in names}
-    text = report.receptive_field_tables(computed, DOCUMENTS.models)
+    text = document.receptive_field_tables(computed, DOCUMENTS.models)
     headings = [line for line in text.splitlines() if line.startswith("#")]
     assert headings == ["### Model 1, Model 2", "### Model 3, Model 4", "### Model 5"]
 
 
 def test_summaries_are_held_against_the_documents() -> None:
-    tables = {"model_1": summary.table(models.build("model_1", 0.1), IMAGE), "model_6": "its table"}
-    text = report.summary_tables(tables, DOCUMENTS.models)
+    tables = {
+        "model_1": model_summary.table(models.build("model_1", 0.1), IMAGE),
+        "model_6": "its table",
+    }
+    text = document.summary_tables(tables, DOCUMENTS.models)
     assert "### Model 1\n\nAs in the documents, line for line." in text
     assert "### Model 6\n\nThe documents give no such table.\n\n```\nits table\n```" in text
     changed = {"model_1": tables["model_1"].replace("14,620", "14,621")}
-    assert "Not as in the documents" in report.summary_tables(changed, DOCUMENTS.models)
+    assert "Not as in the documents" in document.summary_tables(changed, DOCUMENTS.models)
 
 
 def test_missed_by_all() -> None:
     labels = np.array([7, 2, 1, 0])
     answers = {"model_1": np.array([7, 3, 4, 5]), "model_2": np.array([1, 3, 1, 6])}
     right = {name: answer == labels for name, answer in answers.items()}
-    assert report.missed_by_all(right) == [1, 3]
+    assert document.missed_by_all(right) == [1, 3]
 
 
 def test_models_against_each_other_where_the_documents_compare_them() -> None:
@@ -158,7 +156,7 @@ def test_models_against_each_other_where_the_documents_compare_them() -> None:
         "model_4": (images < 194) | (images >= 198),
         "model_6": images < 200,
     }
-    section = report.comparisons(metrics, right, DOCUMENTS)
+    section = document.comparisons(metrics, right, DOCUMENTS)
     header, _, *results = rows(section)
     assert len({len(row) for row in (header, *results)}) == 1
     # p of 2 against 0 is that of two throws alike, 1/2; of 2 against 2, and twice 1/2, 1.
@@ -170,13 +168,13 @@ def test_models_against_each_other_where_the_documents_compare_them() -> None:
     ]
     assert "“Model 4 is better in terms of parameters and not accuracy.”" in section
     assert "Model 5 has more" not in section
-    alone = report.comparisons({"model_1": metrics["model_1"]}, right, DOCUMENTS)
+    alone = document.comparisons({"model_1": metrics["model_1"]}, right, DOCUMENTS)
     assert alone == "The documents compare none of these models with one another."
 
 
 def test_a_probability_has_as_many_decimals_as_matter() -> None:
-    assert [report.probability(p) for p in (1, 0.0066, 0.001)] == ["1.000", "0.007", "0.001"]
-    assert report.probability(0.000999) == "< 0.001"
+    assert [document.probability(p) for p in (1, 0.0066, 0.001)] == ["1.000", "0.007", "0.001"]
+    assert document.probability(0.000999) == "< 0.001"
 
 
 def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +187,7 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
     for path in (paths.CLAIMS, paths.EXPERIMENTS):
         path.write_bytes((REFERENCE.parent / path.name).read_bytes())
     paths.LEDGER.parent.mkdir()
-    paths.LEDGER.write_text(ledger.to_csv([]), encoding="utf-8")
+    paths.LEDGER.write_text(run_table.to_csv([]), encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["claims", "0.1"])
     claims_stage.main()
     monkeypatch.setattr(sys, "argv", ["report", "0.1", *names])
@@ -204,10 +202,10 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
         written = {
             paths.metrics(name): json.dumps(vars(METRICS[name])),
             paths.history(name): history.to_csv(HISTORIES[name]),
-            paths.summary(name): summary.table(network, IMAGE),
+            paths.summary(name): model_summary.table(network, IMAGE),
             paths.receptive_field(name): receptive_field.to_csv(fields),
-            paths.predictions(name): results.predictions_csv(labels, predictions),
-            paths.confusion(name): results.confusion_csv(labels, predictions),
+            paths.predictions(name): metrics.predictions_csv(labels, predictions),
+            paths.confusion(name): metrics.confusion_csv(labels, predictions),
         }
         for path, text in written.items():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -246,6 +244,6 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
 def test_fewer_held_out_images_make_an_accuracy_less_sure() -> None:
     """Of 400 images, one has a standard error of √(99 · 1 / 400)."""
     metrics = replace(METRICS["model_1"], accuracy=99.0, held_out=400)
-    text = report.notes({"model_1": metrics}, DOCUMENTS)
+    text = document.notes({"model_1": metrics}, DOCUMENTS)
     assert text.startswith("Accuracy and loss on 400 held-out images after the last epoch, ")
     assert "(binomial) is 0.50 points" in text

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from study import history, results
-from study.evaluation import Evaluation
-from study.history import Epoch
+from study.evaluation import metrics
+from study.evaluation.evaluator import Evaluation
+from study.training import history
+from study.training.history import Epoch
 
 EPOCHS = [
     Epoch(0, 0.5, 90.0, 0.123456, 0.2, 95.5),
@@ -27,7 +28,7 @@ def test_history_comes_back_as_it_was_written() -> None:
 def test_metrics_are_flat_and_in_the_documents_units() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     tested = Evaluation(0.02384, torch.zeros(10_000), 9922)
-    assert results.metrics(network, tested, EPOCHS, 0) == {
+    assert metrics.metrics(network, tested, EPOCHS, 0) == {
         "accuracy": 99.22,
         "loss": 0.0238,
         "best_accuracy": 97.75,
@@ -35,8 +36,8 @@ def test_metrics_are_flat_and_in_the_documents_units() -> None:
         "last_epochs_std": 1.233,
         "parameters": 24,
     }
-    held_out = results.metrics(network, tested, EPOCHS, 10_000)
-    assert held_out == results.metrics(network, tested, EPOCHS, 0) | {"held_out": 10_000}
+    held_out = metrics.metrics(network, tested, EPOCHS, 10_000)
+    assert held_out == metrics.metrics(network, tested, EPOCHS, 0) | {"held_out": 10_000}
     assert json.dumps(held_out)
 
 
@@ -47,16 +48,16 @@ def test_metrics_are_flat_and_in_the_documents_units() -> None:
 def test_deviation_is_that_of_the_last_epochs(accuracies: list[float], expected: float) -> None:
     epochs = [Epoch(i, 0.5, 90.0, 0.1, 0.2, accuracy) for i, accuracy in enumerate(accuracies)]
     tested = Evaluation(0.02384, torch.zeros(10_000), 9922)
-    metrics = results.metrics(nn.Sequential(nn.Conv2d(1, 2, 3)), tested, epochs, 0)
-    assert metrics["last_epochs_std"] == expected
+    measured = metrics.metrics(nn.Sequential(nn.Conv2d(1, 2, 3)), tested, epochs, 0)
+    assert measured["last_epochs_std"] == expected
 
 
 def test_predictions_and_confusion() -> None:
     labels, predictions = torch.tensor([7, 7, 3, 0]), torch.tensor([7, 1, 3, 0])
-    assert results.predictions_csv(labels, predictions).splitlines() == [
+    assert metrics.predictions_csv(labels, predictions).splitlines() == [
         "image,label,prediction", "0,7,7", "1,7,1", "2,3,3", "3,0,0",
     ]  # fmt: skip
-    rows = results.confusion_csv(labels, predictions).splitlines()
+    rows = metrics.confusion_csv(labels, predictions).splitlines()
     assert rows[0] == "actual,predicted,count"
     assert len(rows) == 101
     assert [row for row in rows[1:] if not row.endswith(",0")] == [
@@ -66,4 +67,4 @@ def test_predictions_and_confusion() -> None:
 
 def test_predictions_and_labels_of_different_length() -> None:
     with pytest.raises(ValueError, match="zip"):
-        results.predictions_csv(torch.zeros(3), torch.zeros(2))
+        metrics.predictions_csv(torch.zeros(3), torch.zeros(2))

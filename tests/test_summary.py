@@ -5,16 +5,17 @@ import torch
 from torch import nn
 
 import models
-from study import documents, summary
+from study.evidence import write_up
+from study.networks import model_summary
 
 IMAGE = (1, 28, 28)
 REFERENCE = Path(__file__).parents[1] / "reference"
-DOCUMENTED = documents.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv").models
+DOCUMENTED = write_up.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv").models
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_table_is_the_documents_line_by_line(name: str) -> None:
-    table = summary.table(models.build(name, dropout=0.1), IMAGE)
+    table = model_summary.table(models.build(name, dropout=0.1), IMAGE)
     assert table.splitlines() == DOCUMENTED[name].summary.splitlines()
     assert table.endswith("Non-trainable params: 0\n")
 
@@ -26,7 +27,9 @@ def test_total_is_the_number_of_parameters(name: str) -> None:
 
 
 def test_dropout_rate_does_not_show() -> None:
-    tables = {summary.table(models.build("model_2", dropout), IMAGE) for dropout in (0.0, 0.5)}
+    tables = {
+        model_summary.table(models.build("model_2", dropout), IMAGE) for dropout in (0.0, 0.5)
+    }
     assert len(tables) == 1
 
 
@@ -34,7 +37,7 @@ def test_network_and_random_state_are_left_alone() -> None:
     network = models.build("model_2", dropout=0.1).train()
     values = {name: value.clone() for name, value in network.state_dict().items()}
     random_state = torch.random.get_rng_state()
-    summary.table(network, IMAGE)
+    model_summary.table(network, IMAGE)
     assert torch.equal(torch.random.get_rng_state(), random_state)
     assert all(torch.equal(values[name], value) for name, value in network.state_dict().items())
     assert all(layer.training for layer in network.modules())
@@ -44,6 +47,6 @@ def test_network_and_random_state_are_left_alone() -> None:
 def test_flatten_stays_where_the_network_needs_it() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 27), nn.Flatten(), nn.Linear(8, 10))
     network[0].requires_grad_(False)
-    lines = summary.table(network, IMAGE).splitlines()
+    lines = model_summary.table(network, IMAGE).splitlines()
     assert [line.split()[0] for line in lines[2:5]] == ["Conv2d-1", "Flatten-2", "Linear-3"]
     assert lines[-1] == "Non-trainable params: 1,460"

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from study import evaluation, mnist, training
-from study.errors import UserError
-from study.recipe import Recipe
+from study.base.errors import UserError
+from study.data import mnist
+from study.evaluation import evaluator
+from study.recipes.recipe import Recipe
+from study.training import sgd
 from tests.recipes import recipe
 
 RECIPE = recipe(epochs=2, batch_size=32, rotation=7, samples=160)
@@ -23,8 +25,8 @@ def weights(network: torch.nn.Module) -> bytes:
 
 
 def trained(folder: Path, chosen: Recipe) -> bytes:
-    network = training.initialise("model_4", chosen)
-    trainer = training.Trainer(network, mnist.read(folder, "train", chosen.samples), chosen)
+    network = sgd.initialise("model_4", chosen)
+    trainer = sgd.Trainer(network, mnist.read(folder, "train", chosen.samples), chosen)
     for epoch in range(chosen.epochs):
         trainer.train(epoch)
     return weights(trainer.result)
@@ -69,8 +71,8 @@ def test_the_share_of_warm_up_counts(mnist_folder: Path) -> None:
 def test_one_cycle_goes_up_and_down_in_straight_lines(mnist_folder: Path) -> None:
     """20 steps in all: up from a 25th of the rate until the 4th, then down to almost nothing."""
     cycle = with_(scheduler="one_cycle", warmup=0.2, learning_rate=0.1, epochs=4)
-    network = training.initialise("model_1", cycle)
-    trainer = training.Trainer(network, mnist.read(mnist_folder, "train", 160), cycle)
+    network = sgd.initialise("model_1", cycle)
+    trainer = sgd.Trainer(network, mnist.read(mnist_folder, "train", 160), cycle)
     rates = []
     for _ in range(20):
         rates += [group["lr"] for group in trainer.optimizer.param_groups]
@@ -81,10 +83,10 @@ def test_one_cycle_goes_up_and_down_in_straight_lines(mnist_folder: Path) -> Non
 
 
 def test_weight_decay_is_of_convolutions_alone() -> None:
-    network = training.initialise("model_2", RECIPE)
+    network = sgd.initialise("model_2", RECIPE)
     decayed = {
         id(parameter): group["weight_decay"]
-        for group in training.optimizer(network, with_(weight_decay=0.01)).param_groups
+        for group in sgd.optimizer(network, with_(weight_decay=0.01)).param_groups
         for parameter in group["params"]
     }
     assert len(decayed) == len([*network.parameters()])
@@ -97,16 +99,16 @@ def test_initialisation_comes_from_the_seed_and_leaves_torch_s_state() -> None:
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
-    first = weights(training.initialise("model_1", RECIPE))
+    first = weights(sgd.initialise("model_1", RECIPE))
     assert torch.equal(torch.rand(1), expected)
-    assert weights(training.initialise("model_1", RECIPE)) == first
-    assert weights(training.initialise("model_1", with_(seed=2))) != first
+    assert weights(sgd.initialise("model_1", RECIPE)) == first
+    assert weights(sgd.initialise("model_1", with_(seed=2))) != first
 
 
 def test_every_image_once_in_an_order_of_the_epoch(mnist_folder: Path) -> None:
     upright = with_(rotation=0, batch_size=50)
     images, labels = mnist.read(mnist_folder, "train", upright.samples)
-    trainer = training.Trainer(training.initialise("model_1", upright), (images, labels), upright)
+    trainer = sgd.Trainer(sgd.initialise("model_1", upright), (images, labels), upright)
     orders = []
     for epoch in (0, 1, 0):
         batches = list(trainer.batches(epoch))
@@ -126,8 +128,8 @@ def test_every_image_once_in_an_order_of_the_epoch(mnist_folder: Path) -> None:
 def test_rotation_leaves_the_order_as_it_was(mnist_folder: Path) -> None:
     data = mnist.read(mnist_folder, "train", RECIPE.samples)
     labels = [
-        torch.cat([label for _, label in training.Trainer(
-            training.initialise("model_1", each), data, each).batches(0)])
+        torch.cat([label for _, label in sgd.Trainer(
+            sgd.initialise("model_1", each), data, each).batches(0)])
         for each in (RECIPE, with_(rotation=0))
     ]  # fmt: skip
     assert torch.equal(*labels)
@@ -137,13 +139,13 @@ def test_momentum_is_kept_across_batches_and_epochs(mnist_folder: Path) -> None:
     """Against stochastic gradient descent written out, with nothing else in the way."""
     chosen = with_(dropout=0.0, rotation=0, momentum=0.5)
     data = mnist.read(mnist_folder, "train", chosen.samples)
-    network = training.initialise("model_1", chosen)
-    trainer = training.Trainer(network, data, chosen)
-    expected = training.initialise("model_1", chosen)
+    network = sgd.initialise("model_1", chosen)
+    trainer = sgd.Trainer(network, data, chosen)
+    expected = sgd.initialise("model_1", chosen)
     velocity = [torch.zeros_like(p) for p in expected.parameters()]
     for epoch in range(2):
         for images, labels in trainer.batches(epoch):
-            logits = expected(evaluation.normalise(images))
+            logits = expected(evaluator.normalise(images))
             loss = torch.nn.functional.cross_entropy(logits, labels)
             gradients = torch.autograd.grad(loss, list(expected.parameters()))
             with torch.no_grad():
@@ -159,14 +161,14 @@ def test_the_average_is_written_out(mnist_folder: Path) -> None:
     """Two steps: of the first values a quarter stays, of those in between a quarter too."""
     chosen = with_(ema_decay=0.5, epochs=1, batch_size=80)
     data = mnist.read(mnist_folder, "train", 160)
-    network = training.initialise("model_2", chosen)
+    network = sgd.initialise("model_2", chosen)
     begin = {key: value.clone() for key, value in network.state_dict().items()}
-    trainer = training.Trainer(network, data, chosen)
+    trainer = sgd.Trainer(network, data, chosen)
     trainer.train(0)
     half = with_(ema_decay=0.5, epochs=1, batch_size=80, samples=80)
     order = next(trainer.batches(0))
-    between = training.initialise("model_2", chosen)
-    first = training.Trainer(between, order, half)
+    between = sgd.initialise("model_2", chosen)
+    first = sgd.Trainer(between, order, half)
     first.batches = lambda epoch: iter([order])  # type: ignore[method-assign]
     first.train(0)
     for key, average in trainer.result.state_dict().items():
@@ -177,17 +179,17 @@ def test_the_average_is_written_out(mnist_folder: Path) -> None:
 
 
 def test_without_an_average_the_network_is_the_result(mnist_folder: Path) -> None:
-    network = training.initialise("model_2", RECIPE)
-    assert training.Trainer(network, mnist.read(mnist_folder, "train", 9), RECIPE).result is network
+    network = sgd.initialise("model_2", RECIPE)
+    assert sgd.Trainer(network, mnist.read(mnist_folder, "train", 9), RECIPE).result is network
 
 
 def test_what_an_epoch_says(mnist_folder: Path) -> None:
     """A rate too small to change anything: the epoch's figures are those of the first weights."""
     chosen = with_(learning_rate=1e-30, dropout=0.0, rotation=0, batch_size=60)
     images, labels = mnist.read(mnist_folder, "train", chosen.samples)
-    network = training.initialise("model_1", chosen)
-    said = training.Trainer(network, (images, labels), chosen).train(0)
-    expected = evaluation.evaluate(network, images, labels)
+    network = sgd.initialise("model_1", chosen)
+    said = sgd.Trainer(network, (images, labels), chosen).train(0)
+    expected = evaluator.evaluate(network, images, labels)
     assert math.isclose(said.loss, expected.loss, rel_tol=1e-5)
     assert said.accuracy == expected.accuracy
     assert said.last_batch == 2
@@ -196,7 +198,7 @@ def test_what_an_epoch_says(mnist_folder: Path) -> None:
 def test_the_loss_falls(mnist_folder: Path) -> None:
     chosen = with_(samples=640, rotation=0)
     data = mnist.read(mnist_folder, "train", chosen.samples)
-    trainer = training.Trainer(training.initialise("model_2", chosen), data, chosen)
+    trainer = sgd.Trainer(sgd.initialise("model_2", chosen), data, chosen)
     losses = [trainer.train(epoch).loss for epoch in range(4)]
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < losses[0] / 2
@@ -213,11 +215,11 @@ def test_divergence_is_named(mnist_folder: Path) -> None:
 
 def test_evaluation_against_pencil_and_paper(mnist_folder: Path) -> None:
     images, labels = mnist.read(mnist_folder, "test", 1200)
-    network = training.initialise("model_2", RECIPE)
-    tested = evaluation.evaluate(network, images, labels)
+    network = sgd.initialise("model_2", RECIPE)
+    tested = evaluator.evaluate(network, images, labels)
     assert network.training
     with torch.no_grad():
-        x = (images.double()[:, None] / 255 - evaluation.MEAN) / evaluation.STANDARD_DEVIATION
+        x = (images.double()[:, None] / 255 - evaluator.MEAN) / evaluator.STANDARD_DEVIATION
         logits = network.double().eval()(x)
     likelihoods = torch.softmax(logits, dim=1)[torch.arange(len(labels)), labels]
     assert math.isclose(tested.loss, -likelihoods.log().mean().item(), rel_tol=1e-5)

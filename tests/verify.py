@@ -16,7 +16,7 @@ import yaml
 
 import models
 from stages.command import run
-from study.errors import UserError, shown
+from study.base.errors import UserError, shown
 
 Sums = dict[str, str]
 

@@ -11,8 +11,8 @@ import torch
 import yaml
 
 import models
-from study import evaluation
-from study.errors import UserError
+from study.base.errors import UserError
+from study.evaluation import evaluator
 from tests.checkout import Checkout
 from tests.faults import one_model
 
@@ -47,9 +47,9 @@ def checkout(trained: Checkout) -> Iterator[Checkout]:
 def test_weights(tmp_path: Path) -> None:
     network = models.build(one_model.MODEL, dropout=0.0)
     path = tmp_path / "weights.safetensors"
-    sound = evaluation.to_safetensors(network)
+    sound = evaluator.to_safetensors(network)
     path.write_bytes(sound)
-    loaded = evaluation.load(one_model.MODEL, path).state_dict()
+    loaded = evaluator.load(one_model.MODEL, path).state_dict()
     assert all(torch.equal(loaded[key], value) for key, value in network.state_dict().items())
     chance = random.Random(6)
     for place in chance.sample(range(len(sound)), FLIPPED):
@@ -57,7 +57,7 @@ def test_weights(tmp_path: Path) -> None:
         damaged[place] ^= chance.randrange(1, 256)
         path.write_bytes(damaged)
         with pytest.raises(UserError, match="altered") as caught:
-            evaluation.load(one_model.MODEL, path)
+            evaluator.load(one_model.MODEL, path)
         assert "`dvc repro --force train@model_3`" in str(caught.value)
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import models
 from stages import paths, validate
-from study import experiments, parameters
-from study.errors import UserError
-from study.recipe import Recipe
+from study.base.errors import UserError
+from study.evidence import configurations
+from study.recipes import params_file
+from study.recipes.recipe import Recipe
 from tests.checkout import ROOT
 
 GENERATED = 1000
@@ -96,9 +97,9 @@ def test_parameters(folder: Path, text: str, encoding: str) -> None:
         assert message.isprintable()
         return
     # What passes is the same to DVC, whose YAML is not PyYAML's.
-    ours = parameters.read_values(text)
+    ours = params_file.read_values(text)
     theirs = parse_yaml(text, paths.PARAMETERS)
-    recipe = Recipe.parse(parameters.children(ours, "train."))
+    recipe = Recipe.parse(params_file.children(ours, "train."))
     assert Recipe.parse(theirs["train"]) == recipe
     assert str(theirs["candidate"]) == ours["candidate"]
 
@@ -111,10 +112,10 @@ def test_parameters(folder: Path, text: str, encoding: str) -> None:
 @ONE_THOUSAND
 @given(text=texts((ROOT / paths.EXPERIMENTS).read_text("utf-8")))
 def test_experiments(text: str) -> None:
-    values = parameters.read_values((ROOT / paths.PARAMETERS).read_text("utf-8"))
-    if message := complaint(lambda: experiments.read(text, values, models.names())):
+    values = params_file.read_values((ROOT / paths.PARAMETERS).read_text("utf-8"))
+    if message := complaint(lambda: configurations.read(text, values, models.names())):
         assert message.startswith("experiments.yaml")
         assert message.isprintable()
         return
-    runs = experiments.read(text, values, models.names())
-    assert experiments.descriptions(text).keys() == {run.experiment for run in runs.values()}
+    runs = configurations.read(text, values, models.names())
+    assert configurations.descriptions(text).keys() == {run.experiment for run in runs.values()}

@@ -15,7 +15,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
-from study.errors import UserError
+from study.base.errors import UserError
 
 # Layers whose output at a position depends, once trained, on their input at that position alone.
 POINTWISE = (

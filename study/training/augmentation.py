@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from study.compilation import compiled
-from study.recipe import Recipe
+from study.recipes.recipe import Recipe
+from study.training.jit import compiled
 
 PURPOSES = ("rotation", "translation", "scaling", "elastic")
 """What random numbers are drawn for, each from a generator of its own."""

@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from study.errors import UserError, shown
-from study.experiments import Run, run_name
-from study.recipe import Recipe
-from study.steadiness import last_epochs_std
+from study.base.errors import UserError, shown
+from study.evaluation.steadiness import last_epochs_std
+from study.evidence.configurations import Run, run_name
+from study.recipes.recipe import Recipe
 
 DECIMALS = {
     "accuracy": 2,

@@ -7,7 +7,7 @@ Against torch's separate operations this saves most of the memory traffic, which
 import numpy as np
 from numpy.typing import NDArray
 
-from study.compilation import compiled
+from study.training.jit import compiled
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

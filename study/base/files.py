@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from study.errors import UserError
+from study.base.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a write fails with when the disk is full, or what the user may have of it."""

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from study import comparison
-from study.comparison import Mean
-from study.ledger import Row, step
-from study.recipe import Recipe
-from study.seeds import by_experiment
+from study.evidence import statistics
+from study.evidence.aggregates import by_experiment
+from study.evidence.run_table import Row, step
+from study.evidence.statistics import Mean
+from study.recipes.recipe import Recipe
 
 MODEL = "model_6"
 """The one that is after it."""
@@ -51,10 +51,10 @@ def outcome(rows: Iterable[Row], accuracy: float) -> Outcome | None:
     reached = [*by_seed(runs, "accuracy").values()]
     return Outcome(
         int(runs[0].metrics["parameters"]),
-        comparison.mean(reached),
+        statistics.mean(reached),
         min(reached),
         max(reached),
-        comparison.p_above(reached, accuracy) if len(runs) > 1 else 1.0,
+        statistics.p_above(reached, accuracy) if len(runs) > 1 else 1.0,
     )
 
 
@@ -72,8 +72,8 @@ def choices(rows: Sequence[Row]) -> list[Choice]:
             name,
             int(runs[0].metrics["parameters"]),
             runs[0].recipe.holdout,
-            comparison.mean([*by_seed(runs, "accuracy").values()]),
-            comparison.mean([*by_seed(runs, "loss").values()], step("loss")),
+            statistics.mean([*by_seed(runs, "accuracy").values()]),
+            statistics.mean([*by_seed(runs, "loss").values()], step("loss")),
             difference(runs, baseline, "accuracy"),
             difference(runs, baseline, "loss"),
         )
@@ -97,4 +97,4 @@ def difference(rows: Iterable[Row], baseline: Iterable[Row], figure: str) -> Mea
     ours, theirs = by_seed(rows, figure), by_seed(baseline, figure)
     shared = sorted(ours.keys() & theirs.keys())
     differences = [ours[seed] - theirs[seed] for seed in shared]
-    return comparison.mean(differences, step(figure)) if shared else None
+    return statistics.mean(differences, step(figure)) if shared else None

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from study.augmentation import CONTROL_POINTS, splines
-from study.averaging import Average
-from study.errors import UserError
-from study.evaluation import normalise
-from study.recipe import Recipe
-from study.training import Images, Trained, optimizer, random, scheduler
+from study.base.errors import UserError
+from study.evaluation.evaluator import normalise
+from study.recipes.recipe import Recipe
+from study.training.augmentation import CONTROL_POINTS, splines
+from study.training.averaging import Average
+from study.training.sgd import Images, Trained, optimizer, random, scheduler
 
 
 def device() -> torch.device:

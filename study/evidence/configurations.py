@@ -7,10 +7,10 @@ from itertools import zip_longest
 
 import yaml
 
-from study import parameters
-from study.errors import UserError, shown
-from study.reading import compose
-from study.recipe import Recipe
+from study.base.errors import UserError, shown
+from study.base.yaml_io import compose
+from study.recipes import params_file
+from study.recipes.recipe import Recipe
 
 # Of an entry in experiments.yaml.
 NEEDED = ("id", "model", "description")
@@ -94,7 +94,7 @@ def parse(text: str) -> dict[str, yaml.Node]:
 def read_seeds(node: yaml.Node, values: Mapping[str, object]) -> list[int]:
     """Return the seeds, each once."""
     seeds: list[int] = []
-    train = parameters.children(values, "train.")
+    train = params_file.children(values, "train.")
     for item in items(node):
         seed = Recipe.parse(train | {"seed": word(item)}, f"{at(item)}: ").seed
         if seed in seeds:
@@ -118,7 +118,7 @@ def read_experiment(
         raise UserError(
             f"{at(fields['model'])}: model = {shown(model)}: give one of {', '.join(models)}"
         )
-    places = parameters.places(values, model)
+    places = params_file.places(values, model)
     changed: dict[str, str] = {}
     if "set" in fields:
         known = [place for key, place in places.items() if key != "seed"]
@@ -134,7 +134,7 @@ def read_experiment(
 
 def with_seed(run: Run, seed: int, values: Mapping[str, object]) -> Run:
     """Return the same experiment with another seed."""
-    place = parameters.places(values, run.model)["seed"]
+    place = params_file.places(values, run.model)["seed"]
     return Run(
         run.experiment,
         run.model,

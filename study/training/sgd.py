@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 import models
-from study import augmentation, fused, kernels
-from study.averaging import Average
-from study.errors import UserError
-from study.evaluation import normalise
-from study.recipe import Recipe
+from study.base.errors import UserError
+from study.evaluation.evaluator import normalise
+from study.recipes.recipe import Recipe
+from study.training import augmentation, fused, kernels
+from study.training.averaging import Average
 
 Images = tuple[Tensor, Tensor]
 """Images uint8 [n, 28, 28] and their labels int64 [n]."""

@@ -7,15 +7,16 @@ from itertools import zip_longest
 
 import numpy as np
 
-from study import comparison, ledger, receptive_field
-from study.claims import Claim, Result
-from study.comparison import Interval, Mean, Right
-from study.documents import Conclusion, Documents, Model
-from study.figures import related, title
-from study.goal import MODEL, Choice, Outcome
-from study.history import Epoch
-from study.receptive_field import Row
-from study.seeds import Configuration
+from study.evidence import run_table, statistics
+from study.evidence.aggregates import Configuration
+from study.evidence.statistics import Interval, Mean, Right
+from study.evidence.target import MODEL, Choice, Outcome
+from study.evidence.verdicts import Claim, Result
+from study.evidence.write_up import Conclusion, Documents, Model
+from study.networks import receptive_field
+from study.networks.receptive_field import Row
+from study.reporting.figures import related, title
+from study.training.history import Epoch
 
 RESULTS = (
     "Model",
@@ -310,8 +311,8 @@ def comparisons(
     ]
     if not concluded:
         return "The documents compare none of these models with one another."
-    compared = [comparison.compare(right[first], right[second]) for _, first, second in concluded]
-    corrected = comparison.holm([each.p for each in compared])
+    compared = [statistics.compare(right[first], right[second]) for _, first, second in concluded]
+    corrected = statistics.holm([each.p for each in compared])
     rows = []
     for (_, first, second), each, p in zip(concluded, compared, corrected, strict=True):
         low, high = each.interval
@@ -351,7 +352,7 @@ def verdicts(claims: Sequence[Claim], documents: Documents, margin: float) -> st
 
 def evidence(test: Result) -> str:
     """Return what came of a test, in one line."""
-    decimals = ledger.DECIMALS[test.figure]
+    decimals = run_table.DECIMALS[test.figure]
     said = related(test.relation, test.against)
     line = f"{FIGURES[test.figure]}: {title(test.of)} {said}"
     if test.value is None or test.baseline is None or test.difference is None:
@@ -405,7 +406,7 @@ def said(conclusion: Conclusion) -> str:
 
 def accuracy(right: Right) -> str:
     """Return an accuracy with its interval, in percent."""
-    low, high = comparison.accuracy_interval(right)
+    low, high = statistics.accuracy_interval(right)
     return f"{100 * right.mean():.2f} ({low:.2f} to {high:.2f})"
 
 

@@ -6,7 +6,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from study.errors import UserError, shown
+from study.base.errors import UserError, shown
 
 TRAINING_IMAGES = 60_000
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 
 import yaml
 
-from study.errors import UserError, shown
-from study.reading import compose
-from study.recipe import Recipe
+from study.base.errors import UserError, shown
+from study.base.yaml_io import compose
+from study.recipes.recipe import Recipe
 
 DEPTH = 10
 """Of keys below keys, at most: an alias of what it stands in goes on for ever."""

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 import models
-from study.errors import UserError
+from study.base.errors import UserError
 
 MEAN, STANDARD_DEVIATION = 0.1307, 0.3081  # of the training images' pixels, in 0 to 1
 BATCH = 125  # small enough to go through the memory that training has taken and given back

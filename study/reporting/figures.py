@@ -20,9 +20,10 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
-from study import documents, history
-from study.documents import Target
-from study.seeds import Band, Configuration, Difference
+from study.evidence import write_up
+from study.evidence.aggregates import Band, Configuration, Difference
+from study.evidence.write_up import Target
+from study.training import history
 
 P = ParamSpec("P")
 
@@ -62,7 +63,7 @@ MOST = 48  # digits in one figure
 MOST_COLUMNS = 5  # models beside each other
 LEVELS = range(40, 256, 50)  # of grey, in a digit's picture
 
-Log = Sequence[history.Epoch] | Sequence[documents.Epoch]
+Log = Sequence[history.Epoch] | Sequence[write_up.Epoch]
 
 
 def title(model: str) -> str:
@@ -93,7 +94,7 @@ def drawing(draw: Callable[P, Figure]) -> Callable[P, str]:
 
 @drawing
 def curves(
-    measured: Mapping[str, Sequence[history.Epoch]], documented: Mapping[str, documents.Model]
+    measured: Mapping[str, Sequence[history.Epoch]], documented: Mapping[str, write_up.Model]
 ) -> Figure:
     """Draw test accuracy and test loss over the epochs.
 

@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, with_config
 
-from study.errors import UserError
-from study.reading import from_yaml, typed
-from study.receptive_field import COLUMNS, Row
+from study.base.errors import UserError
+from study.base.yaml_io import from_yaml, typed
+from study.networks.receptive_field import COLUMNS, Row
 
 
 def _rows(table: str | None) -> list[dict[str, str]] | None:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from study import kernels
+from study.training import kernels
 
 
 @dataclass(frozen=True)

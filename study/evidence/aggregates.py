@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from study import comparison
-from study.claims import ACCURACIES, Claim
-from study.comparison import Mean
-from study.documents import Documents
-from study.ledger import Row
+from study.evidence import statistics
+from study.evidence.run_table import Row
+from study.evidence.statistics import Mean
+from study.evidence.verdicts import ACCURACIES, Claim
+from study.evidence.write_up import Documents
 
 DECIMALS = 4
 
@@ -83,9 +83,9 @@ def configurations(rows: Iterable[Row], documents: Documents) -> list[Configurat
     found = []
     for name, runs in by_experiment(rows).items():
         figure = {key: [float(run.metrics[key]) for run in runs] for key in runs[0].metrics}
-        accuracy = comparison.mean(figure["accuracy"])
+        accuracy = statistics.mean(figure["accuracy"])
         best = figure["best_accuracy"]
-        gain = comparison.mean([b - a for a, b in zip(figure["accuracy"], best, strict=True)])
+        gain = statistics.mean([b - a for a, b in zip(figure["accuracy"], best, strict=True)])
         model = documents.models.get(runs[0].model) if runs[0].is_plain else None
         found.append(
             Configuration(
@@ -95,11 +95,11 @@ def configurations(rows: Iterable[Row], documents: Documents) -> list[Configurat
                 rounded(accuracy.mean),
                 *bounds(accuracy),
                 rounded(accuracy.deviation) if len(runs) > 1 else None,
-                rounded(comparison.mean(figure["loss"]).mean),
-                rounded(comparison.mean(best).mean),
+                rounded(statistics.mean(figure["loss"]).mean),
+                rounded(statistics.mean(best).mean),
                 rounded(gain.mean),
                 *bounds(gain),
-                rounded(comparison.mean(figure["last_epochs_std"]).mean),
+                rounded(statistics.mean(figure["last_epochs_std"]).mean),
                 (model.accuracy or model.best_accuracy) if model else None,
             )
         )
@@ -121,7 +121,7 @@ def bands(rows: Iterable[Row], documents: Documents) -> dict[str, list[Band]]:
                 epoch,
                 len(runs),
                 min(accuracies),
-                rounded(comparison.mean(accuracies).mean),
+                rounded(statistics.mean(accuracies).mean),
                 max(accuracies),
                 log[epoch].test_accuracy if epoch < len(log) else None,
             )

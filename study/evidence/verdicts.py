@@ -8,14 +8,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from study import comparison
-from study.comparison import Mean
-from study.documents import Conclusion, Documents
-from study.errors import UserError, shown
-from study.ledger import DECIMALS, Row, step
-from study.reading import from_yaml
+from study.base.errors import UserError, shown
+from study.base.yaml_io import from_yaml
+from study.evidence import statistics
+from study.evidence.run_table import DECIMALS, Row, step
+from study.evidence.statistics import Mean
+from study.evidence.write_up import Conclusion, Documents
 
-LEVEL = 1 - comparison.CONFIDENCE
+LEVEL = 1 - statistics.CONFIDENCE
 
 Verdict = Literal["holds", "does not hold", "cannot be told"]
 ACCURACIES = ("accuracy", "best_accuracy", "train_accuracy")
@@ -53,7 +53,7 @@ class Result:
     """That of the other side, or the documents' number."""
     difference: float | None
     """Value less baseline."""
-    interval: comparison.Interval | None
+    interval: statistics.Interval | None
     """95 % interval of the difference, seed by seed; None of fewer than two seeds."""
     documents: tuple[float | None, float | None] | None
     """What the documents have for value and baseline; None where they have neither."""
@@ -163,7 +163,7 @@ def judge(
             verdict(speaks_for(*both), p_holm),
         )
         for (name, tests), both, p, p_holm in zip(
-            results.items(), weighed, ps, comparison.holm(ps), strict=True
+            results.items(), weighed, ps, statistics.holm(ps), strict=True
         )
     ]
 
@@ -250,10 +250,10 @@ def weigh(test: Statement, differences: Sequence[float], margin: float) -> tuple
         return 1.0, 1.0
 
     def above(bound: float) -> float:
-        return comparison.p_above(differences, bound, step(test.figure))
+        return statistics.p_above(differences, bound, step(test.figure))
 
     def below(bound: float) -> float:
-        return comparison.p_below(differences, bound, step(test.figure))
+        return statistics.p_below(differences, bound, step(test.figure))
 
     p_for, p_against = {
         "above": (above(0), below(0)),
@@ -267,7 +267,7 @@ def weigh(test: Statement, differences: Sequence[float], margin: float) -> tuple
 def average(values: Sequence[float], figure: str) -> Mean | None:
     """Return the mean of a figure; None where there is none or it is no number."""
     finite = values and all(map(math.isfinite, values))
-    return comparison.mean(values, step(figure)) if finite else None
+    return statistics.mean(values, step(figure)) if finite else None
 
 
 def rounded(value: float, test: Statement) -> float:

@@ -10,11 +10,11 @@ import numba
 import numpy as np
 import torch
 
-from study.errors import UserError
-from study.files import write
-from study.history import Epoch
-from study.recipe import Recipe
-from study.training import Trainer
+from study.base.errors import UserError
+from study.base.files import write
+from study.recipes.recipe import Recipe
+from study.training.history import Epoch
+from study.training.sgd import Trainer
 
 ROOT = Path(__file__).parent.parent
 CODE = ("models", "stages", "study")

@@ -5,7 +5,7 @@ from typing import TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from study.errors import UserError, shown
+from study.base.errors import UserError, shown
 
 T = TypeVar("T")
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from study.evaluation import Evaluation
-from study.history import Epoch
-from study.steadiness import last_epochs_std
+from study.evaluation.evaluator import Evaluation
+from study.evaluation.steadiness import last_epochs_std
+from study.training.history import Epoch
 
 DIGITS = 10
 

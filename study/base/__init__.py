@@ -1,0 +1,1 @@
+"""What every room needs: errors, files and YAML. Knows no other room."""

@@ -1,0 +1,1 @@
+"""Networks on paper: their layer tables and receptive fields."""

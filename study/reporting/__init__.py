@@ -1,0 +1,1 @@
+"""The report: its text, tables and figures."""
