@@ -41,7 +41,7 @@ def measure(
     cores = os.cpu_count() or 1
     here = machine(cores)
     jobs = min(cores, len(models))
-    small = recipes[pipeline.MODEL].model_copy(update={"epochs": 1, "samples": samples})
+    small = recipes[pipeline.MODEL].model_copy(update={"epochs": 1, "train_images": samples})
 
     compared = [
         comparison.take_turn(trained, batches, jobs, raw)

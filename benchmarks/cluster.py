@@ -49,7 +49,7 @@ STAND_INS = {
     "exec python -m stages.train ${key} ${item}": (
         "${train.seed} weights/${key}.safetensors metrics/history/${key}.csv"
     ),
-    "exec python -m stages.evaluate ${item} ${train.holdout}": (
+    "exec python -m stages.evaluate ${item} ${train.validation_images}": (
         "0 predictions/${item}.csv metrics/${item}.json metrics/confusion/${item}.csv"
     ),
 }

@@ -34,7 +34,7 @@ def grow(recipe: Recipe, raw: Path) -> Growth:
     def stage(epochs: int = 1, samples: int = 1, models: int = 1, jobs: int = 1) -> float:
         values = recipe.model_dump() | {
             "epochs": epochs * recipe.epochs,
-            "samples": samples * recipe.samples,
+            "train_images": samples * recipe.train_images,
         }
         arguments = [MODEL, *(f"--{key}={value}" for key, value in values.items())]
         return round(sum(train(arguments, jobs) for _ in range(models)), 3)
@@ -47,7 +47,7 @@ def grow(recipe: Recipe, raw: Path) -> Growth:
         (folder / "data").mkdir()
         (folder / "data" / "mnist").symlink_to(raw.resolve())
         return {
-            "samples": recipe.samples,
+            "samples": recipe.train_images,
             "by_epochs": [stage(epochs=factor) for factor in FACTORS],
             "by_samples": [stage(samples=factor) for factor in FACTORS],
             "by_models": [stage(models=factor) for factor in FACTORS],

@@ -112,7 +112,7 @@ def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
             recipe.learning_rate,
             epochs=recipe.epochs,
             steps_per_epoch=len(train_loader),
-            pct_start=recipe.warmup,
+            pct_start=recipe.warmup_fraction,
         )
     if recipe.ema_decay:
         average = optim.swa_utils.AveragedModel(

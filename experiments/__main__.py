@@ -14,7 +14,7 @@ from experiments.signals import Signals
 from stages import paths
 from stages.command import ArgumentParser, run
 from stages.download import main as download
-from study.base.errors import UserError, shown
+from study.base.errors import UserError, quote
 
 Start = Callable[[Results, list[str], Signals], None]
 """Runs what is left."""
@@ -32,7 +32,7 @@ def main() -> None:
     arguments = parser.parse_args()
     jobs = arguments.jobs
     if not jobs.isdecimal() or int(jobs) == 0:
-        raise UserError(f"JOBS = {shown(jobs)}: give a whole number, at least 1")
+        raise UserError(f"JOBS = {quote(jobs)}: give a whole number, at least 1")
     start, why = (
         cluster(arguments.ray) if arguments.ray else (partial(local.work, int(jobs)), local.why)
     )
@@ -57,7 +57,7 @@ def cluster(address: str) -> tuple[Start, Why]:
     """Return how to run experiments on a Ray cluster. Raises UserError where Ray is not there."""
     if find_spec("ray") is None:
         raise UserError(
-            f"RAY = {shown(address)}: Ray is not there; `pip install -r requirements.lock` gets it"
+            f"RAY = {quote(address)}: Ray is not there; `pip install -r requirements.lock` gets it"
         )
     from experiments import cluster
 

@@ -6,7 +6,7 @@ import sys
 from experiments import files
 from stages import paths
 from stages.command import run
-from study.base.files import text
+from study.base.files import read_text
 from study.evidence import run_table
 from study.recipes import params_file
 
@@ -17,7 +17,7 @@ def main() -> None:
     trained = sorted({row.model for row in rows if run_table.valid(row, runs)})
     recipes = {model: params_file.recipe(values, model) for model in trained}
     metrics = {
-        model: json.loads(text(paths.metrics(model)))
+        model: json.loads(read_text(paths.metrics(model)))
         for model in trained
         if paths.metrics(model).exists()
     }

@@ -18,7 +18,7 @@ from experiments.progress import Progress
 from experiments.results import Results
 from experiments.signals import Signals
 from stages import NEEDED, paths
-from study.base.errors import UserError, shown
+from study.base.errors import UserError, quote
 from study.base.files import write
 from study.data import mnist
 from study.evidence.configurations import Run
@@ -37,7 +37,7 @@ def checked(address: str) -> str:
     found = re.fullmatch(r"([\w.-]+):(\d{1,5})", address)
     if found is None:
         raise UserError(
-            f"RAY = {shown(address)}: give auto for the cluster that this machine is in, or its"
+            f"RAY = {quote(address)}: give auto for the cluster that this machine is in, or its"
             " head's host:port"
         )
     try:

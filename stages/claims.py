@@ -2,7 +2,7 @@
 
 from stages import paths
 from stages.command import ArgumentParser, run
-from study.base.files import text, write
+from study.base.files import read_text, write
 from study.evidence import configurations, run_table, verdicts, write_up
 from study.recipes import params_file
 
@@ -14,9 +14,9 @@ def main() -> None:
     margin = params_file.equivalence_margin(parser.parse_args().margin)
 
     documented = write_up.read(paths.DOCUMENTS, paths.EPOCHS)
-    known = configurations.descriptions(text(paths.EXPERIMENTS))
-    tests = verdicts.read(text(paths.CLAIMS), documented, known)
-    rows = run_table.on_the_test_set(run_table.from_csv(text(paths.LEDGER)))
+    known = configurations.descriptions(read_text(paths.EXPERIMENTS))
+    tests = verdicts.read(read_text(paths.CLAIMS), documented, known)
+    rows = run_table.on_the_test_set(run_table.from_csv(read_text(paths.LEDGER)))
     write(paths.VERDICTS, verdicts.to_json(verdicts.judge(tests, documented, rows, margin)))
 
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 import models
 from stages import PARENT
 from study.base.errors import UserError
-from study.base.files import FULL, is_running
+from study.base.files import DISK_FULL, is_running
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, `kill`, and the end of the terminal."""
@@ -41,7 +41,7 @@ def run(main: Callable[[], None]) -> None:
             raise
         sys.exit("error: not enough memory; give a smaller batch_size, or train fewer at once")
     except OSError as error:
-        if error.filename is None and error.errno not in FULL:
+        if error.filename is None and error.errno not in DISK_FULL:
             raise
         absent = isinstance(error, FileNotFoundError)
         mend = (

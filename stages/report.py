@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 import models
 from stages import paths
 from stages.command import ArgumentParser, run
-from study.base.files import text, write
+from study.base.files import read_text, write
 from study.data import mnist
 from study.evidence import aggregates, configurations, run_table, target, verdicts, write_up
 from study.networks import receptive_field
@@ -29,29 +29,31 @@ def main() -> None:
     names: list[str] = arguments.models
 
     documented = write_up.read(paths.DOCUMENTS, paths.EPOCHS)
-    metrics = {name: document.Metrics(**json.loads(text(paths.metrics(name)))) for name in names}
-    evaluated = mnist.read_evaluation_set(paths.MNIST, document.held_out(metrics))
+    metrics = {
+        name: document.Metrics(**json.loads(read_text(paths.metrics(name)))) for name in names
+    }
+    evaluated = mnist.read_evaluation_set(paths.MNIST, document.validation_images(metrics))
     images, labels = (tensor.numpy() for tensor in evaluated)
     answers = {name: last_column(paths.predictions(name)) for name in names}
     confusion = {name: last_column(paths.confusion(name)).reshape(10, 10) for name in names}
     trained = document.Models(
         metrics,
-        histories={name: history.from_csv(text(paths.history(name))) for name in names},
+        histories={name: history.from_csv(read_text(paths.history(name))) for name in names},
         right={name: answer == labels for name, answer in answers.items()},
-        summaries={name: text(paths.summary(name)) for name in names},
+        summaries={name: read_text(paths.summary(name)) for name in names},
         receptive_fields={
-            name: receptive_field.from_csv(text(paths.receptive_field(name))) for name in names
+            name: receptive_field.from_csv(read_text(paths.receptive_field(name))) for name in names
         },
     )
     missed = document.missed_by_all(trained.right)
 
-    rows = run_table.from_csv(text(paths.LEDGER))
+    rows = run_table.from_csv(read_text(paths.LEDGER))
     tested = run_table.on_the_test_set(rows)
     runs = document.Runs(
-        verdicts.from_json(text(paths.VERDICTS)),
+        verdicts.from_json(read_text(paths.VERDICTS)),
         margin,
         aggregates.configurations(tested, documented),
-        configurations.descriptions(text(paths.EXPERIMENTS)),
+        configurations.descriptions(read_text(paths.EXPERIMENTS)),
         target.outcome(tested, documented.target.accuracy),
         target.choices(rows),
     )
@@ -78,7 +80,7 @@ def main() -> None:
 
 def last_column(path: Path) -> NDArray[np.int64]:
     """The counts or the predictions in a CSV file: what its rows are about comes last."""
-    return np.loadtxt(text(path).splitlines(), np.int64, delimiter=",", skiprows=1, usecols=-1)
+    return np.loadtxt(read_text(path).splitlines(), np.int64, delimiter=",", skiprows=1, usecols=-1)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import models
 from stages import paths
 from stages.command import ArgumentParser, run
-from study.base.errors import UserError, shown
+from study.base.errors import UserError, quote
 from study.base.files import write
 from study.data import mnist
 from study.evaluation import evaluator
@@ -25,11 +25,11 @@ def main() -> None:
     """
     model, recipe = arguments()
     train_set = mnist.read(paths.MNIST, "train", recipe.training_images)
-    images, labels = mnist.read_evaluation_set(paths.MNIST, recipe.holdout)
+    images, labels = mnist.read_evaluation_set(paths.MNIST, recipe.validation_images)
     network = sgd.initialise(model, recipe)
     trainer = TRAINERS[recipe.device](network, train_set, recipe)
     test_set = images.to(recipe.device), labels.to(recipe.device)
-    evaluated_on = "Held-out set" if recipe.holdout else "Test set"
+    evaluated_on = "Held-out set" if recipe.validation_images else "Test set"
     # On a GPU, the captured graph keeps to its own tensors.
     checkpoint = Checkpoint(paths.checkpoint(model), model, recipe)
     resumable = trainer if isinstance(trainer, sgd.Trainer) else None
@@ -72,7 +72,7 @@ def resumes() -> bool:
     """Whether RESUME=1 is in the environment. Raises UserError when it has another value."""
     value = os.environ.get("RESUME", "")
     if value not in ("", "1"):
-        raise UserError(f"RESUME = {shown(value)}: give 1, or leave it out")
+        raise UserError(f"RESUME = {quote(value)}: give 1, or leave it out")
     return value == "1"
 
 

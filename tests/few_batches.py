@@ -20,7 +20,7 @@ from study.recipes import params_file
 from study.training import sgd
 
 # With a last batch that is a smaller one.
-FEW = {"epochs": 1, "batch_size": 16, "samples": 40}
+FEW = {"epochs": 1, "batch_size": 16, "train_images": 40}
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     for model in models.names():
         recipe = params_file.recipe(values, model).model_copy(update=FEW)
         network = sgd.initialise(model, recipe)
-        trainer = sgd.Trainer(network, mnist.read(folder, "train", recipe.samples), recipe)
+        trainer = sgd.Trainer(network, mnist.read(folder, "train", recipe.train_images), recipe)
         trained = trainer.train(0)
         tested = evaluator.evaluate(trainer.result, images, labels)
         state = b"".join(

@@ -8,7 +8,7 @@ VALUES: dict[str, object] = {
     "batch_size": 128,
     "learning_rate": 0.01,
     "scheduler": "constant",
-    "warmup": 0,
+    "warmup_fraction": 0,
     "momentum": 0.9,
     "weight_decay": 0,
     "ema_decay": 0,
@@ -17,10 +17,10 @@ VALUES: dict[str, object] = {
     "translation": 0,
     "scaling": 0,
     "elastic": 0,
-    "fading": 0,
+    "augmentation_anneal": 0,
     "interpolation": "nearest",
-    "samples": 60000,
-    "holdout": 0,
+    "train_images": 60000,
+    "validation_images": 0,
     "device": "cpu",
 }
 """As in params.yaml."""

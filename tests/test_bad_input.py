@@ -63,7 +63,7 @@ def mistake(
 
 def recipe(**changed: object) -> list[str]:
     """The options of `python -m stages.train`, as DVC writes them."""
-    values = VALUES | {"epochs": 1, "samples": 600} | changed
+    values = VALUES | {"epochs": 1, "train_images": 600} | changed
     return [part for key, value in values.items() for part in (f"--{key}", str(value))]
 
 
@@ -95,7 +95,11 @@ def recipe(**changed: object) -> list[str]:
         ("momentum: .*", "momentum: " + 99 * "x", f"train.momentum = {59 * 'x'}…: give a number"),
         ("momentum: .*", "", "train.momentum is missing"),
         ("momentum: .*", "momentun: 0.9", "train.momentun = 0.9: no stage reads it; known: "),
-        ("samples: .*", "samples: 127", "train.batch_size = 128: give at most samples = 127"),
+        (
+            "train_images: .*",
+            "train_images: 127",
+            "train.batch_size = 128: give at most train_images = 127",
+        ),
         ("device: .*", "device: gpu", "train.device = gpu: give cpu or cuda"),
         ("rotation: 7", "rotation: 181", "models.model_4_deeper.rotation = 181: give a number, "),
         ("candidate: .*", "candidate: model_9", f"candidate = model_9: give one of {NAMES}"),
@@ -146,7 +150,7 @@ def test_an_unknown_model(mistake: Mistake, stage: str) -> None:
         ({"dropout": 1.5}, "dropout = 1.5: give a number, at least 0, at most 0.99"),
         ({"epochs": 0}, "epochs = 0: give a whole number, at least 1, at most 1000"),
         ({"learning_rate": "abc"}, "learning_rate = abc: give a number, above 0, at most 1000"),
-        ({"samples": 100}, "batch_size = 128: give at most samples = 100"),
+        ({"train_images": 100}, "batch_size = 128: give at most train_images = 100"),
         ({"device": "gpu"}, "device = gpu: give cpu or cuda"),
         ({"steps": 3}, "unrecognized arguments: --steps 3"),
     ],

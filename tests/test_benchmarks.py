@@ -23,7 +23,7 @@ from study.evaluation import evaluator
 from study.training import augmentation, sgd
 from tests.recipes import recipe
 
-RECIPE = recipe(epochs=1, dropout=0, samples=128)
+RECIPE = recipe(epochs=1, dropout=0, train_images=128)
 
 
 def first(images: int, dataset: Dataset[tuple[Tensor, Tensor]]) -> textbook.Loader:
@@ -213,7 +213,7 @@ def test_tables() -> None:
         },
         "comparison": given(),
         "growth": {
-            "samples": 1000,
+            "train_images": 1000,
             "by_epochs": [5, 6, 8],
             "by_samples": [5, 5.5, 6.5],
             "by_models": [5, 10, 20],
@@ -226,7 +226,7 @@ def test_tables() -> None:
     lines = text.splitlines()
     assert "| Model 1 | 15.0 | 8.0 | 4.0 | 3.8 (2.0–9.0) | 600 MiB | 800 MiB |" in lines
     assert "| Whole study, 5 epochs | 2.2 min | | 0.9 min | 2.5 (2.2–3.3) | | |" in lines
-    assert "| 1,000, 2,000, 4,000 samples | 5.0 s | 5.5 s | 6.5 s | 0.5 s | 0.5 s |" in lines
+    assert "| 1,000, 2,000, 4,000 train_images | 5.0 s | 5.5 s | 6.5 s | 0.5 s | 0.5 s |" in lines
     assert "| 1, 2, 4 models at once (JOBS) | 5.0 s | 5.0 s | 10.0 s | 0.0 s | 2.5 s |" in lines
     assert "67 of 469 batches" in text
     assert "5.0 s for the textbook, 7.0 s for this project" in text
@@ -272,7 +272,7 @@ def test_repro_is_timed_only_when_nothing_changed(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_everything_in_small(mnist_folder: Path, tmp_path: Path) -> None:
     results = bench.measure(
-        ["model_3"], tmp_path, mnist_folder, turns=1, batches=2, samples=RECIPE.batch_size
+        ["model_3"], tmp_path, mnist_folder, turns=1, batches=2, train_images=RECIPE.batch_size
     )
     assert set(results) == set(get_type_hints(tables.Results))
     for points in ("by_epochs", "by_samples", "by_models", "by_jobs"):

@@ -17,19 +17,19 @@ RECIPE = recipe(
     epochs=3,
     batch_size=32,
     scheduler="one_cycle",
-    warmup=0.3,
+    warmup_fraction=0.3,
     ema_decay=0.9,
     weight_decay=0.001,
     rotation=7,
-    fading=0.5,
-    samples=100,
+    augmentation_anneal=0.5,
+    train_images=100,
 )
 DONE = [Epoch(0, 1.25, 60.1, 1 / 3, 0.7, 80.0), Epoch(1, 0.1 + 0.2, 90.0, 0.2, 0.1, 97.31)]
 
 
 def trainer(folder: Path, chosen: Recipe = RECIPE, model: str = MODEL) -> sgd.Trainer:
     network = sgd.initialise(model, chosen)
-    return sgd.Trainer(network, mnist.read(folder, "train", chosen.samples), chosen)
+    return sgd.Trainer(network, mnist.read(folder, "train", chosen.train_images), chosen)
 
 
 def tensors(of: sgd.Trainer) -> list[torch.Tensor]:
@@ -75,11 +75,11 @@ def test_another_recipe_begins(mnist_folder: Path, saved: Path, key: str) -> Non
         "scheduler": "constant",
         "interpolation": "bilinear",
         "device": "cuda",
-        "samples": 99,
+        "train_images": 99,
         "epochs": 4,
         "batch_size": 31,
         "seed": 2,
-        "holdout": 1,
+        "validation_images": 1,
     }
     changed = RECIPE.model_copy(update={key: other.get(key, 0.25)})
     untouched, begun = trainer(mnist_folder), trainer(mnist_folder)

@@ -16,7 +16,7 @@ from study.recipes.recipe import Recipe
 from study.training import augmentation, cuda, sgd
 from tests.recipes import recipe
 
-RECIPE = recipe(epochs=1, batch_size=64, rotation=7, samples=600, ema_decay=0.2, device="cuda")
+RECIPE = recipe(epochs=1, batch_size=64, rotation=7, train_images=600, ema_decay=0.2, device="cuda")
 GPU = torch.cuda.is_available()
 
 
@@ -29,7 +29,7 @@ def torch_as_it_was() -> Iterator[None]:
 
 def trainer(folder: Path, recipe: Recipe, on: str) -> cuda.Trainer:
     network = sgd.initialise("model_2", recipe)
-    data = mnist.read(folder, "train", recipe.samples)
+    data = mnist.read(folder, "train", recipe.train_images)
     return cuda.Trainer(network, data, recipe, torch.device(on))
 
 
@@ -59,8 +59,8 @@ def test_it_learns_and_twice_the_same(mnist_folder: Path, on: str) -> None:
 @pytest.mark.parametrize("on", DEVICES)
 def test_an_epoch_sees_every_image_once(mnist_folder: Path, on: str) -> None:
     """A rate too small to change anything: the epoch's figures are those of the first weights."""
-    still = recipe(learning_rate=1e-30, dropout=0, batch_size=70, samples=600)
-    data = mnist.read(mnist_folder, "train", still.samples)
+    still = recipe(learning_rate=1e-30, dropout=0, batch_size=70, train_images=600)
+    data = mnist.read(mnist_folder, "train", still.train_images)
     network = sgd.initialise("model_1", still)
     expected = evaluator.evaluate(network, *data)
     said = cuda.Trainer(network, data, still, torch.device(on)).train(0)
@@ -120,7 +120,12 @@ class Fixed:
 def test_its_rate_is_the_cpu_s(mnist_folder: Path) -> None:
     """One cycle, on the card's tensor that a captured graph reads."""
     cycle = recipe(
-        epochs=2, batch_size=64, learning_rate=0.1, samples=600, scheduler="one_cycle", warmup=0.2
+        epochs=2,
+        batch_size=64,
+        learning_rate=0.1,
+        train_images=600,
+        scheduler="one_cycle",
+        warmup_fraction=0.2,
     )
     run = trainer(mnist_folder, cycle, "cpu")
     network = sgd.initialise("model_2", cycle)

@@ -111,7 +111,12 @@ def test_seeds_of_its_own() -> None:
         ("train.dropout: 0.075", "train.dropout: 1.5", 13, "dropout = 1.5: give a number, at lea"),
         ("train.dropout: 0.075", "train.dropout: true", 13, "dropout = true: give a number"),
         ("train.dropout: 0.075", "train.dropout: [0.1, 0.2]", 13, "give a single value here"),
-        ("train.dropout: 0.075", "train.samples: 100", 13, "batch_size = 128: give at most samp"),
+        (
+            "train.dropout: 0.075",
+            "train.train_images: 100",
+            13,
+            "batch_size = 128: give at most samp",
+        ),
         ("train.dropout: 0.075", "train.dropout: 0.10", 9, "dropout-7.5: the same config.* as-it"),
         ("    set: {train.dropout: 0.075}", "", 9, "dropout-7.5: the same config.* as-it"),
         ("{train.dropout: 0.075}", "train.dropout=0.1", 13, "give keys with values here; known: t"),
@@ -139,7 +144,7 @@ def test_the_repository_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     # All but what a reader adds.
     assert {f"model_{number}" for number in range(1, 7)} <= {run.model for run in runs}
     seeds = Counter(run.experiment for run in runs)
-    tested = {run.experiment for run in runs if not run.recipe.holdout}
+    tested = {run.experiment for run in runs if not run.recipe.validation_images}
     assert {seeds[experiment] for experiment in tested} == {5, 10}
     assert {seeds[experiment] for experiment in seeds.keys() - tested} == {3}
 

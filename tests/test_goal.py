@@ -39,13 +39,13 @@ def runs(
 
 TESTED = runs("model-6", [99.50, 99.54, 99.52, 99.58, 99.56], **CHOSEN)
 HELD_OUT = [
-    *runs("without-average", [99.4, 99.4, 99.5], holdout=10_000),
-    *runs("held-out", [99.5, 99.6, 99.6], holdout=10_000, **CHOSEN),
-    *runs("wider", [99.7], "model_6_wider", holdout=10_000, **CHOSEN),
+    *runs("without-average", [99.4, 99.4, 99.5], validation_images=10_000),
+    *runs("held-out", [99.5, 99.6, 99.6], validation_images=10_000, **CHOSEN),
+    *runs("wider", [99.7], "model_6_wider", validation_images=10_000, **CHOSEN),
 ]
 OTHERS = [
     *runs("model-4", [99.0, 99.1], "model_4"),
-    *runs("model-6-other", [99.9, 99.9], holdout=0),
+    *runs("model-6-other", [99.9, 99.9], validation_images=0),
 ]
 
 
@@ -70,7 +70,7 @@ def test_choices_are_those_on_held_out_images_beside_the_chosen_one() -> None:
         "without-average",
     ]
     assert chosen.accuracy.mean == pytest.approx(99.5667, abs=1e-4)
-    assert (chosen.held_out, chosen.parameters) == (10_000, 7442)
+    assert (chosen.validation_images, chosen.parameters) == (10_000, 7442)
     assert without.more_accuracy is not None
     assert without.more_accuracy.n == 3
     assert without.more_accuracy.mean == pytest.approx(-0.4 / 3)

@@ -38,9 +38,9 @@ def test_rows_are_sorted_and_come_back() -> None:
     fifteen = "98.00 " * 12 + "99.00 99.10 99.04"
     constant, as_given = "constant,0.0,0.9,0.0,0.0,0.1", "0.0,0.0,0.0,0.0,nearest,60000,0,cpu"
     assert text.splitlines() == [
-        "experiment,model,seed,epochs,batch_size,learning_rate,scheduler,warmup,momentum,"
-        "weight_decay,ema_decay,dropout,rotation,translation,scaling,elastic,fading,interpolation,"
-        "samples,holdout,device,revision,accuracy,best_accuracy,loss,train_accuracy,last_epochs_std,parameters,"
+        "experiment,model,seed,epochs,batch_size,learning_rate,scheduler,warmup_fraction,momentum,"
+        "weight_decay,ema_decay,dropout,rotation,translation,scaling,elastic,augmentation_anneal,interpolation,"
+        "train_images,validation_images,device,revision,accuracy,best_accuracy,loss,train_accuracy,last_epochs_std,parameters,"
         "test_accuracies",
         f"as-it-is,model_4,1,15,128,0.01,{constant},0.0,{as_given},5f3a,99.04,99.10,nan,98.80,0.050,"
         f"7416,{fifteen}",

@@ -397,7 +397,7 @@ def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> No
     assert trained.read_text() == "model_3 1\nmodel_3 2\n"
     assert [row.name for row in rows(checkout)] == ["fine-seed-1", "fine-seed-2"]
     for row in rows(checkout):
-        assert row.recipe.samples == SMALL["train.samples"]
+        assert row.recipe.train_images == SMALL["train.train_images"]
         assert row.revision == checkout.run("git", "rev-parse", "HEAD").strip()
         metrics = checkout.run(
             "git", "show", f"{reference(checkout, row.name)}:metrics/model_3.json"

@@ -31,18 +31,20 @@ def test_test_split(mnist_folder: Path) -> None:
 
 def test_what_a_model_is_evaluated_on(mnist_folder: Path) -> None:
     images, labels = mnist.read(mnist_folder, "train")
-    held_out = mnist.read_evaluation_set(mnist_folder, 700)
-    assert torch.equal(held_out[0], images[59_300:])
-    assert torch.equal(held_out[1], labels[59_300:])
+    validation_images = mnist.read_evaluation_set(mnist_folder, 700)
+    assert torch.equal(validation_images[0], images[59_300:])
+    assert torch.equal(validation_images[1], labels[59_300:])
     test_set = mnist.read(mnist_folder, "test")
     assert all(map(torch.equal, mnist.read_evaluation_set(mnist_folder, 0), test_set))
     for count in (-1, 60_000):
-        with pytest.raises(UserError, match=f"holdout = {count}: give a whole number, at least 0"):
+        with pytest.raises(
+            UserError, match=f"validation_images = {count}: give a whole number, at least 0"
+        ):
             mnist.read_evaluation_set(mnist_folder, count)
 
 
 def test_first_samples(mnist_folder: Path) -> None:
-    images, labels = mnist.read(mnist_folder, "train", samples=300)
+    images, labels = mnist.read(mnist_folder, "train", train_images=300)
     all_images, all_labels = mnist.read(mnist_folder, "train")
     assert torch.equal(images, all_images[:300])
     assert torch.equal(labels, all_labels[:300])
@@ -82,7 +84,7 @@ def test_damaged_file(
     assert mnist.SHA256[name] in message
     assert "dvc repro --force download" in message
     # The other split is none the worse.
-    mnist.read(tmp_path, "train", samples=1)
+    mnist.read(tmp_path, "train", train_images=1)
 
 
 def test_missing_file(mnist_folder: Path, tmp_path: Path) -> None:

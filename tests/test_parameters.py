@@ -35,7 +35,11 @@ def test_the_repository_s_own_are_valid() -> None:
         ("epochs: 25", "epochs: 0", "models.model_5.epochs = 0: give a whole number"),
         ("rotation: 7", "dropout: 0.2", "models.model_4_deeper.dropout = 0.2: no stage reads"),
         ("model_1", "model_9", "candidate = model_9: give one of model_1, model_2"),
-        ("samples: 60000", "samples: 100", "train.batch_size = 128: give at most samples = 100"),
+        (
+            "train_images: 60000",
+            "train_images: 100",
+            "train.batch_size = 128: give at most train_images = 100",
+        ),
         ("train:", "train", "params.yaml line [0-9]+: not YAML"),
         ("seed: 1", "seed: 1\n  seed: 2", r"params.yaml line \d+: train.seed: stands here twice"),
         ("seed: 1", "seed: 2024-13-45", "train.seed = 2024-13-45: give a whole number"),
@@ -53,9 +57,11 @@ def test_a_mistake_is_named(line: str, instead: str, message: str) -> None:
 
 def test_a_holdout_of_one_model() -> None:
     """Its evaluation would know nothing of it, whatever dvc.yaml reads."""
-    pipeline = f"{PIPELINE}\n# ${{models.model_5.holdout}}\n"
-    text = PARAMETERS.replace("epochs: 25", "epochs: 25\n    holdout: 100", 1)
-    with pytest.raises(UserError, match=r"models\.model_5\.holdout: all models are evaluated on"):
+    pipeline = f"{PIPELINE}\n# ${{models.model_5.validation_images}}\n"
+    text = PARAMETERS.replace("epochs: 25", "epochs: 25\n    validation_images: 100", 1)
+    with pytest.raises(
+        UserError, match=r"models\.model_5\.validation_images: all models are evaluated on"
+    ):
         params_file.check(text, pipeline, models.names())
 
 

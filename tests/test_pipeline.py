@@ -33,7 +33,7 @@ def with_own(key: str) -> list[str]:
 
 SMALL = {
     "train.epochs": 1,
-    "train.samples": 600,
+    "train.train_images": 600,
     "train.batch_size": 128,
     "train.dropout": 0.1,
     "candidate": "model_1",
@@ -170,11 +170,13 @@ def test_a_value_of_all_concerns_the_models_without_their_own(
 
 def test_held_out_images_take_the_test_set_s_place(checkout: Checkout) -> None:
     """Everywhere, and everywhere said."""
-    output = checkout.run("dvc", "exp", "run", "-S", "train.holdout=500")
+    output = checkout.run("dvc", "exp", "run", "-S", "train.validation_images=500")
     assert ran(output) == sorted(
         ["validate", *each("train"), *each("evaluate"), "candidate", "report"]
     )
-    assert all(metrics(checkout, name)["held_out"] == 500 for name in [*MODELS, "candidate"])
+    assert all(
+        metrics(checkout, name)["validation_images"] == 500 for name in [*MODELS, "candidate"]
+    )
     answers = (checkout.root / "predictions/model_4.csv").read_text("utf-8").splitlines()
     assert len(answers) == 1 + 500
     report = (checkout.root / "reports/report.md").read_text("utf-8")

@@ -29,18 +29,18 @@ def test_numbers_and_text_give_the_same_recipe() -> None:
         ("learning_rate", "nan", "a number, above 0, at most 1000"),
         ("learning_rate", "inf", "a number, above 0, at most 1000"),
         ("scheduler", "cosine", "constant or one_cycle"),
-        ("warmup", 1, "a number, at least 0, below 1"),
+        ("warmup_fraction", 1, "a number, at least 0, below 1"),
         ("weight_decay", -0.1, "a number, at least 0, at most 1"),
         ("ema_decay", 1, "a number, at least 0, below 1"),
         ("translation", 29, "a number, at least 0, at most 28"),
         ("scaling", 1, "a number, at least 0, below 1"),
         ("elastic", -1, "a number, at least 0, at most 28"),
-        ("fading", 1.1, "a number, at least 0, at most 1"),
+        ("augmentation_anneal", 1.1, "a number, at least 0, at most 1"),
         ("interpolation", "bicubic", "nearest or bilinear"),
-        ("holdout", 60000, "a whole number, at least 0, below 60000"),
+        ("validation_images", 60000, "a whole number, at least 0, below 60000"),
         ("momentum", 1, "a number, at least 0, below 1"),
         ("rotation", 200, "a number, at least 0, at most 180"),
-        ("samples", 60001, "a whole number, at least 1, at most 60000"),
+        ("train_images", 60001, "a whole number, at least 1, at most 60000"),
         ("device", "gpu", "cpu or cuda"),
     ],
 )
@@ -51,57 +51,64 @@ def test_a_value_that_is_not_allowed(key: str, value: object, allowed: str) -> N
 
 
 def test_a_batch_larger_than_the_set() -> None:
-    with pytest.raises(UserError, match=r"train\.batch_size = 128: give at most samples = 100"):
-        Recipe.parse(VALUES | {"samples": 100}, "train.")
+    with pytest.raises(
+        UserError, match=r"train\.batch_size = 128: give at most train_images = 100"
+    ):
+        Recipe.parse(VALUES | {"train_images": 100}, "train.")
 
 
 def test_a_batch_larger_than_what_is_not_held_out() -> None:
     with pytest.raises(
-        UserError, match=r"train\.batch_size = 128: give at most 60,000 - holdout = 100"
+        UserError, match=r"train\.batch_size = 128: give at most 60,000 - validation_images = 100"
     ):
-        Recipe.parse(VALUES | {"holdout": 59900}, "train.")
+        Recipe.parse(VALUES | {"validation_images": 59900}, "train.")
 
 
 def test_what_is_held_out_is_not_trained_on() -> None:
-    assert recipe(holdout=10_000).training_images == 50_000
-    assert recipe(holdout=10_000, samples=600).training_images == 600
-    assert recipe(samples=600).training_images == 600
+    assert recipe(validation_images=10_000).training_images == 50_000
+    assert recipe(validation_images=10_000, train_images=600).training_images == 600
+    assert recipe(train_images=600).training_images == 600
 
 
 @pytest.mark.parametrize(
-    ("fading", "strengths"),
+    ("augmentation_anneal", "strengths"),
     [(0, [1, 1, 1, 1]), (0.5, [1, 1, 1, 0.5]), (1, [1, 0.75, 0.5, 0.25])],
 )
-def test_changes_of_images_fade(fading: float, strengths: list[float]) -> None:
-    fades = recipe(epochs=4, rotation=7, fading=fading)
+def test_changes_of_images_fade(augmentation_anneal: float, strengths: list[float]) -> None:
+    fades = recipe(epochs=4, rotation=7, augmentation_anneal=augmentation_anneal)
     assert [fades.strength(epoch) for epoch in range(4)] == strengths
 
 
 def test_a_warm_up_of_a_constant_rate() -> None:
-    with pytest.raises(UserError, match=r"train\.warmup = 0\.2: give 0, or scheduler = one_cycle"):
-        Recipe.parse(VALUES | {"warmup": 0.2}, "train.")
+    with pytest.raises(
+        UserError, match=r"train\.warmup_fraction = 0\.2: give 0, or scheduler = one_cycle"
+    ):
+        Recipe.parse(VALUES | {"warmup_fraction": 0.2}, "train.")
 
 
-def one_cycle(steps: int, warmup: float) -> dict[str, object]:
+def one_cycle(steps: int, warmup_fraction: float) -> dict[str, object]:
     """A recipe of so many steps."""
     return {
-        "samples": 10 * steps,
+        "train_images": 10 * steps,
         "batch_size": 10,
         "epochs": 1,
         "scheduler": "one_cycle",
-        "warmup": warmup,
+        "warmup_fraction": warmup_fraction,
     }
 
 
-@pytest.mark.parametrize(("steps", "warmup"), [(5, 0.2), (10, 0.1), (2, 0.5)])
-def test_a_warm_up_of_one_step(steps: int, warmup: float) -> None:
+@pytest.mark.parametrize(("steps", "warmup_fraction"), [(5, 0.2), (10, 0.1), (2, 0.5)])
+def test_a_warm_up_of_one_step(steps: int, warmup_fraction: float) -> None:
     """Which PyTorch's scheduler cannot do; more and less than one, it can."""
-    values = VALUES | one_cycle(steps, warmup)
-    with pytest.raises(UserError, match=rf"train\.warmup = {warmup}: one of {steps} steps; give 0"):
+    values = VALUES | one_cycle(steps, warmup_fraction)
+    with pytest.raises(
+        UserError,
+        match=rf"train\.warmup_fraction = {warmup_fraction}: one of {steps} steps; give 0",
+    ):
         Recipe.parse(values, "train.")
     network = sgd.initialise("model_3", recipe())
-    for other in (warmup / 2, warmup * 1.5):
-        possible = Recipe.parse(values | {"warmup": other})
+    for other in (warmup_fraction / 2, warmup_fraction * 1.5):
+        possible = Recipe.parse(values | {"warmup_fraction": other})
         sgd.scheduler(sgd.optimizer(network, possible), possible, 10 * steps)
 
 
@@ -111,8 +118,10 @@ def test_one_step_in_all() -> None:
 
 
 def test_fading_of_nothing() -> None:
-    with pytest.raises(UserError, match=r"train\.fading = 0\.5: give 0, or rotation, "):
-        Recipe.parse(VALUES | {"fading": 0.5}, "train.")
+    with pytest.raises(
+        UserError, match=r"train\.augmentation_anneal = 0\.5: give 0, or rotation, "
+    ):
+        Recipe.parse(VALUES | {"augmentation_anneal": 0.5}, "train.")
 
 
 def test_a_missing_key() -> None:

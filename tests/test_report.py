@@ -227,8 +227,8 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
 
     assert "held out" not in text
     for name in names:
-        held_out = vars(METRICS[name]) | {"held_out": 10_000}
-        paths.metrics(name).write_text(json.dumps(held_out), encoding="utf-8")
+        validation_images = vars(METRICS[name]) | {"validation_images": 10_000}
+        paths.metrics(name).write_text(json.dumps(validation_images), encoding="utf-8")
     stage.main()
     held_out_text = paths.REPORT.read_text("utf-8")
     assert "last 10,000 training images, which were held out" in held_out_text
@@ -243,7 +243,7 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
 
 def test_fewer_held_out_images_make_an_accuracy_less_sure() -> None:
     """Of 400 images, one has a standard error of √(99 · 1 / 400)."""
-    metrics = replace(METRICS["model_1"], accuracy=99.0, held_out=400)
+    metrics = replace(METRICS["model_1"], accuracy=99.0, validation_images=400)
     text = document.notes({"model_1": metrics}, DOCUMENTS)
     assert text.startswith("Accuracy and loss on 400 held-out images after the last epoch, ")
     assert "(binomial) is 0.50 points" in text

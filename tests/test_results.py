@@ -36,9 +36,11 @@ def test_metrics_are_flat_and_in_the_documents_units() -> None:
         "last_epochs_std": 1.233,
         "parameters": 24,
     }
-    held_out = metrics.metrics(network, tested, EPOCHS, 10_000)
-    assert held_out == metrics.metrics(network, tested, EPOCHS, 0) | {"held_out": 10_000}
-    assert json.dumps(held_out)
+    validation_images = metrics.metrics(network, tested, EPOCHS, 10_000)
+    assert validation_images == metrics.metrics(network, tested, EPOCHS, 0) | {
+        "validation_images": 10_000
+    }
+    assert json.dumps(validation_images)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from study.recipes.recipe import Recipe
 from study.training import sgd
 from tests.recipes import recipe
 
-RECIPE = recipe(epochs=2, batch_size=32, rotation=7, samples=160)
+RECIPE = recipe(epochs=2, batch_size=32, rotation=7, train_images=160)
 
 
 def with_(**values: object) -> Recipe:
@@ -26,7 +26,7 @@ def weights(network: torch.nn.Module) -> bytes:
 
 def trained(folder: Path, chosen: Recipe) -> bytes:
     network = sgd.initialise("model_4", chosen)
-    trainer = sgd.Trainer(network, mnist.read(folder, "train", chosen.samples), chosen)
+    trainer = sgd.Trainer(network, mnist.read(folder, "train", chosen.train_images), chosen)
     for epoch in range(chosen.epochs):
         trainer.train(epoch)
     return weights(trainer.result)
@@ -52,7 +52,7 @@ COUNTING: dict[str, object] = {
     "translation": 2,
     "scaling": 0.1,
     "elastic": 2,
-    "fading": 1,
+    "augmentation_anneal": 1,
     "interpolation": "bilinear",
 }
 
@@ -64,13 +64,15 @@ def test_each_value_of_the_recipe_counts(mnist_folder: Path, key: str) -> None:
 
 
 def test_the_share_of_warm_up_counts(mnist_folder: Path) -> None:
-    cycles = [trained(mnist_folder, with_(scheduler="one_cycle", warmup=w)) for w in (0.2, 0.5)]
+    cycles = [
+        trained(mnist_folder, with_(scheduler="one_cycle", warmup_fraction=w)) for w in (0.2, 0.5)
+    ]
     assert cycles[0] != cycles[1]
 
 
 def test_one_cycle_goes_up_and_down_in_straight_lines(mnist_folder: Path) -> None:
     """20 steps in all: up from a 25th of the rate until the 4th, then down to almost nothing."""
-    cycle = with_(scheduler="one_cycle", warmup=0.2, learning_rate=0.1, epochs=4)
+    cycle = with_(scheduler="one_cycle", warmup_fraction=0.2, learning_rate=0.1, epochs=4)
     network = sgd.initialise("model_1", cycle)
     trainer = sgd.Trainer(network, mnist.read(mnist_folder, "train", 160), cycle)
     rates = []
@@ -107,7 +109,7 @@ def test_initialisation_comes_from_the_seed_and_leaves_torch_s_state() -> None:
 
 def test_every_image_once_in_an_order_of_the_epoch(mnist_folder: Path) -> None:
     upright = with_(rotation=0, batch_size=50)
-    images, labels = mnist.read(mnist_folder, "train", upright.samples)
+    images, labels = mnist.read(mnist_folder, "train", upright.train_images)
     trainer = sgd.Trainer(sgd.initialise("model_1", upright), (images, labels), upright)
     orders = []
     for epoch in (0, 1, 0):
@@ -126,7 +128,7 @@ def test_every_image_once_in_an_order_of_the_epoch(mnist_folder: Path) -> None:
 
 
 def test_rotation_leaves_the_order_as_it_was(mnist_folder: Path) -> None:
-    data = mnist.read(mnist_folder, "train", RECIPE.samples)
+    data = mnist.read(mnist_folder, "train", RECIPE.train_images)
     labels = [
         torch.cat([label for _, label in sgd.Trainer(
             sgd.initialise("model_1", each), data, each).batches(0)])
@@ -138,7 +140,7 @@ def test_rotation_leaves_the_order_as_it_was(mnist_folder: Path) -> None:
 def test_momentum_is_kept_across_batches_and_epochs(mnist_folder: Path) -> None:
     """Against stochastic gradient descent written out, with nothing else in the way."""
     chosen = with_(dropout=0.0, rotation=0, momentum=0.5)
-    data = mnist.read(mnist_folder, "train", chosen.samples)
+    data = mnist.read(mnist_folder, "train", chosen.train_images)
     network = sgd.initialise("model_1", chosen)
     trainer = sgd.Trainer(network, data, chosen)
     expected = sgd.initialise("model_1", chosen)
@@ -165,7 +167,7 @@ def test_the_average_is_written_out(mnist_folder: Path) -> None:
     begin = {key: value.clone() for key, value in network.state_dict().items()}
     trainer = sgd.Trainer(network, data, chosen)
     trainer.train(0)
-    half = with_(ema_decay=0.5, epochs=1, batch_size=80, samples=80)
+    half = with_(ema_decay=0.5, epochs=1, batch_size=80, train_images=80)
     order = next(trainer.batches(0))
     between = sgd.initialise("model_2", chosen)
     first = sgd.Trainer(between, order, half)
@@ -186,7 +188,7 @@ def test_without_an_average_the_network_is_the_result(mnist_folder: Path) -> Non
 def test_what_an_epoch_says(mnist_folder: Path) -> None:
     """A rate too small to change anything: the epoch's figures are those of the first weights."""
     chosen = with_(learning_rate=1e-30, dropout=0.0, rotation=0, batch_size=60)
-    images, labels = mnist.read(mnist_folder, "train", chosen.samples)
+    images, labels = mnist.read(mnist_folder, "train", chosen.train_images)
     network = sgd.initialise("model_1", chosen)
     said = sgd.Trainer(network, (images, labels), chosen).train(0)
     expected = evaluator.evaluate(network, images, labels)
@@ -196,8 +198,8 @@ def test_what_an_epoch_says(mnist_folder: Path) -> None:
 
 
 def test_the_loss_falls(mnist_folder: Path) -> None:
-    chosen = with_(samples=640, rotation=0)
-    data = mnist.read(mnist_folder, "train", chosen.samples)
+    chosen = with_(train_images=640, rotation=0)
+    data = mnist.read(mnist_folder, "train", chosen.train_images)
     trainer = sgd.Trainer(sgd.initialise("model_2", chosen), data, chosen)
     losses = [trainer.train(epoch).loss for epoch in range(4)]
     assert losses == sorted(losses, reverse=True)

@@ -16,7 +16,7 @@ import yaml
 
 import models
 from stages.command import run
-from study.base.errors import UserError, shown
+from study.base.errors import UserError, quote
 
 Sums = dict[str, str]
 
@@ -26,7 +26,7 @@ def main() -> None:
     for model in chosen:
         if model not in models.names():
             known = ", ".join(models.names())
-            raise UserError(f"MODELS = {shown(model)}: give some of {known}, or none for all")
+            raise UserError(f"MODELS = {quote(model)}: give some of {known}, or none for all")
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         call(Path(), "git", "clone", "--quiet", ".", str(clone))

@@ -8,7 +8,7 @@ class UserError(Exception):
     """
 
 
-def shown(value: object) -> str:
+def quote(value: object) -> str:
     """Return a value as a message shows it: on one line, in at most 60 characters."""
     visible = (c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(str(value).split()))
     line = "".join(visible) or "''"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from study.base.errors import UserError
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a write fails with when the disk is full, or what the user may have of it."""
 
 
-def text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Return the text of a file. Raises UserError when it is none."""
     try:
         return path.read_text("utf-8")
@@ -36,7 +36,7 @@ def write(path: Path, content: str | bytes) -> None:
         temporary.write_bytes(raw)
         temporary.replace(path)
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in DISK_FULL:
             raise UserError(
                 f"{path}: {error.strerror}; make room for {len(raw):,} bytes, and run again"
             ) from None

@@ -5,7 +5,7 @@ from typing import TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from study.base.errors import UserError, shown
+from study.base.errors import UserError, quote
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ def typed(kind: type[T], name: str, data: object) -> T:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "all of it"
         raise UserError(
-            f"{name}: {key}: {first['msg']}, found {shown(first['input'])}; mend it or"
+            f"{name}: {key}: {first['msg']}, found {quote(first['input'])}; mend it or"
             " `git restore` it"
         ) from None
 

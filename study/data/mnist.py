@@ -19,9 +19,9 @@ SHA256 = {
 
 
 def read(
-    folder: Path, split: Literal["train", "test"], samples: int | None = None
+    folder: Path, split: Literal["train", "test"], train_images: int | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Read the first `samples` images of a split and their labels; all of them by default.
+    """Read the first `train_images` images of a split and their labels; all of them by default.
 
     Returns uint8 images [n, 28, 28] from 0 (background) to 255 and int64 labels [n] from 0 to 9.
     Raises UserError when a file is missing or its sum is not the one in SHA256.
@@ -30,22 +30,22 @@ def read(
     # IDX files: a header of 16 bytes for images and 8 for labels, then one byte per value.
     images = torch.from_numpy(_checked(folder / f"{stem}-images-idx3-ubyte")[16:])
     labels = torch.from_numpy(_checked(folder / f"{stem}-labels-idx1-ubyte")[8:])
-    return images.reshape(-1, 28, 28)[:samples], labels[:samples].to(torch.int64)
+    return images.reshape(-1, 28, 28)[:train_images], labels[:train_images].to(torch.int64)
 
 
-def read_evaluation_set(folder: Path, holdout: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Read the test set or, unless it is 0, the last `holdout` training images, as `read` does.
+def read_evaluation_set(folder: Path, validation_images: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Read the test set or, unless it is 0, the last `validation_images` training images, as `read` does.
 
     Raises UserError, beside those of `read`, when there are not as many.
     """
-    if holdout == 0:
+    if validation_images == 0:
         return read(folder, "test")
     images, labels = read(folder, "train")
-    if not 0 < holdout < len(images):
+    if not 0 < validation_images < len(images):
         raise UserError(
-            f"holdout = {holdout}: give a whole number, at least 0, below {len(images)}"
+            f"validation_images = {validation_images}: give a whole number, at least 0, below {len(images)}"
         )
-    return images[-holdout:], labels[-holdout:]
+    return images[-validation_images:], labels[-validation_images:]
 
 
 def sha256(raw: bytes | memoryview) -> str:

@@ -15,14 +15,14 @@ DIGITS = 10
 
 
 def metrics(
-    network: nn.Sequential, tested: Evaluation, history: Sequence[Epoch], holdout: int
+    network: nn.Sequential, tested: Evaluation, history: Sequence[Epoch], validation_images: int
 ) -> dict[str, float]:
     """The model's figures, in the documents' units and decimals.
 
     Accuracies are in percent: of the last epoch, of the best epoch on the test set, and of the
     last epoch's training. The loss is the mean negative log-likelihood on the test set,
     `last_epochs_std` the deviation of test accuracy over the last epochs, in points. Where it was
-    evaluated on `holdout` training images instead, `held_out` says so.
+    evaluated on `validation_images` training images instead, `validation_images` says so.
     """
     return {
         "accuracy": round(tested.accuracy, 2),
@@ -31,7 +31,7 @@ def metrics(
         "train_accuracy": history[-1].train_accuracy,
         "last_epochs_std": last_epochs_std([epoch.test_accuracy for epoch in history]),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        **({"held_out": holdout} if holdout else {}),
+        **({"validation_images": validation_images} if validation_images else {}),
     }
 
 

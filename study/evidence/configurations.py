@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 import yaml
 
-from study.base.errors import UserError, shown
+from study.base.errors import UserError, quote
 from study.base.yaml_io import compose
 from study.recipes import params_file
 from study.recipes.recipe import Recipe
@@ -111,12 +111,12 @@ def read_experiment(
     name, model = word(fields["id"]), word(fields["model"])
     if not re.fullmatch("[a-z0-9]+([.-][a-z0-9]+)*", name):
         raise UserError(
-            f"{at(fields['id'])}: id = {shown(name)}: give small letters and digits, joined by -"
+            f"{at(fields['id'])}: id = {quote(name)}: give small letters and digits, joined by -"
             " or ."
         )
     if model not in models:
         raise UserError(
-            f"{at(fields['model'])}: model = {shown(model)}: give one of {', '.join(models)}"
+            f"{at(fields['model'])}: model = {quote(model)}: give one of {', '.join(models)}"
         )
     places = params_file.places(values, model)
     changed: dict[str, str] = {}
@@ -161,9 +161,9 @@ def entries(
         if not isinstance(key, yaml.ScalarNode):
             raise UserError(f"{at(key)}: give a single word as a key; known here: {known}")
         if key.value in found:
-            raise UserError(f"{at(key)}: {shown(key.value)}: stands here twice; remove one")
+            raise UserError(f"{at(key)}: {quote(key.value)}: stands here twice; remove one")
         if key.value not in (*needed, *optional):
-            raise UserError(f"{at(key)}: {shown(key.value)}: unknown; known here: {known}")
+            raise UserError(f"{at(key)}: {quote(key.value)}: unknown; known here: {known}")
         found[key.value] = value
     for name in needed:
         if name not in found:

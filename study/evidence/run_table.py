@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from study.base.errors import UserError, shown
+from study.base.errors import UserError, quote
 from study.evaluation.steadiness import last_epochs_std
 from study.evidence.configurations import Run, run_name
 from study.recipes.recipe import Recipe
@@ -61,7 +61,7 @@ def step(figure: str) -> float:
 
 def on_the_test_set(rows: Iterable[Row]) -> list[Row]:
     """Return the runs that were evaluated on the test set, not on held-out training images."""
-    return [row for row in rows if not row.recipe.holdout]
+    return [row for row in rows if not row.recipe.validation_images]
 
 
 def written(metrics: Mapping[str, float]) -> dict[str, str]:
@@ -119,7 +119,7 @@ def value(line: int, key: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UserError(f"{at(line)}: {key} = {shown(text)}: give a number") from None
+        raise UserError(f"{at(line)}: {key} = {quote(text)}: give a number") from None
 
 
 def at(line: int) -> str:

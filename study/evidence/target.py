@@ -32,7 +32,7 @@ class Choice:
 
     experiment: str
     parameters: int
-    held_out: int
+    validation_images: int
     """On how many images."""
     accuracy: Mean
     """In percent, after the last epoch."""
@@ -64,14 +64,14 @@ def choices(rows: Sequence[Row]) -> list[Choice]:
     Chosen is the one with the recipe that the model has on the test set.
     """
     frozen = {common(row) for row in rows if row.model == MODEL and row.is_plain}
-    groups = by_experiment(row for row in rows if row.recipe.holdout)
+    groups = by_experiment(row for row in rows if row.recipe.validation_images)
     chosen = next((name for name, runs in groups.items() if common(runs[0]) in frozen), None)
     baseline = groups[chosen] if chosen else []
     found = [
         Choice(
             name,
             int(runs[0].metrics["parameters"]),
-            runs[0].recipe.holdout,
+            runs[0].recipe.validation_images,
             statistics.mean([*by_seed(runs, "accuracy").values()]),
             statistics.mean([*by_seed(runs, "loss").values()], step("loss")),
             difference(runs, baseline, "accuracy"),
@@ -84,7 +84,7 @@ def choices(rows: Sequence[Row]) -> list[Choice]:
 
 def common(row: Row) -> tuple[str, Recipe]:
     """Return what a run has in common with those of other seeds, held out or not."""
-    return row.model, row.recipe.model_copy(update={"seed": 0, "holdout": 0})
+    return row.model, row.recipe.model_copy(update={"seed": 0, "validation_images": 0})
 
 
 def by_seed(rows: Iterable[Row], figure: str) -> dict[int, float]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from study.base.errors import UserError, shown
+from study.base.errors import UserError, quote
 from study.base.yaml_io import from_yaml
 from study.evidence import statistics
 from study.evidence.run_table import DECIMALS, Row, step
@@ -90,7 +90,7 @@ def read(text: str, documents: Documents, experiments: Iterable[str]) -> dict[st
     known = tuple(experiments)
     for name, tests in claims.items():
         if name not in conclusions:
-            raise UserError(f"claims.yaml: {shown(name)}: give one of {', '.join(conclusions)}")
+            raise UserError(f"claims.yaml: {quote(name)}: give one of {', '.join(conclusions)}")
         for number, test in enumerate(tests):
             if mistake := wrong(test, conclusions[name], known):
                 raise UserError(f"claims.yaml: {name}.{number}: {mistake}")
@@ -103,9 +103,9 @@ def read(text: str, documents: Documents, experiments: Iterable[str]) -> dict[st
 def wrong(test: Statement, conclusion: Conclusion, experiments: Sequence[str]) -> str | None:
     """Say what is wrong with a test, if anything is."""
     if test.figure not in DECIMALS:
-        return f"figure = {shown(test.figure)}: give one of {', '.join(DECIMALS)}"
+        return f"figure = {quote(test.figure)}: give one of {', '.join(DECIMALS)}"
     if test.of not in experiments:
-        return f"of = {shown(test.of)}: give an id of experiments.yaml"
+        return f"of = {quote(test.of)}: give an id of experiments.yaml"
     if test.relation in ("not above", "same") and test.figure not in ACCURACIES:
         return f"is = {test.relation}: give above or below, or an accuracy as the figure"
     if test.against == "target":
@@ -115,7 +115,7 @@ def wrong(test: Statement, conclusion: Conclusion, experiments: Sequence[str]) -
             return None
         return f"against = documents: they do not give one {test.figure} with this conclusion"
     if test.against not in experiments or test.against == test.of:
-        return f"against = {shown(test.against)}: give another id of experiments.yaml"
+        return f"against = {quote(test.against)}: give another id of experiments.yaml"
     return None
 
 

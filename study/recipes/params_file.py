@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 import yaml
 
-from study.base.errors import UserError, shown
+from study.base.errors import UserError, quote
 from study.base.yaml_io import compose
 from study.recipes.recipe import Recipe
 
@@ -26,7 +26,7 @@ def check(parameters: str, pipeline: str, models: Collection[str]) -> None:
         if key not in read:
             known = ", ".join(sorted(read))
             raise UserError(
-                f"params.yaml: {shown(key)} = {shown(value)}: no stage reads it; known: {known}"
+                f"params.yaml: {quote(key)} = {quote(value)}: no stage reads it; known: {known}"
             )
     for key in sorted(read - values.keys()):
         raise UserError(f"params.yaml: {key} is missing; dvc.yaml reads it: give it a value")
@@ -36,16 +36,16 @@ def check(parameters: str, pipeline: str, models: Collection[str]) -> None:
     for model in models:
         prefix = f"models.{model}."
         if own := children(values, prefix):
-            if "holdout" in own:
+            if "validation_images" in own:
                 raise UserError(
-                    f"params.yaml: {prefix}holdout: all models are evaluated on the same images;"
-                    " give train.holdout"
+                    f"params.yaml: {prefix}validation_images: all models are evaluated on the same images;"
+                    " give train.validation_images"
                 )
             Recipe.parse(train | own, f"params.yaml: {prefix}")
     equivalence_margin(values["equivalence_margin"])
     if (candidate := values["candidate"]) not in models:
         raise UserError(
-            f"params.yaml: candidate = {shown(candidate)}: give one of {', '.join(models)}"
+            f"params.yaml: candidate = {quote(candidate)}: give one of {', '.join(models)}"
         )
 
 
@@ -57,7 +57,7 @@ def equivalence_margin(value: object) -> float:
         margin = math.nan
     if not 0 < margin <= 100:
         raise UserError(
-            f"params.yaml: equivalence_margin = {shown(value)}: give a number, above 0, at most 100"
+            f"params.yaml: equivalence_margin = {quote(value)}: give a number, above 0, at most 100"
         )
     return margin
 
@@ -74,7 +74,7 @@ def read_values(parameters: str) -> dict[str, str]:
     for key, node in leaves(root):
         if key in values:
             line = node.start_mark.line + 1
-            raise UserError(f"params.yaml line {line}: {shown(key)}: stands here twice; remove one")
+            raise UserError(f"params.yaml line {line}: {quote(key)}: stands here twice; remove one")
         values[key] = node.value if isinstance(node, yaml.ScalarNode) else "a list or mapping"
     return values
 

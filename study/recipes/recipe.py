@@ -6,7 +6,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from study.base.errors import UserError, shown
+from study.base.errors import UserError, quote
 
 TRAINING_IMAGES = 60_000
 
@@ -26,7 +26,7 @@ class Recipe(BaseModel):
     """Of stochastic gradient descent: its highest, if it changes."""
     scheduler: Literal["constant", "one_cycle"]
     """How the learning rate goes from step to step: not at all, or up and down again."""
-    warmup: float = Field(ge=0, lt=1)
+    warmup_fraction: float = Field(ge=0, lt=1)
     """Share of the steps in which one_cycle goes up."""
     momentum: float = Field(ge=0, lt=1)
     """Of stochastic gradient descent."""
@@ -44,13 +44,13 @@ class Recipe(BaseModel):
     """Each image is made larger or smaller by up to this share of its size, likewise."""
     elastic: float = Field(ge=0, le=28)
     """Each of a grid of points pulls the image about by up to so many pixels, likewise."""
-    fading: float = Field(ge=0, le=1)
+    augmentation_anneal: float = Field(ge=0, le=1)
     """Share of the epochs, the last ones, in which these four dwindle, linearly to nothing."""
     interpolation: Literal["nearest", "bilinear"]
     """Where a changed image's pixel comes from: the nearest one, or the four around it."""
-    samples: int = Field(ge=1, le=TRAINING_IMAGES)
+    train_images: int = Field(ge=1, le=TRAINING_IMAGES)
     """Train on the first so many images, of those that are not held out."""
-    holdout: int = Field(ge=0, lt=TRAINING_IMAGES)
+    validation_images: int = Field(ge=0, lt=TRAINING_IMAGES)
     """Report on the last so many training images, kept out of training, not on the test set."""
     device: Literal["cpu", "cuda"]
 
@@ -68,8 +68,8 @@ class Recipe(BaseModel):
             key = str(error.errors()[0]["loc"][0])
             if key not in cls.model_fields:
                 known = ", ".join(cls.model_fields)
-                raise UserError(f"{prefix}{shown(key)}: unknown; known here: {known}") from None
-            value = f" = {shown(values[key])}" if key in values else " is missing"
+                raise UserError(f"{prefix}{quote(key)}: unknown; known here: {known}") from None
+            value = f" = {quote(values[key])}" if key in values else " is missing"
             raise UserError(f"{prefix}{key}{value}: give {allowed(key)}") from None
         if mistake := recipe.contradiction():
             raise UserError(f"{prefix}{mistake}")
@@ -78,7 +78,7 @@ class Recipe(BaseModel):
     @property
     def training_images(self) -> int:
         """How many images there are to train on."""
-        return min(self.samples, TRAINING_IMAGES - self.holdout)
+        return min(self.train_images, TRAINING_IMAGES - self.validation_images)
 
     @property
     def augments(self) -> bool:
@@ -90,32 +90,32 @@ class Recipe(BaseModel):
 
         The first epoch that makes none would be the one after the last.
         """
-        if not self.fading:
+        if not self.augmentation_anneal:
             return 1.0
-        return min(1.0, (1 - epoch / self.epochs) / self.fading)
+        return min(1.0, (1 - epoch / self.epochs) / self.augmentation_anneal)
 
     def contradiction(self) -> str | None:
         """Say which value cannot go with another one, if any."""
         if self.batch_size > self.training_images:
             given = (
-                f"{TRAINING_IMAGES:,} - holdout"
-                if self.training_images < self.samples
-                else "samples"
+                f"{TRAINING_IMAGES:,} - validation_images"
+                if self.training_images < self.train_images
+                else "train_images"
             )
             return f"batch_size = {self.batch_size}: give at most {given} = {self.training_images}"
-        if self.fading and not self.augments:
+        if self.augmentation_anneal and not self.augments:
             return (
-                f"fading = {self.fading}: give 0, or rotation, translation, scaling or elastic"
+                f"augmentation_anneal = {self.augmentation_anneal}: give 0, or rotation, translation, scaling or elastic"
                 " above 0"
             )
-        if self.warmup and self.scheduler == "constant":
-            return f"warmup = {self.warmup}: give 0, or scheduler = one_cycle"
+        if self.warmup_fraction and self.scheduler == "constant":
+            return f"warmup_fraction = {self.warmup_fraction}: give 0, or scheduler = one_cycle"
         steps = self.epochs * math.ceil(self.training_images / self.batch_size)
         if self.scheduler == "one_cycle" and steps == 1:
             return "scheduler = one_cycle: there is one step; give constant, or more epochs"
-        if self.warmup * steps == 1:
+        if self.warmup_fraction * steps == 1:
             # PyTorch would divide by the number of steps from the first to the last of these.
-            return f"warmup = {self.warmup}: one of {steps} steps; give 0, or a larger share"
+            return f"warmup_fraction = {self.warmup_fraction}: one of {steps} steps; give 0, or a larger share"
         return None
 
 

@@ -99,7 +99,7 @@ CHOICES = (
 HELD_OUT = """\
 Chosen was the recipe with the lowest loss on the last {images:,} training images, kept out of
 training, before the test set was looked at: of one seed each of Model 6 with and without elastic
-changes and fading. The network itself comes from trials on the same images, which are not recorded.
+changes and augmentation_anneal. The network itself comes from trials on the same images, which are not recorded.
 All other rows ran afterwards (`revision` in metrics/experiments.csv): they show what each part is
 worth, and are not why it is there. Means over the seeds, and differences to the first row, seed by
 seed, with 95 % intervals (Student's, each by itself)."""
@@ -120,13 +120,13 @@ class Metrics:
     train_accuracy: float
     last_epochs_std: float
     parameters: int
-    held_out: int = 0
+    validation_images: int = 0
     """On how many training images it was evaluated, kept out of training; 0: on the test set."""
 
 
-def held_out(metrics: Mapping[str, Metrics]) -> int:
+def validation_images(metrics: Mapping[str, Metrics]) -> int:
     """Return on how many held-out training images all models were evaluated; 0: the test set."""
-    return max(each.held_out for each in metrics.values())
+    return max(each.validation_images for each in metrics.values())
 
 
 def missed_by_all(right: Mapping[str, Right]) -> list[int]:
@@ -279,11 +279,11 @@ def result(
 
 def notes(metrics: Mapping[str, Metrics], documents: Documents) -> str:
     """Say what a reader of the table of all models must know."""
-    images = held_out(metrics) or documents.test_images
+    images = validation_images(metrics) or documents.test_images
     errors = [standard_error(each.accuracy, images) for each in metrics.values()]
     spread = " to ".join(sorted({f"{min(errors):.2f}", f"{max(errors):.2f}"}))
     lines = [
-        f"Accuracy and loss on {images:,} {'held-out' if held_out(metrics) else 'test'} images"
+        f"Accuracy and loss on {images:,} {'held-out' if validation_images(metrics) else 'test'} images"
         " after the last epoch, one run each; the standard error of one accuracy (binomial) is"
         f" {spread} points. The mean over n seeds tells how lucky that run is. The best epoch is"
         " chosen on the same images, which flatters it."
@@ -432,7 +432,7 @@ def target(metrics: Mapping[str, Metrics], documents: Documents) -> str:
 
 def evaluated_on(metrics: Mapping[str, Metrics]) -> str:
     """Say so when the models were not evaluated on the test set."""
-    if not (count := held_out(metrics)):
+    if not (count := validation_images(metrics)):
         return ""
     return f"""
 **All figures of single models are of the last {count:,} training images, which were held out,
@@ -462,7 +462,7 @@ def goal(
             ]
             for number, each in enumerate(choices)
         ]
-        paragraphs += [table(CHOICES, rows), HELD_OUT.format(images=choices[0].held_out)]
+        paragraphs += [table(CHOICES, rows), HELD_OUT.format(images=choices[0].validation_images)]
     return "\n\n".join(paragraphs)
 
 

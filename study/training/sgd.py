@@ -68,7 +68,7 @@ def scheduler(
         recipe.learning_rate,
         epochs=recipe.epochs,
         steps_per_epoch=math.ceil(images / recipe.batch_size),
-        pct_start=recipe.warmup,
+        pct_start=recipe.warmup_fraction,
         # Straight lines need no cosine, which is not the same in every C library.
         anneal_strategy="linear",
         cycle_momentum=False,

@@ -32,7 +32,7 @@ def create(folder: Path, mnist: Path) -> Checkout:
 
     values = yaml.safe_load((checkout.root / "params.yaml").read_text("utf-8"))
     del values["models"]
-    values["train"] |= {"epochs": 1, "samples": 600}
+    values["train"] |= {"epochs": 1, "train_images": 600}
     values["candidate"] = MODEL
     (checkout.root / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     checkout.commit("One model, few images")

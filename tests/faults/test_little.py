@@ -17,7 +17,7 @@ from tests.faults import one_model
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Checkout:
     checkout = one_model.create(tmp_path_factory.mktemp("little"), mnist_folder)
-    checkout.set({"train.samples": 60_000})
+    checkout.set({"train.train_images": 60_000})
     return checkout
 
 

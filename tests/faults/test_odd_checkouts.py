@@ -69,7 +69,7 @@ def checkout(tmp_path: Path, mnist_folder: Path) -> Checkout:
     ],
 )
 def test_it_works(checkout: Checkout, change: Change, command: str) -> None:
-    checkout.set({"train.samples": 600, "train.epochs": 1})
+    checkout.set({"train.train_images": 600, "train.epochs": 1})
     checkout = change(checkout)
     checkout.run("bash", "-c", command)
     assert len(list(checkout.root.glob("data/mnist/*"))) == 4
