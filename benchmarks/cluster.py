@@ -86,7 +86,7 @@ def compare(folder: Path) -> dict[str, Any]:
     with nodes.cluster() as cluster:
         add(cluster, folder, 2)
         cluster_seconds = experiment(there, "--jobs", "2", "--ray", cluster.address)
-    ledgers = {(study / paths.LEDGER).read_text("utf-8") for study in (here, there)}
+    ledgers = {(study / paths.RUNS).read_text("utf-8") for study in (here, there)}
     return {
         "experiments": SEEDS,
         "epochs": EPOCHS,
@@ -142,7 +142,7 @@ def record(node: Path, count: int) -> dict[str, float]:
     results = Results(runs, git.call("rev-parse", "HEAD").strip())
     names = list(runs)
     finish(Path(), results, names[:count])
-    paths.LEDGER.unlink(missing_ok=True)
+    paths.RUNS.unlink(missing_ok=True)
     seconds = [timed(results.update)]
     (last,) = names[count : count + 1]
     finish(node, results, [last])
@@ -156,14 +156,14 @@ def record(node: Path, count: int) -> dict[str, float]:
 
 def finish(repository: Path, results: Results, names: Sequence[str]) -> None:
     """Make the commits that DVC makes of finished experiments, all at once."""
-    values = paths.PARAMETERS.read_text("utf-8")
+    values = paths.PARAMS.read_text("utf-8")
     commits = []
     for name in names:
         text = re.sub("  seed: .*", f"  seed: {results.runs[name].recipe.seed}", values)
         commits.append(
             f"commit {results.ref(name)}\ncommitter A user <user@example.org> 0 +0000\n"
             f"data 0\nfrom {results.revision}\n"
-            f"M 100644 inline {paths.PARAMETERS}\ndata {len(text.encode())}\n{text}\n"
+            f"M 100644 inline {paths.PARAMS}\ndata {len(text.encode())}\n{text}\n"
         )
     git.output(
         "-C", str(repository), "fast-import", "--quiet", "--force", stdin="".join(commits).encode()
@@ -199,12 +199,12 @@ def project(
     }
     (folder / paths.EXPERIMENTS).write_text(yaml.safe_dump(asked), encoding="utf-8")
     for key, value in values.items():
-        edit(folder / paths.PARAMETERS, rf"(?m)^  {key}: .*", f"  {key}: {value}")
+        edit(folder / paths.PARAMS, rf"(?m)^  {key}: .*", f"  {key}: {value}")
     if stand_in:
         (folder / "stand_in.py").write_text(STAND_IN, encoding="utf-8")
         for command, arguments in STAND_INS.items():
             edit(folder / paths.PIPELINE, re.escape(command), f"python stand_in.py {arguments}")
-    call(folder, "git", "rm", "--quiet", str(paths.LEDGER))
+    call(folder, "git", "rm", "--quiet", str(paths.RUNS))
     call(folder, "git", "config", "user.name", "A user")
     call(folder, "git", "config", "user.email", "user@example.org")
     call(folder, "git", "add", "--all")

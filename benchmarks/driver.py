@@ -17,8 +17,11 @@ import models
 from experiments import cluster, files, git, node
 from experiments.results import Results
 from experiments.signals import Signals
+from stages import paths
 from stages.download import main as download
+from study.base.files import read_text
 from study.evidence import configurations
+from study.recipes import params_file
 
 OUTPUTS = 160_000  # bytes of weights and predictions
 SAMPLE = 100  # experiments between two looks at the memory, which take longer than they do
@@ -66,9 +69,11 @@ def main(address: str, count: int) -> None:
     """Run so many on the cluster, and print what it took."""
     text = f"""\
 seeds: [{", ".join(map(str, range(1, count + 1)))}]
-experiments: [{{id: nothing, model: model_3, description: nothing}}]
+configurations: [{{id: nothing, model: model_3, description: nothing}}]
 """
-    runs = configurations.read(text, files.values(), models.names())
+    runs = configurations.runs(
+        text, params_file.read(read_text(paths.PARAMS), models.names())
+    )
     download()
     cluster.connect(address)
     driver = Driver(Results(runs, git.call("rev-parse", "HEAD").strip()))

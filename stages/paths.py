@@ -1,15 +1,15 @@
-"""Where everything lies, relative to the root of the repository; dvc.yaml says the same to DVC."""
+"""Where everything is, relative to the root of the project; dvc.yaml has the same paths."""
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-PARAMETERS = Path("params.yaml")
-PIPELINE = Path("dvc.yaml")
+PARAMS = Path("params.yaml")
 VALIDATED = Path("data/validated")
 MNIST = Path("data/mnist")
-DOCUMENTS = Path("reference/documents.yaml")
+WRITE_UP = Path("reference/write_up.yaml")
 EPOCHS = Path("reference/epochs.csv")
 EXPERIMENTS = Path("experiments.yaml")
-LEDGER = Path("metrics/experiments.csv")
+RUNS = Path("metrics/runs.csv")
 CLAIMS = Path("claims.yaml")
 VERDICTS = Path("metrics/claims.json")
 CANDIDATE = Path("metrics/candidate.json")
@@ -18,46 +18,62 @@ FIGURES = Path("reports/figures")
 FIGURE_DATA = Path("reports/data")
 
 
+def recipe(model: str) -> Path:
+    """Return the file with the values in effect for a model."""
+    return Path(f"recipes/{model}.yaml")
+
+
 def weights(model: str) -> Path:
-    """The trained network."""
+    """Return the file of the trained network."""
     return Path(f"weights/{model}.safetensors")
 
 
 def history(model: str) -> Path:
-    """One row per epoch of training."""
+    """Return the table with one row per epoch of training."""
     return Path(f"metrics/history/{model}.csv")
 
 
 def log(model: str) -> Path:
-    """What training said, with the time of day; for people, not for DVC."""
+    """Return the log of a training, with the time of day: for people, not for DVC."""
     return Path(f"logs/{model}.log")
 
 
 def checkpoint(model: str) -> Path:
-    """A training after its last whole epoch, until it is evaluated; nobody's output."""
+    """Return the state after the last completed epoch, which `evaluate` deletes; not an output."""
     return Path(f"checkpoints/{model}.pt")
 
 
 def metrics(model: str) -> Path:
-    """The model's figures on the test set."""
-    return Path(f"metrics/{model}.json")
+    """Return the file of the model's metrics on the images it is evaluated on."""
+    return Path(f"metrics/models/{model}.json")
 
 
 def predictions(model: str) -> Path:
-    """One row per test image."""
+    """Return the table with one row per evaluated image."""
     return Path(f"predictions/{model}.csv")
 
 
 def confusion(model: str) -> Path:
-    """How often each digit was taken for each."""
+    """Return the table of how often each digit was taken for each."""
     return Path(f"metrics/confusion/{model}.csv")
 
 
 def summary(model: str) -> Path:
-    """The torchsummary table."""
+    """Return the torchsummary table."""
     return Path(f"summaries/{model}.txt")
 
 
 def receptive_field(model: str) -> Path:
-    """The receptive-field table."""
+    """Return the receptive-field table."""
     return Path(f"summaries/{model}.csv")
+
+
+def outputs_of_others(models: Collection[str]) -> Iterator[Path]:
+    """Yield what the pipeline has written for models that are not among `models`.
+
+    Weights are left where they are: no stage depends on their folder.
+    """
+    for output in (recipe, history, metrics, confusion, predictions, summary):
+        for path in sorted(output("").parent.glob("[!.]*")):
+            if path.stem not in models:
+                yield path

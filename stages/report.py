@@ -28,7 +28,7 @@ def main() -> None:
     margin = params_file.equivalence_margin(arguments.margin)
     names: list[str] = arguments.models
 
-    documented = write_up.read(paths.DOCUMENTS, paths.EPOCHS)
+    published = write_up.read(paths.WRITE_UP, paths.EPOCHS)
     metrics = {
         name: document.Metrics(**json.loads(read_text(paths.metrics(name)))) for name in names
     }
@@ -47,35 +47,36 @@ def main() -> None:
     )
     missed = document.missed_by_all(trained.right)
 
-    rows = run_table.from_csv(read_text(paths.LEDGER))
+    plan = configurations.read(read_text(paths.EXPERIMENTS))
+    rows = run_table.from_csv(read_text(paths.RUNS))
     tested = run_table.on_the_test_set(rows)
     runs = document.Runs(
         verdicts.from_json(read_text(paths.VERDICTS)),
         margin,
-        aggregates.configurations(tested, documented),
-        configurations.descriptions(read_text(paths.EXPERIMENTS)),
-        target.outcome(tested, documented.target.accuracy),
-        target.choices(rows),
+        aggregates.configuration_stats(tested, published, plan.defaults),
+        plan.descriptions,
+        target.final_model(tested, plan.final, published.target.accuracy),
+        target.ablation(rows, plan.final),
     )
-    bands = aggregates.bands(tested, documented)
+    bands = aggregates.epoch_bands(tested, published, plan.defaults)
     differences = aggregates.differences(runs.claims)
 
     for name, kind, data in (
         ("forest", aggregates.Difference, differences),
-        ("parameters", aggregates.Configuration, runs.configurations),
-        ("seeds", aggregates.Band, chain.from_iterable(bands.values())),
+        ("parameters", aggregates.ConfigurationStats, runs.configurations),
+        ("seeds", aggregates.EpochBand, chain.from_iterable(bands.values())),
     ):
         write(paths.FIGURE_DATA / f"{name}.csv", aggregates.to_csv(kind, data))
     for figure, svg in (
         ("forest", figures.forest(differences, margin)),
-        ("parameters", figures.parameters(runs.configurations, documented.target)),
+        ("parameters", figures.parameters(runs.configurations, published.target)),
         ("seeds", figures.seeds(bands)),
-        ("curves", figures.curves(trained.histories, documented.models)),
+        ("curves", figures.curves(trained.histories, published.models)),
         ("confusion", figures.confusion(confusion)),
         ("misses", figures.misses(missed, images, labels, answers)),
     ):
         write(paths.FIGURES / f"{figure}.svg", svg)
-    write(paths.REPORT, document.report(trained, runs, documented))
+    write(paths.REPORT, document.report(trained, runs, published))
 
 
 def last_column(path: Path) -> NDArray[np.int64]:

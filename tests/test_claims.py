@@ -15,7 +15,7 @@ from study.evidence.write_up import Conclusion, Documents, Figure
 from tests.checkout import ROOT
 from tests.recipes import recipe
 
-DOCUMENTS = write_up.read(ROOT / "reference/documents.yaml", ROOT / "reference/epochs.csv")
+PUBLISHED = write_up.read(ROOT / "reference/write_up.yaml", ROOT / "reference/epochs.csv")
 RECIPE = recipe(epochs=2)
 FIVE = (1, 2, 3, 4, 5)
 
@@ -38,7 +38,7 @@ def runs(
             "model_4",
             RECIPE.model_copy(update={"seed": seed}),
             "5f3a",
-            run_table.written(metrics | {"accuracy": a, "best_accuracy": a + 0.03} | others),
+            run_table.format_metrics(metrics | {"accuracy": a, "best_accuracy": a + 0.03} | others),
             (a + 0.03, a),
         )
         for seed, a in zip(numbers, accuracies, strict=False)
@@ -46,7 +46,7 @@ def runs(
 
 
 def known(*conclusions: Conclusion) -> Documents:
-    return replace(DOCUMENTS, conclusions=conclusions)
+    return replace(PUBLISHED, conclusions=conclusions)
 
 
 def says(relation: str, against: str = "model-4", figure: str = "accuracy") -> Statement:
@@ -112,7 +112,7 @@ def test_a_number_of_the_documents() -> None:
     assert told.verdict == "holds"
     assert told.tests[0].baseline == 99.06
     target = judge([says("below", "target")], rows)
-    assert target.tests[0].baseline == DOCUMENTS.target.accuracy
+    assert target.tests[0].baseline == PUBLISHED.target.accuracy
     assert target.verdict == "holds"
 
 
@@ -191,7 +191,7 @@ def test_conclusions_are_corrected_for_each_other() -> None:
 def test_what_the_documents_logged_stands_beside_it() -> None:
     rows = [*runs("model-4", [99.0] * 5), *runs("changed", [99.1] * 5)]
     (result,) = judge([says("above")], rows).tests
-    assert result.documents == (None, DOCUMENTS.models["model_4"].accuracy)
+    assert result.documents == (None, PUBLISHED.models["model_4"].accuracy)
 
 
 def test_wrong_decisions_are_rare() -> None:
@@ -231,21 +231,21 @@ KNOWN = configurations.descriptions((ROOT / "experiments.yaml").read_text("utf-8
 
 
 def test_the_repository_s_own() -> None:
-    found = verdicts.read(TEXT, DOCUMENTS, KNOWN)
-    assert list(found) == [conclusion.id for conclusion in DOCUMENTS.conclusions]
+    found = verdicts.read(TEXT, PUBLISHED, KNOWN)
+    assert list(found) == [conclusion.id for conclusion in PUBLISHED.conclusions]
     used = {each for tests in found.values() for t in tests for each in (t.of, t.against)}
     assert used <= {*KNOWN, "documents", "target"}
 
 
 def test_every_configuration_below_the_target_is_held_against_it() -> None:
-    rows = run_table.from_csv((ROOT / "metrics/experiments.csv").read_text("utf-8"))
+    rows = run_table.from_csv((ROOT / "metrics/runs.csv").read_text("utf-8"))
     small = {
-        row.experiment
+        row.configuration
         for row in run_table.on_the_test_set(rows)
         if row.model != target.MODEL
-        and float(row.metrics["parameters"]) < DOCUMENTS.target.parameters
+        and float(row.metrics["parameters"]) < PUBLISHED.target.parameters
     }
-    tests = verdicts.read(TEXT, DOCUMENTS, KNOWN)["target-not-reached"]
+    tests = verdicts.read(TEXT, PUBLISHED, KNOWN)["target-not-reached"]
     assert small == {each.of for each in tests}
 
 
@@ -270,7 +270,7 @@ def test_every_configuration_below_the_target_is_held_against_it() -> None:
 def test_a_mistake_is_named(part: str, instead: str, message: str) -> None:
     assert part in TEXT
     with pytest.raises(UserError) as error:
-        verdicts.read(TEXT.replace(part, instead, 1), DOCUMENTS, KNOWN)
+        verdicts.read(TEXT.replace(part, instead, 1), PUBLISHED, KNOWN)
     line = str(error.value)
     assert line.startswith("claims.yaml")
     assert message in line
@@ -280,7 +280,7 @@ def test_a_mistake_is_named(part: str, instead: str, message: str) -> None:
 def test_a_conclusion_without_a_test() -> None:
     rest = "\n".join(TEXT.split("\n\n")[2:])
     with pytest.raises(UserError, match=r"model-3-not-above-98.51: no test of this conclusion"):
-        verdicts.read(rest, DOCUMENTS, KNOWN)
+        verdicts.read(rest, PUBLISHED, KNOWN)
 
 
 # study/seeds.py
@@ -289,10 +289,10 @@ def test_a_conclusion_without_a_test() -> None:
 def test_configurations() -> None:
     accuracies = [99.00, 99.04, 99.02, 99.08, 99.06]
     rows = [*runs("changed", accuracies, parameters=9000), *runs("model-4", [99.0], [3])]
-    single, several = aggregates.configurations(rows, DOCUMENTS)
+    single, several = aggregates.configurations(rows, PUBLISHED)
     assert (single.experiment, single.n, single.accuracy) == ("model-4", 1, 99.0)
     assert (single.low, single.high, single.deviation, single.gain_low) == (None,) * 4
-    assert single.documents == DOCUMENTS.models["model_4"].accuracy
+    assert single.documents == PUBLISHED.models["model_4"].accuracy
     assert several.documents is None
     # The standard deviation of 0, 2, 4, 6 and 8 is √10; t(4 degrees, 97.5 %) is 2.776.
     assert several.deviation == pytest.approx(0.01 * 10**0.5, abs=1e-4)
@@ -302,18 +302,18 @@ def test_configurations() -> None:
 
 def test_bands() -> None:
     rows = [*runs("changed", [99.5]), *runs("model-4", [99.0, 99.2, 99.1], (3, 1, 2))]
-    ((name, (first, last)),) = aggregates.bands(rows, DOCUMENTS).items()
+    ((name, (first, last)),) = aggregates.bands(rows, PUBLISHED).items()
     assert name == "model-4"
     assert (first.lowest, first.mean, first.highest) == pytest.approx((99.03, 99.13, 99.23))
     assert (last.epoch, last.n, last.documents) == (
         1,
         3,
-        DOCUMENTS.models["model_4"].epochs[1].test_accuracy,
+        PUBLISHED.models["model_4"].epochs[1].test_accuracy,
     )
 
 
 def test_data_of_the_figures_as_csv() -> None:
-    rows = aggregates.configurations(runs("model-4", [99.0], [3]), DOCUMENTS)
+    rows = aggregates.configurations(runs("model-4", [99.0], [3]), PUBLISHED)
     assert aggregates.to_csv(aggregates.Configuration, rows).splitlines() == [
         "experiment,parameters,n,accuracy,low,high,deviation,loss,best_accuracy,gain,gain_low,"
         "gain_high,last_epochs_std,documents",

@@ -40,7 +40,7 @@ def test_wilson_interval(count: int, images: int, low: float, high: float) -> No
 def test_mcnemar_by_hand() -> None:
     """2 against 12: as likely as two heads or fewer, or two tails or fewer, in 14 throws."""
     compared = statistics.compare(*pair(20, 12, 2, 16))
-    assert (compared.only_first, compared.only_second) == (12, 2)
+    assert (compared.only_a_correct, compared.only_b_correct) == (12, 2)
     assert compared.difference == pytest.approx(-20)
     assert compared.p == pytest.approx(2 * sum(math.comb(14, k) for k in range(3)) / 2**14)
 
@@ -149,7 +149,7 @@ SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
 
 
 def test_student_s_sleep() -> None:
-    found = statistics.mean(SLEEP)
+    found = statistics.mean_ci(SLEEP)
     assert (found.n, found.mean) == pytest.approx((10, 1.58))
     assert found.deviation == pytest.approx(1.23, abs=0.0005)
     assert found.interval == pytest.approx((0.7001, 2.4599), abs=5e-5)
@@ -160,7 +160,7 @@ def test_student_s_sleep() -> None:
 
 
 def test_a_single_run_has_no_interval() -> None:
-    found = statistics.mean([99.1])
+    found = statistics.mean_ci([99.1])
     assert (found.n, found.mean, found.interval) == (1, 99.1, None)
 
 
@@ -168,14 +168,14 @@ def test_runs_that_are_all_the_same() -> None:
     # 99.34 - 98.96 and 0.38 differ in their last bits.
     values = [99.34 - 98.96, 0.38, 98.38 - 98.0]
     assert len(set(values)) > 1
-    counted = statistics.mean(values, step=0)
+    counted = statistics.mean_ci(values, step=0)
     assert counted.deviation == 0
     assert counted.interval == pytest.approx((0.38, 0.38))
     assert (statistics.p_above(values, 0.38, 0), statistics.p_below(values, 0.38, 0)) == (1, 1)
     assert (statistics.p_above(values, 0.3, 0), statistics.p_below(values, 0.4, 0)) == (0, 0)
     # Rounded to 0.01, they differ by what that has hidden: t(2 degrees, 97.5 %) is 4.303.
     width = 4.303 * 0.01 / math.sqrt(12 * 3)
-    assert statistics.mean(values).interval == pytest.approx((0.38 - width, 0.38 + width), abs=1e-5)
+    assert statistics.mean_ci(values).interval == pytest.approx((0.38 - width, 0.38 + width), abs=1e-5)
     assert statistics.p_above(values, 0.38) == pytest.approx(0.5)
     assert statistics.p_above(values, 0.38 - width) == pytest.approx(0.025, abs=1e-5)
 
@@ -189,7 +189,7 @@ def test_the_interval_of_a_mean_covers_95_percent() -> None:
     rounds = 2000
     covered = 0
     for sample in generator.normal(99.1, 0.07, (rounds, 5)):
-        interval = statistics.mean(sample.tolist()).interval
+        interval = statistics.mean_ci(sample.tolist()).interval
         assert interval is not None
         covered += interval[0] <= 99.1 <= interval[1]
     # Three standard errors of 95 % in 2000.

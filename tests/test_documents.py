@@ -8,8 +8,8 @@ from study.evidence import write_up
 from study.networks.receptive_field import Row
 
 REFERENCE = Path(__file__).parents[1] / "reference"
-DOCUMENTS = write_up.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv")
-MODELS = DOCUMENTS.models
+PUBLISHED = write_up.read(REFERENCE / "write_up.yaml", REFERENCE / "epochs.csv")
+MODELS = PUBLISHED.models
 
 
 def test_every_logged_epoch_is_read() -> None:
@@ -65,32 +65,32 @@ def test_receptive_field_tables_are_those_of_models_1_and_2() -> None:
 
 
 def test_conclusions() -> None:
-    ids = [conclusion.id for conclusion in DOCUMENTS.conclusions]
+    ids = [conclusion.id for conclusion in PUBLISHED.conclusions]
     assert len(ids) == len(set(ids)) == 13
-    assert all(conclusion.words for conclusion in DOCUMENTS.conclusions)
-    assert [c.compares for c in DOCUMENTS.conclusions if c.compares] == [
+    assert all(conclusion.words for conclusion in PUBLISHED.conclusions)
+    assert [c.compares for c in PUBLISHED.conclusions if c.compares] == [
         ("model_1", "model_2"),
         ("model_2", "model_4"),
         ("model_4", "model_5"),
     ]
-    assert DOCUMENTS.target == write_up.Target(parameters=8_000, accuracy=99.4)
+    assert PUBLISHED.target == write_up.Target(parameters=8_000, accuracy=99.4)
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("documents.yaml", "parameters: 3928", "parameters: 3929", "model_3: parameters is 3929"),
-        ("documents.yaml", "loss: 0.0226", "loss: 0.0227", "loss of model_2 is 0.0227, not 0.0226"),
-        ("documents.yaml", "best_accuracy: 98.51", "best_accuracy: 98.52", "98.51, not 98.52"),
-        ("documents.yaml", "- model: model_5", "- model: model_6", "model_6 is not among"),
-        ("documents.yaml", "model_4, model_5]", "model_4, model_9]", "compares model_9, which is"),
-        ("documents.yaml", "best_accuracy: null", "best_accuracy: 99", "model_1: stated_best_acc"),
-        ("documents.yaml", "test_images: 10000", "test_images: 9999", "9568 of 9999 is not 95.68"),
-        ("documents.yaml", "test_images", "test_image", "documents.yaml: test_images: "),
-        ("documents.yaml", "momentum: 0.9", "momentum: high", "models.model_1.recipe.momentum"),
-        ("documents.yaml", "7x7      24", "7x7  24  24", "models.model_1.receptive_field"),
-        ("documents.yaml", "models:", "models: [", r"documents.yaml line \d+: not YAML"),
-        ("documents.yaml", "variant:", "variants:", "figures.0.variants: Unexpected"),
+        ("write_up.yaml", "parameters: 3928", "parameters: 3929", "model_3: parameters is 3929"),
+        ("write_up.yaml", "loss: 0.0226", "loss: 0.0227", "loss of model_2 is 0.0227, not 0.0226"),
+        ("write_up.yaml", "best_accuracy: 98.51", "best_accuracy: 98.52", "98.51, not 98.52"),
+        ("write_up.yaml", "- model: model_5", "- model: model_6", "model_6 is not among"),
+        ("write_up.yaml", "model_4, model_5]", "model_4, model_9]", "compares model_9, which is"),
+        ("write_up.yaml", "best_accuracy: null", "best_accuracy: 99", "model_1: stated_best_acc"),
+        ("write_up.yaml", "test_images: 10000", "test_images: 9999", "9568 of 9999 is not 95.68"),
+        ("write_up.yaml", "test_images", "test_image", "documents.yaml: test_images: "),
+        ("write_up.yaml", "momentum: 0.9", "momentum: high", "models.model_1.recipe.momentum"),
+        ("write_up.yaml", "7x7      24", "7x7  24  24", "models.model_1.receptive_field"),
+        ("write_up.yaml", "models:", "models: [", r"documents.yaml line \d+: not YAML"),
+        ("write_up.yaml", "variant:", "variants:", "figures.0.variants: Unexpected"),
         ("epochs.csv", "1,3,97.76", "1,4,97.76", "model_1: epochs.csv has epoch 4 where 3 is due"),
         ("epochs.csv", "9568,95.68", "9569,95.68", "model_1, epoch 0: 9569 of 10000 is not 95.68"),
         (
@@ -108,5 +108,5 @@ def test_mistakes_are_named(tmp_path: Path, file: str, old: str, new: str, messa
     assert old in text
     (tmp_path / file).write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(UserError, match=message) as error:
-        write_up.read(tmp_path / "documents.yaml", tmp_path / "epochs.csv")
+        write_up.read(tmp_path / "write_up.yaml", tmp_path / "epochs.csv")
     assert "\n" not in str(error.value)

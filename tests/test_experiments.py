@@ -10,12 +10,12 @@ from study.evidence import configurations
 from study.recipes import params_file
 from tests.checkout import ROOT
 
-VALUES = params_file.read_values((ROOT / "params.yaml").read_text("utf-8"))
+PARAMS = params_file.read((ROOT / "params.yaml").read_text("utf-8"), models.names())
 TEXT = """\
 # Two configurations.
 seeds: [1, 7]
 
-experiments:
+configurations:
   - id: as-it-is
     model: model_4
     description: Model 4 as it is
@@ -36,7 +36,7 @@ experiments:
 
 
 def read(text: str) -> dict[str, configurations.Run]:
-    return configurations.read(text, VALUES, models.names())
+    return configurations.runs(text, PARAMS)
 
 
 def test_runs_are_seed_by_seed() -> None:
@@ -143,8 +143,8 @@ def test_the_repository_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = files.runs().values()
     # All but what a reader adds.
     assert {f"model_{number}" for number in range(1, 7)} <= {run.model for run in runs}
-    seeds = Counter(run.experiment for run in runs)
-    tested = {run.experiment for run in runs if not run.recipe.validation_images}
+    seeds = Counter(run.configuration for run in runs)
+    tested = {run.configuration for run in runs if not run.recipe.validation_images}
     assert {seeds[experiment] for experiment in tested} == {5, 10}
     assert {seeds[experiment] for experiment in seeds.keys() - tested} == {3}
 

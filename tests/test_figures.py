@@ -19,8 +19,8 @@ from study.reporting import figures
 from study.training.history import Epoch
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = write_up.read(ROOT / "reference" / "documents.yaml", ROOT / "reference" / "epochs.csv")
-DOCUMENTED, TARGET = DOCUMENTS.models, DOCUMENTS.target
+PUBLISHED = write_up.read(ROOT / "reference" / "write_up.yaml", ROOT / "reference" / "epochs.csv")
+PUBLISHED, TARGET = PUBLISHED.models, PUBLISHED.target
 
 
 def history(accuracies: Sequence[float], loss: float = 0.05) -> list[Epoch]:
@@ -53,7 +53,7 @@ ANSWERS = {"model_1": (LABELS + 1) % 10, "model_2": (LABELS + 2) % 10}
 def drawn() -> str:
     """All figures, one after the other."""
     return (
-        figures.curves(HISTORIES, DOCUMENTED)
+        figures.curves(HISTORIES, PUBLISHED)
         + figures.confusion(MATRICES)
         + figures.misses([3, 14], IMAGES, LABELS, ANSWERS)
     )
@@ -95,7 +95,7 @@ def test_every_letter_is_drawn_in_the_font_that_comes_with_matplotlib() -> None:
 
 
 def test_curves_name_each_model_with_its_last_accuracy() -> None:
-    written = texts(figures.curves(HISTORIES, DOCUMENTED))
+    written = texts(figures.curves(HISTORIES, PUBLISHED))
     ends = ["Model 6  99.31", "Model 5  99.24", "Model 1  98.95", "Model 3  98.65"]
     assert [text.strip() for text in written if "  " in text] == ends
     assert [text for text in written if text.startswith("best")] == ["best 98.51"]
@@ -103,7 +103,7 @@ def test_curves_name_each_model_with_its_last_accuracy() -> None:
 
 def test_curves_have_the_documents_behind_them() -> None:
     def behind(model: str) -> int:
-        svg = figures.curves({model: HISTORIES["model_1"]}, DOCUMENTED)
+        svg = figures.curves({model: HISTORIES["model_1"]}, PUBLISHED)
         return svg.count(f"stroke: {figures.BEHIND['color'].lower()}")
 
     # In the legend; and two logs, the best accuracy, nothing.
@@ -112,9 +112,9 @@ def test_curves_have_the_documents_behind_them() -> None:
 
 def test_curves_zoom_in_on_where_they_settle() -> None:
     # Ticks between the worst and the best accuracy of the curves' second halves.
-    assert {"98.5", "99.0"} < set(texts(figures.curves(HISTORIES, DOCUMENTED)))
+    assert {"98.5", "99.0"} < set(texts(figures.curves(HISTORIES, PUBLISHED)))
     few_samples = {"model_1": history([11.35])}
-    assert {"20", "60"} < set(texts(figures.curves(few_samples, DOCUMENTED)))
+    assert {"20", "60"} < set(texts(figures.curves(few_samples, PUBLISHED)))
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), 0.0])
@@ -196,8 +196,8 @@ if __name__ == "__main__":
 # Over seeds
 
 CONFIGURATIONS = [
-    aggregates.Configuration(
-        name, parameters, 5, mean, mean - 0.05, mean + 0.05, 0.04, 0.03, mean, 0, 0, 0, 0.05, theirs
+    aggregates.ConfigurationStats(
+        name, "model_4", True, parameters, 5, mean, mean - 0.05, mean + 0.05, 0.04, 0.03, mean, 0, 0, 0, 0.05, theirs
     )
     for name, parameters, mean, theirs in [
         ("model-3", 3928, 98.8, 98.51),
@@ -212,7 +212,7 @@ CONFIGURATIONS = [
 def test_accuracy_against_parameters_names_and_numbers_every_configuration() -> None:
     svg = figures.parameters(CONFIGURATIONS, TARGET)
     for number, each in enumerate(CONFIGURATIONS, start=1):
-        assert f"<!-- {number}  {figures.title(each.experiment)} -->" in svg
+        assert f"<!-- {number}  {figures.title(each.configuration)} -->" in svg
         # Once beside its point, and the number of a configuration may be a tick's, too.
         assert f"<!-- {number} -->" in svg
     assert "<!-- Around 8,000 parameters -->" in svg
@@ -231,7 +231,7 @@ def test_a_single_run_has_a_point_and_no_interval() -> None:
 
 def test_bands_name_each_model_and_how_many_seeds() -> None:
     bands = {
-        name: [aggregates.Band(name, epoch, 5, 98.9, 99.0, 99.1, 99.05) for epoch in range(15)]
+        name: [aggregates.EpochBand(name, epoch, 5, 98.9, 99.0, 99.1, 99.05) for epoch in range(15)]
         for name in ("model-1", "model-4-deeper")
     }
     svg = figures.seeds(bands)
@@ -242,21 +242,21 @@ def test_bands_name_each_model_and_how_many_seeds() -> None:
 def test_differences_say_what_is_compared_and_the_verdict() -> None:
     rows = [
         aggregates.Difference(
-            "a", "accuracy", "model-2", "above", "model-1", 5, 0.3, 0.2, 0.4, "holds"
+            "a", "accuracy", "model-2", "higher", "model-1", 5, 0.3, 0.2, 0.4, "supported"
         ),
         aggregates.Difference(
-            "b", "best_accuracy", "model-3", "not above", "documents", 1, 0.3, None, None, "told"
+            "b", "best_accuracy", "model-3", "not_higher", "write_up", 1, 0.3, None, None, "told"
         ),
         aggregates.Difference(
-            "b", "accuracy", "model-4-rotated", "same", "target", 5, 0, 0, 0, "open"
+            "b", "accuracy", "model-4-rotated", "equivalent", "target", 5, 0, 0, 0, "open"
         ),
     ]
     svg = figures.forest(rows, 0.1)
     for words in (
-        "Model 2 above Model 1",
-        "Model 3, best epoch not above the documents’ number",
-        "Model 4 rotated same as the target",
-        "holds",
+        "Model 2 higher than Model 1",
+        "Model 3, best epoch not higher than the write-up’s number",
+        "Model 4 rotated equivalent to the target",
+        "supported",
         "told",
         "open",
     ):

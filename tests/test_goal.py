@@ -9,7 +9,7 @@ from study.reporting import document
 from tests.checkout import ROOT
 from tests.recipes import recipe
 
-DOCUMENTS = write_up.read(ROOT / "reference/documents.yaml", ROOT / "reference/epochs.csv")
+PUBLISHED = write_up.read(ROOT / "reference/write_up.yaml", ROOT / "reference/epochs.csv")
 CHOSEN: dict[str, Any] = {"ema_decay": 0.999}
 
 
@@ -30,7 +30,7 @@ def runs(
             model,
             recipe(seed=seed, **values),
             "5f3a",
-            run_table.written(metrics | {"accuracy": accuracy, "loss": (100 - accuracy) / 100}),
+            run_table.format_metrics(metrics | {"accuracy": accuracy, "loss": (100 - accuracy) / 100}),
             (accuracy,),
         )
         for seed, accuracy in enumerate(accuracies, start=1)
@@ -89,7 +89,7 @@ def test_choices_without_a_chosen_one() -> None:
 
 def test_the_section_of_the_report() -> None:
     outcome, choices = target.outcome(TESTED, 99.4), target.choices([*HELD_OUT, *TESTED])
-    section = document.goal(outcome, choices, {"held-out": "As it is"}, DOCUMENTS)
+    section = document.goal(outcome, choices, {"held-out": "As it is"}, PUBLISHED)
     assert "“we need to get number of parameters below 8000 and accuracy above 99.4%.”" in section
     assert "Model 6 has 7,442 parameters." in section
     assert "99.540 (99.501 to 99.579) %, the mean of 5 seeds" in section
@@ -106,6 +106,6 @@ def test_the_section_of_the_report() -> None:
 
 
 def test_the_section_before_any_run() -> None:
-    section = document.goal(None, [], {}, DOCUMENTS)
+    section = document.goal(None, [], {}, PUBLISHED)
     assert section.endswith("no runs yet: `make experiments`.")
-    assert document.goal(None, target.choices(HELD_OUT), {}, DOCUMENTS) == section
+    assert document.goal(None, target.choices(HELD_OUT), {}, PUBLISHED) == section

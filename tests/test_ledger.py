@@ -7,9 +7,9 @@ import models
 from study.base.errors import UserError
 from study.evidence import configurations, run_table
 from study.evidence.run_table import Row
-from tests.test_experiments import TEXT, VALUES
+from tests.test_experiments import PARAMS, TEXT
 
-RUNS = configurations.read(TEXT, VALUES, models.names())
+RUNS = configurations.runs(TEXT, PARAMS)
 METRICS = {
     "accuracy": 99.04,
     "loss": 0.0281,
@@ -23,10 +23,10 @@ METRICS = {
 def row(name: str, **metrics: float) -> Row:
     """A run whose test accuracies are those of METRICS, whatever its other metrics say."""
     run = RUNS[name]
-    written = run_table.written(METRICS | metrics)
+    written = run_table.format_metrics(METRICS | metrics)
     accuracies = (98.0,) * run.recipe.epochs
     accuracies = (*accuracies[:-3], 99.0, 99.1, 99.04)
-    return Row(run.experiment, run.model, run.recipe, "5f3a", written, accuracies)
+    return Row(run.configuration, run.model, run.recipe, "5f3a", written, accuracies)
 
 
 ROWS = [row("short-seed-1"), row("as-it-is-seed-7"), row("as-it-is-seed-1", loss=float("nan"))]
@@ -38,7 +38,7 @@ def test_rows_are_sorted_and_come_back() -> None:
     fifteen = "98.00 " * 12 + "99.00 99.10 99.04"
     constant, as_given = "constant,0.0,0.9,0.0,0.0,0.1", "0.0,0.0,0.0,0.0,nearest,60000,0,cpu"
     assert text.splitlines() == [
-        "experiment,model,seed,epochs,batch_size,learning_rate,scheduler,warmup_fraction,momentum,"
+        "configuration,model,seed,epochs,batch_size,learning_rate,scheduler,warmup_fraction,momentum,"
         "weight_decay,ema_decay,dropout,rotation,translation,scaling,elastic,augmentation_anneal,interpolation,"
         "train_images,validation_images,device,revision,accuracy,best_accuracy,loss,train_accuracy,last_epochs_std,parameters,"
         "test_accuracies",
@@ -59,7 +59,7 @@ def test_no_rows() -> None:
 @pytest.mark.parametrize(
     ("part", "instead", "message"),
     [
-        ("experiment,", "", "line 1: give experiment,model,seed"),
+        ("configuration,", "", "line 1: give configuration,model,seed"),
         ("99.04", "99,04", "line 2: 30 values: give 29"),
         ("99.04", "good", "line 2: accuracy = good: give a number"),
         ("98.00", "98,00", "line 2: 30 values: give 29"),
@@ -72,19 +72,19 @@ def test_no_rows() -> None:
 def test_a_mistake_is_named_with_its_line(part: str, instead: str, message: str) -> None:
     text = run_table.to_csv(ROWS)
     assert part in text
-    with pytest.raises(UserError, match=f"^metrics/experiments.csv {message}"):
+    with pytest.raises(UserError, match=f"^metrics/runs.csv {message}"):
         run_table.from_csv(text.replace(part, instead, 1))
 
 
 def test_an_empty_file() -> None:
-    with pytest.raises(UserError, match="line 1: give experiment,model,seed"):
+    with pytest.raises(UserError, match="line 1: give configuration,model,seed"):
         run_table.from_csv("")
 
 
 def test_merging_keeps_what_is_valid_and_the_later_row() -> None:
     stale = replace(ROWS[0], recipe=ROWS[0].recipe.model_copy(update={"momentum": 0.8}))
     of_another = replace(ROWS[1], model="model_3")
-    gone = replace(ROWS[2], experiment="gone")
+    gone = replace(ROWS[2], configuration="gone")
     newer = row("as-it-is-seed-1", accuracy=99.5)
     assert run_table.merge([stale, of_another, gone], RUNS) == {}
     assert run_table.merge([*ROWS, stale, newer], RUNS) == {
@@ -117,7 +117,7 @@ def test_each_contradiction_is_a_line() -> None:
     rows = [
         row("as-it-is-seed-7"),
         row("as-it-is-seed-1", accuracy=99.05, last_epochs_std=0.1),
-        replace(row("short-seed-1"), experiment="shorter"),
+        replace(row("short-seed-1"), configuration="shorter"),
         replace(row("short-seed-7"), model="model_4"),
     ]
     found = contradictions(rows, {"model_4": METRICS})
@@ -134,7 +134,7 @@ def test_each_contradiction_is_a_line() -> None:
         ],
         strict=True,
     ):
-        assert re.match(rf"metrics/experiments\.csv {expected}", line)
+        assert re.match(rf"metrics/runs\.csv {expected}", line)
 
 
 def test_metrics_that_are_not_there() -> None:

@@ -28,10 +28,10 @@ from study.evidence import configurations, run_table
 from study.training import history
 from study.training.history import Epoch
 from tests.checkout import Checkout
-from tests.test_experiments import TEXT, VALUES
+from tests.test_experiments import PARAMS, TEXT
 from tests.test_pipeline import SMALL
 
-RUNS = configurations.read(TEXT, VALUES, models.names())
+RUNS = configurations.runs(TEXT, PARAMS)
 SHORT, PLAIN, LONG = "short-seed-1", "as-it-is-seed-1", "short-seed-7"
 HERE = "a"
 """The id of a task that was queued on the commit at hand."""
@@ -83,7 +83,7 @@ def finish(name: str, **changed: object) -> str:
     model = RUNS[name].model
     values = VALUES | dict(override.split("=") for override in RUNS[name].overrides)
     written = {
-        paths.PARAMETERS: yaml.safe_dump({k: changed.get(k, v) for k, v in values.items()}),
+        paths.PARAMS: yaml.safe_dump({k: changed.get(k, v) for k, v in values.items()}),
         paths.metrics(model): json.dumps(
             {
                 key: value
@@ -149,7 +149,7 @@ def test_what_does_not_count_as_finished(dvc: FakeQueue) -> None:
     left = [SHORT, PLAIN, LONG]
     assert work(left) == left
     assert dvc.calls == [[], *left]
-    assert not paths.LEDGER.exists()
+    assert not paths.RUNS.exists()
 
 
 def test_what_is_in_the_queue_is_not_queued_again(dvc: FakeQueue) -> None:
@@ -295,25 +295,25 @@ def test_changes_that_are_not_committed(checkout: Checkout) -> None:
 def test_check(checkout: Checkout) -> None:
     """The metrics in Git are those of the whole study, and params.yaml asks for a small one."""
     command = ("python", "-m", "experiments.check")
-    path = checkout.root / paths.LEDGER
+    path = checkout.root / paths.RUNS
     path.unlink(missing_ok=True)
     assert checkout.run(*command) == ""
     values = VALUES | SMALL
     text = (checkout.root / paths.EXPERIMENTS).read_text("utf-8")
     run = configurations.read(text, values, models.names())["model-3-seed-1"]
-    written = run_table.written(dict.fromkeys(run_table.DECIMALS, 0.0))
-    row = run_table.Row(run.experiment, run.model, run.recipe, "5f3a", written, (0.0,))
+    written = run_table.format_metrics(dict.fromkeys(run_table.DECIMALS, 0.0))
+    row = run_table.Row(run.configuration, run.model, run.recipe, "5f3a", written, (0.0,))
     path.write_text(run_table.to_csv([row]), encoding="utf-8")
     status, output = checkout.attempt(*command)
     path.unlink()
     assert status == 1
-    assert output.startswith("metrics/experiments.csv line 2: model-3-seed-1: accuracy = 0.00, me")
+    assert output.startswith("metrics/runs.csv line 2: model-3-seed-1: accuracy = 0.00, me")
     assert len(output.splitlines()) >= 5
 
 
 TWO = """\
 seeds: [1, 2]
-experiments:
+configurations:
   - id: fine
     model: model_3
     description: Model 3 as it is
@@ -350,7 +350,7 @@ def at_work(folder: Path) -> list[psutil.Process]:
 @pytest.mark.slow
 def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> None:
     (checkout.root / paths.EXPERIMENTS).write_text(TWO, encoding="utf-8")
-    (checkout.root / paths.LEDGER).unlink(missing_ok=True)
+    (checkout.root / paths.RUNS).unlink(missing_ok=True)
     checkout.edit(
         "models/model_1.py",
         "    return nn.Sequential(",
@@ -403,7 +403,7 @@ def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> No
             "git", "show", f"{reference(checkout, row.name)}:metrics/model_3.json"
         )
         assert f'"accuracy": {float(row.metrics["accuracy"])},' in metrics
-    assert checkout.run("git", "status", "--porcelain").split() == ["??", str(paths.LEDGER)]
+    assert checkout.run("git", "status", "--porcelain").split() == ["??", str(paths.RUNS)]
 
     checkout.commit("The ledger")
     with make_experiments(checkout) as make:
@@ -412,7 +412,7 @@ def test_interrupted_and_started_again(checkout: Checkout, tmp_path: Path) -> No
 
 
 def rows(checkout: Checkout) -> list[run_table.Row]:
-    return run_table.from_csv((checkout.root / paths.LEDGER).read_text("utf-8"))
+    return run_table.from_csv((checkout.root / paths.RUNS).read_text("utf-8"))
 
 
 def reference(checkout: Checkout, name: str) -> str:

@@ -12,7 +12,7 @@ from benchmarks import scaling, tables
 from experiments import files
 from stages import paths
 from study.evaluation.steadiness import last_epochs_std
-from study.evidence import aggregates, run_table, target, verdicts, write_up
+from study.evidence import aggregates, configurations, run_table, target, verdicts, write_up
 from study.reporting import document
 from study.training import history
 from tests.checkout import ROOT, Checkout
@@ -47,23 +47,24 @@ def test_the_table_of_results_is_the_report_s() -> None:
     histories = {
         name: history.from_csv((ROOT / paths.history(name)).read_text("utf-8")) for name in names
     }
-    documented = write_up.read(ROOT / paths.DOCUMENTS, ROOT / paths.EPOCHS)
+    published = write_up.read(ROOT / paths.WRITE_UP, ROOT / paths.EPOCHS)
+    plan = configurations.read((ROOT / paths.EXPERIMENTS).read_text("utf-8"))
     rows = run_table.on_the_test_set(files.rows())
-    configurations = aggregates.configurations(rows, documented)
-    assert document.results_table(metrics, histories, configurations, documented) in README
-    assert document.target(metrics, documented) in README
-    reached = target.outcome(rows, documented.target.accuracy)
-    assert document.reached(reached, documented) in README
+    stats = aggregates.configuration_stats(rows, published, plan.defaults)
+    assert document.results_table(metrics, histories, stats, published) in README
+    assert document.target(metrics, published) in README
+    reached = target.final_model(rows, plan.final, published.target.accuracy)
+    assert document.reached(reached, published) in README
 
 
 def test_the_verdicts_are_the_pipeline_s() -> None:
-    documented = write_up.read(ROOT / paths.DOCUMENTS, ROOT / paths.EPOCHS)
-    conclusions = {conclusion.id: conclusion for conclusion in documented.conclusions}
+    published = write_up.read(ROOT / paths.WRITE_UP, ROOT / paths.EPOCHS)
+    claims = {claim.id: claim for claim in published.claims}
     judged = verdicts.from_json((ROOT / paths.VERDICTS).read_text("utf-8"))
-    (count,) = {len(test.seeds) for claim in judged for test in claim.tests}
+    (count,) = {len(test.seeds) for claim in judged for test in claim.checks}
     assert f"runs with {('no', 'one', 'two', 'three', 'four', 'five')[count]} seeds," in README
     for claim in judged:
-        words = document.said(conclusions[claim.id])
+        words = document.said(claims[claim.id])
         assert f"| {words} | `{claim.id}` | {claim.verdict} |\n" in README
 
 

@@ -13,7 +13,7 @@ from study.networks.receptive_field import Row
 
 IMAGE = (1, 28, 28)
 REFERENCE = Path(__file__).parents[1] / "reference"
-DOCUMENTED = write_up.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv").models
+PUBLISHED = write_up.read(REFERENCE / "write_up.yaml", REFERENCE / "epochs.csv").models
 
 DEEPER = [
     Row("Input", 1, 28, 28, 1, 1, 0, 0),
@@ -203,12 +203,12 @@ def test_pixels_of_the_image_that_a_model_sees(name: str, pixels: int) -> None:
 
 @pytest.mark.parametrize("name", ["model_1", "model_2"])
 def test_cells_in_which_the_documents_differ(name: str) -> None:
-    documented = DOCUMENTED[name].receptive_field
-    assert documented is not None
+    published = PUBLISHED[name].receptive_field
+    assert published is not None
     table = receptive_field.table(models.build(name, dropout=0.1), IMAGE)
-    differing = receptive_field.differing(table, documented)
+    differing = receptive_field.differing(table, published)
     radius = {"r_in", "r_out"}
-    assert dict(zip((row.layer for row in documented), differing, strict=True)) == {
+    assert dict(zip((row.layer for row in published), differing, strict=True)) == {
         "Input": set(),
         "Conv1 (3x3)": set(),
         "Conv2 (3x3)": set(),

@@ -21,7 +21,7 @@ from study.training import history
 from study.training.history import Epoch
 
 REFERENCE = Path(__file__).parents[1] / "reference"
-DOCUMENTS = write_up.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv")
+PUBLISHED = write_up.read(REFERENCE / "write_up.yaml", REFERENCE / "epochs.csv")
 IMAGE = (1, 28, 28)
 
 METRICS = {
@@ -36,21 +36,23 @@ def training(epochs: int) -> list[Epoch]:
 
 
 SEEDS = [
-    aggregates.Configuration(
-        experiment="model-1",
+    aggregates.ConfigurationStats(
+        configuration="model-1",
+        model="model_1",
+        default=True,
         parameters=14620,
         n=5,
         accuracy=99.042,
         low=98.9,
         high=99.1,
-        deviation=0.05,
+        sd=0.05,
         loss=0.03,
         best_accuracy=99.07,
         gain=0.03,
         gain_low=None,
         gain_high=None,
         last_epochs_std=0.1,
-        documents=98.98,
+        published=98.98,
     )
 ]
 HISTORIES = {"model_1": training(15), "model_3": training(15), "model_6": training(1)}
@@ -63,7 +65,7 @@ def rows(table: str) -> list[list[str]]:
 
 
 def test_results_table() -> None:
-    header, _, *results = rows(document.results_table(METRICS, HISTORIES, SEEDS, DOCUMENTS))
+    header, _, *results = rows(document.results_table(METRICS, HISTORIES, SEEDS, PUBLISHED))
     assert len({len(row) for row in (header, *results)}) == 1
     assert [" ".join(row) for row in results] == [
         "Model 1 14,620 15 98.95 98.98 −0.03 99.04 (n = 5) 98.97 98.98 0.0293 0.0293 +0.0000",
@@ -74,11 +76,11 @@ def test_results_table() -> None:
 
 
 def test_notes_of_the_results_table() -> None:
-    notes = document.results_table(METRICS, HISTORIES, SEEDS, DOCUMENTS).partition("\n\n")[2]
+    notes = document.results_table(METRICS, HISTORIES, SEEDS, PUBLISHED).partition("\n\n")[2]
     assert "10,000 test images" in notes
     assert "0.08 to 0.13 points" in notes
     assert notes.count("†") == 1
-    one = document.results_table({"model_1": METRICS["model_1"]}, HISTORIES, SEEDS, DOCUMENTS)
+    one = document.results_table({"model_1": METRICS["model_1"]}, HISTORIES, SEEDS, PUBLISHED)
     assert "is 0.10 points" in one
     assert "†" not in one
 
@@ -89,14 +91,14 @@ def test_standard_error_is_that_of_a_proportion() -> None:
 
 
 def test_target() -> None:
-    assert document.target(METRICS, DOCUMENTS).endswith("in the one run above: Model 6.")
+    assert document.target(METRICS, PUBLISHED).endswith("in the one run above: Model 6.")
     almost = {"model_6": replace(METRICS["model_6"], parameters=8000)}
-    assert document.target(almost, DOCUMENTS).endswith("in the one run above: none.")
+    assert document.target(almost, PUBLISHED).endswith("in the one run above: none.")
 
 
 def test_receptive_fields_show_both_where_the_documents_differ() -> None:
     computed = receptive_field.table(models.build("model_1", 0.1), IMAGE)
-    theirs = DOCUMENTS.models["model_1"].receptive_field
+    theirs = PUBLISHED.models["model_1"].receptive_field
     assert theirs is not None
     section = document.receptive_field_table(computed, theirs)
     cells = {row[0]: row[1:] for row in rows(section)}
@@ -117,7 +119,7 @@ def test_receptive_fields_of_more_layers_than_the_documents_list() -> None:
 def test_models_with_one_receptive_field_table_share_it() -> None:
     names = ["model_1", "model_2", "model_3", "model_4", "model_5"]
     computed = {name: receptive_field.table(models.build(name, 0.1), IMAGE) for name in names}
-    text = document.receptive_field_tables(computed, DOCUMENTS.models)
+    text = document.receptive_field_tables(computed, PUBLISHED.models)
     headings = [line for line in text.splitlines() if line.startswith("#")]
     assert headings == ["### Model 1, Model 2", "### Model 3, Model 4", "### Model 5"]
 
@@ -127,11 +129,11 @@ def test_summaries_are_held_against_the_documents() -> None:
         "model_1": model_summary.table(models.build("model_1", 0.1), IMAGE),
         "model_6": "its table",
     }
-    text = document.summary_tables(tables, DOCUMENTS.models)
+    text = document.summary_tables(tables, PUBLISHED.models)
     assert "### Model 1\n\nAs in the documents, line for line." in text
     assert "### Model 6\n\nThe documents give no such table.\n\n```\nits table\n```" in text
     changed = {"model_1": tables["model_1"].replace("14,620", "14,621")}
-    assert "Not as in the documents" in document.summary_tables(changed, DOCUMENTS.models)
+    assert "Not as in the documents" in document.summary_tables(changed, PUBLISHED.models)
 
 
 def test_missed_by_all() -> None:
@@ -156,7 +158,7 @@ def test_models_against_each_other_where_the_documents_compare_them() -> None:
         "model_4": (images < 194) | (images >= 198),
         "model_6": images < 200,
     }
-    section = document.comparisons(metrics, right, DOCUMENTS)
+    section = document.comparisons(metrics, right, PUBLISHED)
     header, _, *results = rows(section)
     assert len({len(row) for row in (header, *results)}) == 1
     # p of 2 against 0 is that of two throws alike, 1/2; of 2 against 2, and twice 1/2, 1.
@@ -168,7 +170,7 @@ def test_models_against_each_other_where_the_documents_compare_them() -> None:
     ]
     assert "“Model 4 is better in terms of parameters and not accuracy.”" in section
     assert "Model 5 has more" not in section
-    alone = document.comparisons({"model_1": metrics["model_1"]}, right, DOCUMENTS)
+    alone = document.comparisons({"model_1": metrics["model_1"]}, right, PUBLISHED)
     assert alone == "The documents compare none of these models with one another."
 
 
@@ -181,13 +183,13 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
     """From files as the other stages write them to the report and its figures."""
     names = ["model_1", "model_3"]
     monkeypatch.chdir(tmp_path)
-    for path in (paths.DOCUMENTS, paths.EPOCHS):
+    for path in (paths.WRITE_UP, paths.EPOCHS):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes((REFERENCE / path.name).read_bytes())
     for path in (paths.CLAIMS, paths.EXPERIMENTS):
         path.write_bytes((REFERENCE.parent / path.name).read_bytes())
-    paths.LEDGER.parent.mkdir()
-    paths.LEDGER.write_text(run_table.to_csv([]), encoding="utf-8")
+    paths.RUNS.parent.mkdir()
+    paths.RUNS.write_text(run_table.to_csv([]), encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["claims", "0.1"])
     claims_stage.main()
     monkeypatch.setattr(sys, "argv", ["report", "0.1", *names])
@@ -217,7 +219,7 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
     assert "| Model 3 | 3,928 | 15 | 98.41 |" in text
     assert "## Model against model, one run each\n\nThe documents compare none of these" in text
     assert "2 of the 10,000 test images." in text
-    assert text.count("no runs; cannot be told") == text.count(": no runs") > 20
+    assert text.count("no runs; inconclusive") == text.count(": no runs") > 20
     assert "No runs yet: `make experiments` makes them." in text
     assert {f"figures/{path.name}" for path in paths.FIGURES.iterdir()} == set(
         re.findall(r"!\[.*?\]\((.*?)\)", text)
@@ -244,6 +246,6 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
 def test_fewer_held_out_images_make_an_accuracy_less_sure() -> None:
     """Of 400 images, one has a standard error of √(99 · 1 / 400)."""
     metrics = replace(METRICS["model_1"], accuracy=99.0, validation_images=400)
-    text = document.notes({"model_1": metrics}, DOCUMENTS)
+    text = document.notes({"model_1": metrics}, PUBLISHED)
     assert text.startswith("Accuracy and loss on 400 held-out images after the last epoch, ")
     assert "(binomial) is 0.50 points" in text

@@ -10,20 +10,20 @@ from study.networks import model_summary
 
 IMAGE = (1, 28, 28)
 REFERENCE = Path(__file__).parents[1] / "reference"
-DOCUMENTED = write_up.read(REFERENCE / "documents.yaml", REFERENCE / "epochs.csv").models
+PUBLISHED = write_up.read(REFERENCE / "write_up.yaml", REFERENCE / "epochs.csv").models
 
 
-@pytest.mark.parametrize("name", DOCUMENTED)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_table_is_the_documents_line_by_line(name: str) -> None:
     table = model_summary.table(models.build(name, dropout=0.1), IMAGE)
-    assert table.splitlines() == DOCUMENTED[name].summary.splitlines()
+    assert table.splitlines() == PUBLISHED[name].summary.splitlines()
     assert table.endswith("Non-trainable params: 0\n")
 
 
-@pytest.mark.parametrize("name", DOCUMENTED)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_total_is_the_number_of_parameters(name: str) -> None:
     network = models.build(name, dropout=0.1)
-    assert sum(p.numel() for p in network.parameters()) == DOCUMENTED[name].parameters
+    assert sum(p.numel() for p in network.parameters()) == PUBLISHED[name].parameters
 
 
 def test_dropout_rate_does_not_show() -> None:

@@ -1,67 +1,71 @@
-"""What many runs say together: each configuration over its seeds, as the figures show it."""
+"""Statistics of each configuration over its seeds: the data behind the figures of the report."""
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from study.evidence import statistics
 from study.evidence.run_table import Row
-from study.evidence.statistics import Mean
+from study.evidence.statistics import MeanCI
 from study.evidence.verdicts import ACCURACIES, Claim
-from study.evidence.write_up import Documents
+from study.evidence.write_up import WriteUp
 
 DECIMALS = 4
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """An experiment over its seeds: accuracies in percent, of the last epoch unless said."""
+class ConfigurationStats:
+    """A configuration over its seeds: accuracies in percent, after the last epoch by default."""
 
-    experiment: str
+    configuration: str
+    model: str
+    default: bool
+    """True if the configuration is the model as params.yaml has it."""
     parameters: int
     n: int
-    """Seeds."""
+    """Number of seeds."""
     accuracy: float
     low: float | None
-    """From here to `high`, the 95 % interval of the mean; None of a single run."""
+    """Lower end of the 95% CI of the mean; None for a single run."""
     high: float | None
-    deviation: float | None
-    """Standard deviation (n - 1) from seed to seed."""
+    """Upper end of the 95% CI of the mean; None for a single run."""
+    sd: float | None
+    """SD between seeds; None for a single run."""
     loss: float
     best_accuracy: float
     gain: float
-    """Best epoch less last epoch: what choosing the epoch on the test set adds."""
+    """Best epoch minus last epoch: the bias from choosing the epoch on the test set."""
     gain_low: float | None
     gain_high: float | None
     last_epochs_std: float
-    documents: float | None
-    """The accuracy that the documents give."""
+    published: float | None
+    """Published accuracy of the default configuration of a model."""
 
 
 @dataclass(frozen=True)
-class Band:
-    """Test accuracy of a model as it is, over its seeds, after one epoch; in percent."""
+class EpochBand:
+    """Test accuracy of a default configuration over its seeds after one epoch, in percent."""
 
-    experiment: str
+    configuration: str
     epoch: int
     n: int
     lowest: float
     mean: float
     highest: float
-    documents: float | None
+    published: float | None
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A test of a conclusion whose figure is an accuracy; in points."""
+    """A check of a claim about accuracies, in points."""
 
-    conclusion: str
-    figure: str
+    claim: str
+    metric: str
     of: str
     relation: str
-    against: str
+    than: str
     n: int
     difference: float
     low: float | None
@@ -69,61 +73,70 @@ class Difference:
     verdict: str
 
 
-def by_experiment(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Return the runs of each experiment, those of few parameters first."""
+def by_configuration(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Return the runs of each configuration, by number of parameters, then by name."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        groups.setdefault(row.experiment, []).append(row)
+        groups.setdefault(row.configuration, []).append(row)
     order = sorted(groups, key=lambda name: (float(groups[name][0].metrics["parameters"]), name))
     return {name: groups[name] for name in order}
 
 
-def configurations(rows: Iterable[Row], documents: Documents) -> list[Configuration]:
-    """Return each experiment over its seeds. Runs that came to no number count as they are: nan."""
+def configuration_stats(
+    rows: Iterable[Row], published: WriteUp, defaults: Collection[str]
+) -> list[ConfigurationStats]:
+    """Return the statistics of each configuration. Failed runs (nan) are included."""
     found = []
-    for name, runs in by_experiment(rows).items():
-        figure = {key: [float(run.metrics[key]) for run in runs] for key in runs[0].metrics}
-        accuracy = statistics.mean(figure["accuracy"])
-        best = figure["best_accuracy"]
-        gain = statistics.mean([b - a for a, b in zip(figure["accuracy"], best, strict=True)])
-        model = documents.models.get(runs[0].model) if runs[0].is_plain else None
+    for name, runs in by_configuration(rows).items():
+        metrics = {key: [float(run.metrics[key]) for run in runs] for key in runs[0].metrics}
+        accuracy = statistics.mean_ci(metrics["accuracy"])
+        best = metrics["best_accuracy"]
+        gain = statistics.mean_ci([b - a for a, b in zip(metrics["accuracy"], best, strict=True)])
+        model = published.models.get(runs[0].model) if name in defaults else None
+        (low, high), (gain_low, gain_high) = bounds(accuracy), bounds(gain)
         found.append(
-            Configuration(
-                name,
-                int(figure["parameters"][0]),
-                len(runs),
-                rounded(accuracy.mean),
-                *bounds(accuracy),
-                rounded(accuracy.deviation) if len(runs) > 1 else None,
-                rounded(statistics.mean(figure["loss"]).mean),
-                rounded(statistics.mean(best).mean),
-                rounded(gain.mean),
-                *bounds(gain),
-                rounded(statistics.mean(figure["last_epochs_std"]).mean),
-                (model.accuracy or model.best_accuracy) if model else None,
+            ConfigurationStats(
+                configuration=name,
+                model=runs[0].model,
+                default=name in defaults,
+                parameters=int(metrics["parameters"][0]),
+                n=len(runs),
+                accuracy=rounded(accuracy.mean),
+                low=low,
+                high=high,
+                sd=rounded(accuracy.sd) if len(runs) > 1 else None,
+                loss=rounded(statistics.mean_ci(metrics["loss"]).mean),
+                best_accuracy=rounded(statistics.mean_ci(best).mean),
+                gain=rounded(gain.mean),
+                gain_low=gain_low,
+                gain_high=gain_high,
+                last_epochs_std=rounded(statistics.mean_ci(metrics["last_epochs_std"]).mean),
+                published=(model.accuracy or model.best_accuracy) if model else None,
             )
         )
     return found
 
 
-def bands(rows: Iterable[Row], documents: Documents) -> dict[str, list[Band]]:
-    """Return the curve over seeds of each model as it is, by its experiment."""
+def epoch_bands(
+    rows: Iterable[Row], published: WriteUp, defaults: Collection[str]
+) -> dict[str, list[EpochBand]]:
+    """Return the accuracies over the epochs of each default configuration, by its id."""
     found = {}
-    for name, runs in sorted(by_experiment(rows).items()):
-        if not runs[0].is_plain:
+    for name, runs in sorted(by_configuration(rows).items()):
+        if name not in defaults:
             continue
-        model = documents.models.get(runs[0].model)
+        model = published.models.get(runs[0].model)
         log = model.epochs if model else ()
         curves = zip(*(run.test_accuracies for run in runs), strict=True)
         found[name] = [
-            Band(
-                name,
-                epoch,
-                len(runs),
-                min(accuracies),
-                rounded(statistics.mean(accuracies).mean),
-                max(accuracies),
-                log[epoch].test_accuracy if epoch < len(log) else None,
+            EpochBand(
+                configuration=name,
+                epoch=epoch,
+                n=len(runs),
+                lowest=min(accuracies),
+                mean=rounded(statistics.mean_ci(accuracies).mean),
+                highest=max(accuracies),
+                published=log[epoch].test_accuracy if epoch < len(log) else None,
             )
             for epoch, accuracies in enumerate(curves)
         ]
@@ -131,38 +144,38 @@ def bands(rows: Iterable[Row], documents: Documents) -> dict[str, list[Band]]:
 
 
 def differences(claims: Iterable[Claim]) -> list[Difference]:
-    """Return the tests that are about accuracies and have runs, conclusion by conclusion."""
+    """Return the checks that are about accuracies and have runs, claim by claim."""
     return [
         Difference(
-            claim.id,
-            test.figure,
-            test.of,
-            test.relation,
-            test.against,
-            len(test.seeds),
-            test.difference,
-            test.interval[0] if test.interval else None,
-            test.interval[1] if test.interval else None,
-            test.verdict,
+            claim=claim.id,
+            metric=check.metric,
+            of=check.of,
+            relation=check.relation,
+            than=check.than,
+            n=len(check.seeds),
+            difference=check.difference,
+            low=check.interval[0] if check.interval else None,
+            high=check.interval[1] if check.interval else None,
+            verdict=check.verdict,
         )
         for claim in claims
-        for test in claim.tests
-        if test.figure in ACCURACIES and test.difference is not None
+        for check in claim.checks
+        if check.metric in ACCURACIES and check.difference is not None
     ]
 
 
-def bounds(mean: Mean) -> tuple[float | None, float | None]:
-    """Return where the interval of a mean begins and ends."""
+def bounds(mean: MeanCI) -> tuple[float | None, float | None]:
+    """Return the rounded ends of the interval of a mean, if it has one."""
     return (rounded(mean.interval[0]), rounded(mean.interval[1])) if mean.interval else (None, None)
 
 
 def rounded(value: float) -> float:
-    """Return a value with the decimals that the figures' data have."""
-    return round(value, DECIMALS) + 0.0  # no minus before 0
+    """Return a value with the decimals of the figures' data."""
+    return round(value, DECIMALS) + 0.0  # turns -0.0 into 0.0
 
 
 def to_csv(kind: type[Any], rows: Iterable[Any]) -> str:
-    """Write a header and a row for each of these; nothing where there is None."""
+    """Return dataclass instances of a kind as CSV; None becomes an empty cell."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(kind)], lineterminator="\n")
     writer.writeheader()

@@ -1,28 +1,40 @@
 """experiments.yaml: configurations, each run with several seeds."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 import yaml
 
 from study.base.errors import UserError, quote
 from study.base.yaml_io import compose
-from study.recipes import params_file
+from study.recipes.params_file import Params
 from study.recipes.recipe import Recipe
 
-# Of an entry in experiments.yaml.
+# Keys of a configuration in experiments.yaml.
 NEEDED = ("id", "model", "description")
-OPTIONAL = ("set", "seeds")
+OPTIONAL = ("default", "set", "seeds")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The configurations in experiments.yaml, without the values in params.yaml."""
+
+    descriptions: dict[str, str]
+    """Description of each configuration, by id."""
+    defaults: dict[str, str]
+    """The model of each configuration that is a model as params.yaml has it, by id."""
+    final: str | None
+    """Id of the configuration that aims at the target, if any."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One experiment with one seed."""
+    """A configuration with one seed."""
 
-    experiment: str
-    """Its id."""
+    configuration: str
+    """Id of the configuration."""
     model: str
     description: str
     recipe: Recipe
@@ -31,116 +43,137 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What the run is called, in DVC, too."""
-        return run_name(self.experiment, self.recipe.seed)
+        """Name of the run, also in DVC."""
+        return run_name(self.configuration, self.recipe.seed)
 
 
-def run_name(experiment: str, seed: int) -> str:
-    """Return what an experiment's run with a seed is called."""
-    return f"{experiment}-seed-{seed}"
+def run_name(configuration: str, seed: int) -> str:
+    """Return the name of the run of a configuration with a seed."""
+    return f"{configuration}-seed-{seed}"
 
 
-def read(text: str, values: Mapping[str, object], models: Collection[str]) -> dict[str, Run]:
+def runs(text: str, params: Params) -> dict[str, Run]:
     """Return the runs that the text of experiments.yaml asks for, by name.
 
-    Those with the first of their seeds come first. `values` are params.yaml's by dotted key,
-    `models` the models that exist. Raises UserError, which names the line, for what is unknown,
-    missing, out of range or there twice.
+    Runs with the first seed of their configuration come first. Raises UserError with the line of
+    anything unknown, missing, out of range or duplicate.
     """
     top = parse(text)
-    common = read_seeds(top["seeds"], values)
+    common = read_seeds(top["seeds"])
     ids: dict[str, str] = {}
-    configurations: dict[tuple[str, Recipe], str] = {}
-    experiments: list[tuple[Run, list[int]]] = []
-    for node in items(top["experiments"]):
-        run, own = read_experiment(node, values, models)
-        if earlier := ids.get(run.experiment):
+    known: dict[tuple[str, Recipe], str] = {}
+    found: list[tuple[Run, list[int]]] = []
+    for node in items(top["configurations"]):
+        run, own = read_configuration(node, params)
+        if earlier := ids.get(run.configuration):
             raise UserError(
-                f"{at(node)}: id = {run.experiment}: also the id in {earlier}; give it another"
+                f"{at(node)}: id = {run.configuration}: also the id in {earlier}; give it another"
             )
-        if earlier := configurations.get((run.model, run.recipe)):
+        if earlier := known.get((run.model, run.recipe)):
             raise UserError(
-                f"{at(node)}: {run.experiment}: the same configuration as {earlier}; remove one"
+                f"{at(node)}: {run.configuration}: the same configuration as {earlier}; remove one"
             )
-        ids[run.experiment] = at(node)
-        configurations[run.model, run.recipe] = run.experiment
-        experiments.append((run, own or common))
+        ids[run.configuration] = at(node)
+        known[run.model, run.recipe] = run.configuration
+        found.append((run, own or common))
     runs: dict[str, Run] = {}
-    for seeds in zip_longest(*(seeds for _, seeds in experiments)):
-        for (plain, _), seed in zip(experiments, seeds, strict=True):
+    for seeds in zip_longest(*(seeds for _, seeds in found)):
+        for (plain, _), seed in zip(found, seeds, strict=True):
             if seed is not None:
-                run = with_seed(plain, seed, values)
+                run = with_seed(plain, seed, params)
                 runs[run.name] = run
     return runs
 
 
-def descriptions(text: str) -> dict[str, str]:
-    """Return what each experiment is, by its id, without a look at what it sets. Raises UserError.
+def read(text: str) -> Plan:
+    """Return the plan in the text of experiments.yaml. Raises UserError.
 
-    That needs no params.yaml, so it stays the same in an experiment that changes a value there.
+    It does not depend on params.yaml, so an experiment that changes a value there leaves it as it
+    is.
     """
-    found = (entries(node, NEEDED, OPTIONAL) for node in items(parse(text)["experiments"]))
-    return {word(fields["id"]): word(fields["description"]) for fields in found}
+    top = parse(text)
+    descriptions: dict[str, str] = {}
+    defaults: dict[str, str] = {}
+    for node in items(top["configurations"]):
+        fields = entries(node, NEEDED, OPTIONAL)
+        name, model = word(fields["id"]), word(fields["model"])
+        descriptions[name] = word(fields["description"])
+        if "default" in fields and is_true(fields["default"]):
+            if model in defaults.values():
+                raise UserError(
+                    f"{at(fields['default'])}: {model} already has a default configuration"
+                )
+            defaults[name] = model
+    final = word(top["final"]) if "final" in top else None
+    if final is not None and final not in descriptions:
+        raise UserError(f"{at(top['final'])}: final = {quote(final)}: give an id in this file")
+    return Plan(descriptions, defaults, final)
+
+
+def is_true(node: yaml.Node) -> bool:
+    """Return the truth value in a node. Raises UserError."""
+    if (text := word(node)) not in ("true", "false"):
+        raise UserError(f"{at(node)}: default must be true or false, got {quote(text)}")
+    return text == "true"
 
 
 def parse(text: str) -> dict[str, yaml.Node]:
-    """Take the text of experiments.yaml apart: its seeds and its experiments."""
+    """Return the top-level nodes of experiments.yaml."""
     root = compose("experiments.yaml", text)
     if root is None:
         raise UserError("experiments.yaml: is empty; `git restore experiments.yaml` mends that")
-    return entries(root, ("seeds", "experiments"))
+    return entries(root, ("seeds", "configurations"), ("final",))
 
 
-def read_seeds(node: yaml.Node, values: Mapping[str, object]) -> list[int]:
+def read_seeds(node: yaml.Node) -> list[int]:
     """Return the seeds, each once."""
     seeds: list[int] = []
-    train = params_file.children(values, "train.")
     for item in items(node):
-        seed = Recipe.parse(train | {"seed": word(item)}, f"{at(item)}: ").seed
-        if seed in seeds:
-            raise UserError(f"{at(item)}: seed = {seed}: stands here twice; remove one")
-        seeds.append(seed)
+        text = word(item)
+        if not text.isdecimal() or int(text) >= 2**32:
+            raise UserError(
+                f"{at(item)}: seed must be an integer in [0, {2**32}), got {quote(text)}"
+            )
+        if int(text) in seeds:
+            raise UserError(f"{at(item)}: seed {int(text)} is a duplicate; remove one")
+        seeds.append(int(text))
     return seeds
 
 
-def read_experiment(
-    node: yaml.Node, values: Mapping[str, object], models: Collection[str]
-) -> tuple[Run, list[int]]:
-    """Return one experiment, with the seed of params.yaml, and the seeds of its own."""
+def read_configuration(node: yaml.Node, params: Params) -> tuple[Run, list[int]]:
+    """Return one configuration, with the seed in params.yaml, and its own seeds."""
     fields = entries(node, NEEDED, OPTIONAL)
     name, model = word(fields["id"]), word(fields["model"])
     if not re.fullmatch("[a-z0-9]+([.-][a-z0-9]+)*", name):
         raise UserError(
-            f"{at(fields['id'])}: id = {quote(name)}: give small letters and digits, joined by -"
-            " or ."
+            f"{at(fields['id'])}: id must be lowercase letters and digits, joined by - or .,"
+            f" got {quote(name)}"
         )
-    if model not in models:
+    if model not in params.models:
         raise UserError(
-            f"{at(fields['model'])}: model = {quote(model)}: give one of {', '.join(models)}"
+            f"{at(fields['model'])}: model must be one of {', '.join(params.models)},"
+            f" got {quote(model)}"
         )
-    places = params_file.places(values, model)
+    keys = {place: key for key, place in params.places[model].items() if key != "seed"}
     changed: dict[str, str] = {}
     if "set" in fields:
-        known = [place for key, place in places.items() if key != "seed"]
-        changed = {key: word(value) for key, value in entries(fields["set"], (), known).items()}
+        changed = {key: word(value) for key, value in entries(fields["set"], (), [*keys]).items()}
     recipe = Recipe.parse(
-        {key: changed.get(place, values[place]) for key, place in places.items()},
+        params.models[model].model_dump()
+        | {keys[place]: value for place, value in changed.items()},
         f"{at(fields.get('set', node))}: ",
     )
-    overrides = tuple(f"{key}={value}" for key, value in changed.items())
-    seeds = read_seeds(fields["seeds"], values) if "seeds" in fields else []
+    overrides = tuple(f"{place}={value}" for place, value in changed.items())
+    seeds = read_seeds(fields["seeds"]) if "seeds" in fields else []
     return Run(name, model, word(fields["description"]), recipe, overrides), seeds
 
 
-def with_seed(run: Run, seed: int, values: Mapping[str, object]) -> Run:
-    """Return the same experiment with another seed."""
-    place = params_file.places(values, run.model)["seed"]
-    return Run(
-        run.experiment,
-        run.model,
-        run.description,
-        run.recipe.model_copy(update={"seed": seed}),
-        (*run.overrides, f"{place}={seed}"),
+def with_seed(run: Run, seed: int, params: Params) -> Run:
+    """Return the same configuration with another seed."""
+    return replace(
+        run,
+        recipe=run.recipe.model_copy(update={"seed": seed}),
+        overrides=(*run.overrides, f"{params.places[run.model]['seed']}={seed}"),
     )
 
 

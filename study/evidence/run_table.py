@@ -1,4 +1,4 @@
-"""metrics/experiments.csv: what came of each run of experiments.yaml, one row each."""
+"""metrics/runs.csv: what came of each run of experiments.yaml, one row each."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ DECIMALS = {
     "parameters": 0,
 }
 COLUMNS = (
-    "experiment",
+    "configuration",
     "model",
     *Recipe.model_fields,
     "revision",
@@ -32,7 +32,7 @@ COLUMNS = (
 class Row:
     """What came of one run."""
 
-    experiment: str
+    configuration: str
     """Its id in experiments.yaml."""
     model: str
     recipe: Recipe
@@ -46,17 +46,12 @@ class Row:
     @property
     def name(self) -> str:
         """Its run's."""
-        return run_name(self.experiment, self.recipe.seed)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the experiment is a model as it is, and nothing else: `model-1` of `model_1`."""
-        return self.experiment.replace("-", "_") == self.model
+        return run_name(self.configuration, self.recipe.seed)
 
 
-def step(figure: str) -> float:
-    """Return how far apart two values of a figure are, at least; 0 of one that is counted."""
-    return 10.0 ** -DECIMALS[figure] if DECIMALS[figure] else 0.0
+def resolution(metric: str) -> float:
+    """Return the rounding step of a metric; 0 for a count."""
+    return 10.0 ** -DECIMALS[metric] if DECIMALS[metric] else 0.0
 
 
 def on_the_test_set(rows: Iterable[Row]) -> list[Row]:
@@ -64,7 +59,7 @@ def on_the_test_set(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if not row.recipe.validation_images]
 
 
-def written(metrics: Mapping[str, float]) -> dict[str, str]:
+def format_metrics(metrics: Mapping[str, float]) -> dict[str, str]:
     """Return the metrics of a model as a row has them; `nothing` for one that is not there."""
     return {
         key: f"{metrics[key]:.{decimals}f}" if key in metrics else "nothing"
@@ -73,15 +68,15 @@ def written(metrics: Mapping[str, float]) -> dict[str, str]:
 
 
 def to_csv(rows: Iterable[Row]) -> str:
-    """Write a header and the rows, sorted by experiment and seed."""
+    """Write a header and the rows, sorted by configuration and seed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for row in sorted(rows, key=lambda row: (row.experiment, row.recipe.seed)):
+    for row in sorted(rows, key=lambda row: (row.configuration, row.recipe.seed)):
         recipe = row.recipe.model_dump().values()
         accuracies = " ".join(f"{accuracy:.2f}" for accuracy in row.test_accuracies)
         writer.writerow(
-            (row.experiment, row.model, *recipe, row.revision, *row.metrics.values(), accuracies)
+            (row.configuration, row.model, *recipe, row.revision, *row.metrics.values(), accuracies)
         )
     return text.getvalue()
 
@@ -91,7 +86,7 @@ def from_csv(text: str) -> list[Row]:
     header, *lines = csv.reader(io.StringIO(text)) if text else [[]]
     if tuple(header) != COLUMNS:
         known = ",".join(COLUMNS)
-        raise UserError(f"{at(1)}: give {known}, or `git restore metrics/experiments.csv`")
+        raise UserError(f"{at(1)}: give {known}, or `git restore metrics/runs.csv`")
     rows: dict[str, Row] = {}
     for number, line in enumerate(lines, start=2):
         if len(line) != len(COLUMNS):
@@ -106,7 +101,12 @@ def from_csv(text: str) -> list[Row]:
             value(number, "test_accuracies", word) for word in values["test_accuracies"].split()
         )
         row = Row(
-            values["experiment"], values["model"], recipe, values["revision"], metrics, accuracies
+            values["configuration"],
+            values["model"],
+            recipe,
+            values["revision"],
+            metrics,
+            accuracies,
         )
         if row.name in rows:
             raise UserError(f"{at(number)}: {row.name}: also in another line; remove one")
@@ -124,7 +124,7 @@ def value(line: int, key: str, text: str) -> float:
 
 def at(line: int) -> str:
     """Where a line is."""
-    return f"metrics/experiments.csv line {line}"
+    return f"metrics/runs.csv line {line}"
 
 
 def valid(row: Row, runs: Mapping[str, Run]) -> bool:
@@ -156,7 +156,7 @@ def contradictions(
                 f" {row.model} with this recipe; `make experiments` drops it"
             )
         elif recipes[row.model] == row.recipe:
-            committed = written(metrics.get(row.model, {}))
+            committed = format_metrics(metrics.get(row.model, {}))
             for key, value in row.metrics.items():
                 if value != committed[key]:
                     yield (
@@ -168,7 +168,7 @@ def contradictions(
 
 def disagreements(row: Row) -> Iterator[str]:
     """Yield what a row says twice and not alike: once as metrics, once epoch by epoch."""
-    mend = "`git restore metrics/experiments.csv`"
+    mend = "`git restore metrics/runs.csv`"
     if len(row.test_accuracies) != row.recipe.epochs:
         yield f"{len(row.test_accuracies)} test_accuracies for {row.recipe.epochs} epochs; {mend}"
         return

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, t, ttest_1samp
 
-Right = NDArray[np.bool_]
+Correct = NDArray[np.bool_]
 """Which images a network is right about: [n]."""
 Interval = tuple[float, float]
 
 CONFIDENCE = 0.95
-STEP = 0.01
+RESOLUTION = 0.01
 """Points between two accuracies on 10,000 images that are next to each other."""
 
 
@@ -24,9 +24,9 @@ STEP = 0.01
 class Comparison:
     """A second network against a first one, on the same images; differences in points."""
 
-    only_first: int
+    only_a_correct: int
     """Images that the first one alone is right about."""
-    only_second: int
+    only_b_correct: int
     difference: float
     """Accuracy of the second less that of the first."""
     interval: Interval
@@ -35,24 +35,24 @@ class Comparison:
     """How likely a difference at least as large is if none is more often right than the other."""
 
 
-def compare(first: Right, second: Right) -> Comparison:
+def compare(first: Correct, second: Correct) -> Comparison:
     """Compare two networks by the images that one of them alone is right about.
 
     `p` is that of the exact McNemar test: McNemar 1947, "Note on the sampling error of the
     difference between correlated proportions or percentages", Psychometrika 12:153.
     """
-    _, only_first, only_second, _ = counts(first, second)
-    discordant = only_first + only_second
+    _, only_a_correct, only_b_correct, _ = counts(first, second)
+    discordant = only_a_correct + only_b_correct
     return Comparison(
-        only_first,
-        only_second,
-        100 * (only_second - only_first) / len(first),
+        only_a_correct,
+        only_b_correct,
+        100 * (only_b_correct - only_a_correct) / len(first),
         difference_interval(first, second),
-        float(binomtest(only_second, discordant).pvalue) if discordant else 1.0,
+        float(binomtest(only_b_correct, discordant).pvalue) if discordant else 1.0,
     )
 
 
-def accuracy_interval(right: Right) -> Interval:
+def accuracy_interval(right: Correct) -> Interval:
     """Return the 95 % interval of an accuracy in percent.
 
     Wilson 1927, "Probable inference, the law of succession, and statistical inference", Journal of
@@ -63,22 +63,22 @@ def accuracy_interval(right: Right) -> Interval:
     return 100 * float(low), 100 * float(high)
 
 
-def difference_interval(first: Right, second: Right) -> Interval:
+def difference_interval(first: Correct, second: Correct) -> Interval:
     """Return the 95 % interval of the second accuracy less the first, in points.
 
     Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions
     based on paired data", Statistics in Medicine 17:2635, method 10.
     """
-    both, only_first, only_second, neither = counts(first, second)
+    both, only_a_correct, only_b_correct, neither = counts(first, second)
     margins = (
-        (both + only_first)
-        * (only_second + neither)
-        * (both + only_second)
-        * (only_first + neither)
+        (both + only_a_correct)
+        * (only_b_correct + neither)
+        * (both + only_b_correct)
+        * (only_a_correct + neither)
     )
     correlation = 0.0
     if margins:
-        excess = both * neither - only_first * only_second
+        excess = both * neither - only_a_correct * only_b_correct
         corrected = max(excess - len(first) / 2, 0) if excess > 0 else excess
         correlation = corrected / sqrt(margins)
 
@@ -95,11 +95,11 @@ def difference_interval(first: Right, second: Right) -> Interval:
     )
 
 
-def counts(first: Right, second: Right) -> tuple[int, int, int, int]:
+def counts(first: Correct, second: Correct) -> tuple[int, int, int, int]:
     """Count the images that both are right about, only the first, only the second, and neither."""
     pairs = ((first & second), (first & ~second), (~first & second), (~first & ~second))
-    both, only_first, only_second, neither = (int(pair.sum()) for pair in pairs)
-    return both, only_first, only_second, neither
+    both, only_a_correct, only_b_correct, neither = (int(pair.sum()) for pair in pairs)
+    return both, only_a_correct, only_b_correct, neither
 
 
 def holm(ps: Sequence[float]) -> list[float]:
@@ -116,63 +116,64 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 @dataclass(frozen=True)
-class Mean:
+class MeanCI:
     """The mean of one figure over runs that differ by their seeds."""
 
     n: int
     mean: float
-    deviation: float
+    sd: float
     """Standard deviation (n - 1) of one run; nan of a single one."""
     interval: Interval | None
     """95 % interval of the mean, Student's; None of a single run."""
 
 
-def mean(values: Sequence[float], step: float = STEP) -> Mean:
+def mean_ci(values: Sequence[float], resolution: float = RESOLUTION) -> MeanCI:
     """Return the mean of at least one value, and how sure it is.
 
-    Student 1908, "The probable error of a mean", Biometrika 6:1. `step` is that from one value to
-    the next that is possible: values that are all the same still differ by what it hides.
+    Student 1908, "The probable error of a mean", Biometrika 6:1. `resolution` is the rounding step
+    of the values; it gives a nonzero standard error if all values are equal.
     """
-    sample = settled(values)
+    sample = drop_float_noise(values)
     average = float(sample.mean())
     if len(sample) == 1:
-        return Mean(1, average, np.nan, None)
+        return MeanCI(1, average, np.nan, None)
     if np.ptp(sample) == 0:
-        width = hidden(sample, step) * float(t.ppf((1 + CONFIDENCE) / 2, len(sample) - 1))
-        return Mean(len(sample), average, 0.0, (average - width, average + width))
+        width = rounding_se(sample, resolution) * float(
+            t.ppf((1 + CONFIDENCE) / 2, len(sample) - 1)
+        )
+        return MeanCI(len(sample), average, 0.0, (average - width, average + width))
     low, high = ttest_1samp(sample, 0).confidence_interval(CONFIDENCE)
-    return Mean(len(sample), average, float(sample.std(ddof=1)), (float(low), float(high)))
+    return MeanCI(len(sample), average, float(sample.std(ddof=1)), (float(low), float(high)))
 
 
-def p_above(values: Sequence[float], bound: float, step: float = STEP) -> float:
-    """Return the p-value for a mean above `bound`: Student's, one-sided; `step` is as in `mean`.
+def p_above(values: Sequence[float], bound: float, resolution: float = RESOLUTION) -> float:
+    """Return the one-sided p-value of Student's t-test for a mean above `bound`.
 
-    Values that are counted, with a step of 0, leave nothing to chance when they are all the same.
+    `resolution` is the rounding step of the values. Equal counts (resolution 0) give 0 or 1.
     """
-    sample = settled(values)
+    sample = drop_float_noise(values)
     if np.ptp(sample) == 0:
         excess = float(sample[0]) - bound
-        if step == 0:
+        if resolution == 0:
             return 0.0 if excess > 0 else 1.0
-        return float(t.sf(excess / hidden(sample, step), len(sample) - 1))
+        return float(t.sf(excess / rounding_se(sample, resolution), len(sample) - 1))
     return float(ttest_1samp(sample, bound, alternative="greater").pvalue)
 
 
-def p_below(values: Sequence[float], bound: float, step: float = STEP) -> float:
-    """Return the p-value for a mean below `bound`: Student's, one-sided; `step` is as in `mean`."""
-    return p_above([-value for value in values], -bound, step)
+def p_below(values: Sequence[float], bound: float, resolution: float = RESOLUTION) -> float:
+    """Return the one-sided p-value of Student's t-test for a mean below `bound`."""
+    return p_above([-value for value in values], -bound, resolution)
 
 
-def hidden(sample: NDArray[np.float64], step: float) -> float:
-    """Return the standard error of a mean of values that only rounding to a step makes the same.
+def rounding_se(sample: NDArray[np.float64], resolution: float) -> float:
+    """Return the standard error of the mean of values that are equal after rounding.
 
-    What is rounded off has a standard deviation of step / √12: Sheppard 1897, "On the calculation
-    of the most probable values of frequency-constants", Proceedings of the London Mathematical
-    Society 29:353.
+    The rounding error has an SD of resolution / √12: Sheppard 1897, "On the calculation of the most
+    probable values of frequency-constants", Proceedings of the London Mathematical Society 29:353.
     """
-    return step / sqrt(12 * len(sample))
+    return resolution / sqrt(12 * len(sample))
 
 
-def settled(values: Sequence[float]) -> NDArray[np.float64]:
+def drop_float_noise(values: Sequence[float]) -> NDArray[np.float64]:
     """Return the values without the rounding error of a difference: 99.34 - 99.09 is 0.25."""
     return np.array(values, float).round(9)

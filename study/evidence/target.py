@@ -1,100 +1,100 @@
-"""The documents' goal: what the model that is after it comes to, and how it was chosen."""
+"""Results for the target of the write-up: the final model, and the ablation of its recipe."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from study.evidence import statistics
-from study.evidence.aggregates import by_experiment
-from study.evidence.run_table import Row, step
-from study.evidence.statistics import Mean
+from study.evidence.aggregates import by_configuration
+from study.evidence.run_table import Row, resolution
+from study.evidence.statistics import MeanCI
 from study.recipes.recipe import Recipe
-
-MODEL = "model_6"
-"""The one that is after it."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The model as it is on the test images, over its seeds."""
+class FinalModel:
+    """The configuration that aims at the target: its runs on the test set."""
 
+    configuration: str
     parameters: int
-    accuracy: Mean
-    """In percent, after the last epoch."""
+    accuracy: MeanCI
+    """Percent, after the last epoch."""
     lowest: float
     highest: float
     p: float
-    """One-sided, for a mean above the goal; 1 of a single run, which shows nothing."""
+    """One-sided p-value for a mean above the target; 1 for a single run."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A model and a recipe on held-out training images, over the seeds."""
+class AblationRow:
+    """A configuration on validation images, over its seeds."""
 
-    experiment: str
+    configuration: str
     parameters: int
     validation_images: int
-    """On how many images."""
-    accuracy: Mean
-    """In percent, after the last epoch."""
-    loss: Mean
-    """Likewise, in nats."""
-    more_accuracy: Mean | None
-    """Than the chosen one's, seed by seed, in points; None where no seed has run both."""
-    more_loss: Mean | None
+    """Number of validation images."""
+    accuracy: MeanCI
+    """Percent, after the last epoch."""
+    loss: MeanCI
+    """Nats, after the last epoch."""
+    accuracy_difference: MeanCI | None
+    """Points, minus the final recipe, paired by seed; None without a common seed."""
+    loss_difference: MeanCI | None
+    """Nats, minus the final recipe, paired by seed; None without a common seed."""
 
 
-def outcome(rows: Iterable[Row], accuracy: float) -> Outcome | None:
-    """Hold the runs on the test set against an accuracy in percent; None without such runs."""
-    runs = [row for row in rows if row.model == MODEL and row.is_plain]
+def final_model(rows: Iterable[Row], final: str | None, accuracy: float) -> FinalModel | None:
+    """Compare the runs of configuration `final` with an accuracy (percent); None without runs."""
+    runs = [row for row in rows if row.configuration == final]
     if not runs:
         return None
-    reached = [*by_seed(runs, "accuracy").values()]
-    return Outcome(
-        int(runs[0].metrics["parameters"]),
-        statistics.mean(reached),
-        min(reached),
-        max(reached),
-        statistics.p_above(reached, accuracy) if len(runs) > 1 else 1.0,
+    accuracies = [*by_seed(runs, "accuracy").values()]
+    return FinalModel(
+        configuration=runs[0].configuration,
+        parameters=int(runs[0].metrics["parameters"]),
+        accuracy=statistics.mean_ci(accuracies),
+        lowest=min(accuracies),
+        highest=max(accuracies),
+        p=statistics.p_above(accuracies, accuracy) if len(runs) > 1 else 1.0,
     )
 
 
-def choices(rows: Sequence[Row]) -> list[Choice]:
-    """Return the held-out experiments: the chosen one first, then from the best one down.
+def ablation(rows: Sequence[Row], final: str | None) -> list[AblationRow]:
+    """Return the configurations run on validation images: the final recipe first, then the best.
 
-    Chosen is the one with the recipe that the model has on the test set.
+    The final recipe is that of the configuration `final`, except for the validation images.
     """
-    frozen = {common(row) for row in rows if row.model == MODEL and row.is_plain}
-    groups = by_experiment(row for row in rows if row.recipe.validation_images)
-    chosen = next((name for name, runs in groups.items() if common(runs[0]) in frozen), None)
+    frozen = {without_split(row) for row in rows if row.configuration == final}
+    groups = by_configuration(row for row in rows if row.recipe.validation_images)
+    chosen = next((name for name, runs in groups.items() if without_split(runs[0]) in frozen), None)
     baseline = groups[chosen] if chosen else []
     found = [
-        Choice(
-            name,
-            int(runs[0].metrics["parameters"]),
-            runs[0].recipe.validation_images,
-            statistics.mean([*by_seed(runs, "accuracy").values()]),
-            statistics.mean([*by_seed(runs, "loss").values()], step("loss")),
-            difference(runs, baseline, "accuracy"),
-            difference(runs, baseline, "loss"),
+        AblationRow(
+            configuration=name,
+            parameters=int(runs[0].metrics["parameters"]),
+            validation_images=runs[0].recipe.validation_images,
+            accuracy=statistics.mean_ci([*by_seed(runs, "accuracy").values()]),
+            loss=statistics.mean_ci([*by_seed(runs, "loss").values()], resolution("loss")),
+            accuracy_difference=difference(runs, baseline, "accuracy"),
+            loss_difference=difference(runs, baseline, "loss"),
         )
         for name, runs in groups.items()
     ]
-    return sorted(found, key=lambda each: (each.experiment != chosen, -each.accuracy.mean))
+    return sorted(found, key=lambda each: (each.configuration != chosen, -each.accuracy.mean))
 
 
-def common(row: Row) -> tuple[str, Recipe]:
-    """Return what a run has in common with those of other seeds, held out or not."""
+def without_split(row: Row) -> tuple[str, Recipe]:
+    """Return the model and the recipe of a run, without its seed and its validation images."""
     return row.model, row.recipe.model_copy(update={"seed": 0, "validation_images": 0})
 
 
-def by_seed(rows: Iterable[Row], figure: str) -> dict[int, float]:
-    """Return one of each run's figures."""
-    return {row.recipe.seed: float(row.metrics[figure]) for row in rows}
+def by_seed(rows: Iterable[Row], metric: str) -> dict[int, float]:
+    """Return a metric of each run, by seed."""
+    return {row.recipe.seed: float(row.metrics[metric]) for row in rows}
 
 
-def difference(rows: Iterable[Row], baseline: Iterable[Row], figure: str) -> Mean | None:
-    """Return the difference of a figure to a baseline's over the seeds that both have."""
-    ours, theirs = by_seed(rows, figure), by_seed(baseline, figure)
+def difference(rows: Iterable[Row], baseline: Iterable[Row], metric: str) -> MeanCI | None:
+    """Return the mean difference to a baseline over common seeds; None if there are none."""
+    ours, theirs = by_seed(rows, metric), by_seed(baseline, metric)
     shared = sorted(ours.keys() & theirs.keys())
     differences = [ours[seed] - theirs[seed] for seed in shared]
-    return statistics.mean(differences, step(figure)) if shared else None
+    return statistics.mean_ci(differences, resolution(metric)) if shared else None

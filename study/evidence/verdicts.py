@@ -1,8 +1,8 @@
-"""The documents' conclusions, put to the test: claims.yaml against the runs in the ledger."""
+"""Verdicts on the claims of the write-up: the checks in claims.yaml, run on metrics/runs.csv."""
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -11,280 +11,296 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from study.base.errors import UserError, quote
 from study.base.yaml_io import from_yaml
 from study.evidence import statistics
-from study.evidence.run_table import DECIMALS, Row, step
-from study.evidence.statistics import Mean
-from study.evidence.write_up import Conclusion, Documents
+from study.evidence.run_table import DECIMALS, Row, resolution
+from study.evidence.statistics import MeanCI
+from study.evidence.write_up import QuotedClaim, WriteUp
 
 LEVEL = 1 - statistics.CONFIDENCE
 
-Verdict = Literal["holds", "does not hold", "cannot be told"]
+Verdict = Literal["supported", "contradicted", "inconclusive"]
 ACCURACIES = ("accuracy", "best_accuracy", "train_accuracy")
-EXACT = "parameters"
-"""A figure that no seed changes."""
+COUNT = "parameters"
+"""The metric that is a count: it is the same for every seed."""
 
 
-class Statement(BaseModel):
-    """One thing that a conclusion says: how a figure of an experiment stands to something."""
+class Check(BaseModel):
+    """One testable part of a claim: a metric of a configuration compared with a baseline."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    figure: str
-    """One of the ledger's."""
+    metric: str
+    """A metric in metrics/runs.csv."""
     of: str
-    """An experiment's id."""
-    relation: Literal["above", "below", "not above", "same"] = Field(alias="is")
-    against: str
-    """Another experiment's id, or a number of the documents: `documents` or `target`."""
+    """Id of the configuration."""
+    relation: Literal["higher", "lower", "not_higher", "equivalent"] = Field(alias="is")
+    than: str
+    """Baseline: the id of another configuration, or `write_up` or `target` for a number of the
+    write-up."""
 
 
 @dataclass(frozen=True)
-class Result:
-    """What came of a test, by itself. Value, baseline and difference are in the figure's unit."""
+class CheckResult:
+    """Result of one check. Value, baseline and difference are in the unit of the metric."""
 
-    figure: str
+    metric: str
     of: str
     relation: str
-    against: str
+    than: str
     seeds: tuple[int, ...]
-    """On which both sides have run."""
+    """Seeds with a run on both sides."""
     value: float | None
-    """The mean over these seeds; None where it is no number."""
+    """Mean over these seeds; None if it is not finite."""
     baseline: float | None
-    """That of the other side, or the documents' number."""
+    """Mean of the baseline over these seeds, or the number of the write-up."""
     difference: float | None
-    """Value less baseline."""
+    """Value minus baseline."""
     interval: statistics.Interval | None
-    """95 % interval of the difference, seed by seed; None of fewer than two seeds."""
-    documents: tuple[float | None, float | None] | None
-    """What the documents have for value and baseline; None where they have neither."""
+    """95% CI of the difference, paired by seed; None for a count or for fewer than two seeds."""
+    published: tuple[float | None, float | None] | None
+    """Published value and baseline; None if neither is published."""
     p_for: float
-    """Two-sided p-value for what the test says; 1 where there are too few runs to tell."""
+    """Two-sided p-value for the check; 1 if there are too few runs."""
     p_against: float
-    """For the contrary."""
+    """Two-sided p-value for the opposite."""
     verdict: Verdict
-    """At level 0.05, of this test alone: what the interval says."""
+    """Verdict of this check alone, at level 0.05."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A conclusion of the documents and what came of it: of all of its tests together."""
+    """A claim of the write-up with the results of its checks."""
 
     id: str
-    words: str
-    tests: tuple[Result, ...]
+    quote: str
+    checks: tuple[CheckResult, ...]
     p: float
-    """For the conclusion or against it, whichever the runs speak for."""
+    """p-value of the direction that the runs favor: for or against the claim."""
     p_holm: float
-    """Corrected for all conclusions."""
+    """The same, after Holm's correction for all claims."""
     verdict: Verdict
-    """At level 0.05, by the corrected p."""
+    """Verdict at level 0.05 from the corrected p-value."""
 
 
-def read(text: str, documents: Documents, experiments: Iterable[str]) -> dict[str, list[Statement]]:
-    """Return the tests of each conclusion, by its id, in the documents' order.
+def read(text: str, published: WriteUp, configurations: Iterable[str]) -> dict[str, list[Check]]:
+    """Return the checks of each claim, by id, in the order of the write-up.
 
-    `experiments` are the ids in experiments.yaml. Raises UserError for what is unknown or missing.
+    `configurations` are the ids in experiments.yaml. Raises UserError for anything unknown or
+    missing.
     """
-    claims = from_yaml(dict[str, list[Statement]], "claims.yaml", text)
-    conclusions = {conclusion.id: conclusion for conclusion in documents.conclusions}
-    known = tuple(experiments)
-    for name, tests in claims.items():
-        if name not in conclusions:
-            raise UserError(f"claims.yaml: {quote(name)}: give one of {', '.join(conclusions)}")
-        for number, test in enumerate(tests):
-            if mistake := wrong(test, conclusions[name], known):
+    checks = from_yaml(dict[str, list[Check]], "claims.yaml", text)
+    claims = {claim.id: claim for claim in published.claims}
+    known = tuple(configurations)
+    for name, its_checks in checks.items():
+        if name not in claims:
+            raise UserError(f"claims.yaml: {quote(name)}: give one of {', '.join(claims)}")
+        for number, check in enumerate(its_checks):
+            if mistake := find_mistake(check, claims[name], known):
                 raise UserError(f"claims.yaml: {name}.{number}: {mistake}")
-    for name in conclusions:
-        if not claims.get(name):
-            raise UserError(f"claims.yaml: {name}: no test of this conclusion; give at least one")
-    return {name: claims[name] for name in conclusions}
+    for name in claims:
+        if not checks.get(name):
+            raise UserError(f"claims.yaml: {name}: no check of this claim; give at least one")
+    return {name: checks[name] for name in claims}
 
 
-def wrong(test: Statement, conclusion: Conclusion, experiments: Sequence[str]) -> str | None:
-    """Say what is wrong with a test, if anything is."""
-    if test.figure not in DECIMALS:
-        return f"figure = {quote(test.figure)}: give one of {', '.join(DECIMALS)}"
-    if test.of not in experiments:
-        return f"of = {quote(test.of)}: give an id of experiments.yaml"
-    if test.relation in ("not above", "same") and test.figure not in ACCURACIES:
-        return f"is = {test.relation}: give above or below, or an accuracy as the figure"
-    if test.against == "target":
-        return None if test.figure == "accuracy" else "against = target: it is an accuracy"
-    if test.against == "documents":
-        if len(documented(conclusion, test.figure)) == 1:
+def find_mistake(check: Check, claim: QuotedClaim, configurations: Sequence[str]) -> str | None:
+    """Return what is wrong with a check, or None."""
+    if check.metric not in DECIMALS:
+        return f"metric = {quote(check.metric)}: give one of {', '.join(DECIMALS)}"
+    if check.of not in configurations:
+        return f"of = {quote(check.of)}: give an id of experiments.yaml"
+    if check.relation in ("not_higher", "equivalent") and check.metric not in ACCURACIES:
+        return f"is = {check.relation}: give higher or lower, or an accuracy as the metric"
+    if check.than == "target":
+        return None if check.metric == "accuracy" else "than = target: it is an accuracy"
+    if check.than == "write_up":
+        if len(claimed(claim, check.metric)) == 1:
             return None
-        return f"against = documents: they do not give one {test.figure} with this conclusion"
-    if test.against not in experiments or test.against == test.of:
-        return f"against = {quote(test.against)}: give another id of experiments.yaml"
+        return f"than = write_up: it does not give one {check.metric} with this claim"
+    if check.than not in configurations or check.than == check.of:
+        return f"than = {quote(check.than)}: give another id of experiments.yaml"
     return None
 
 
-def documented(conclusion: Conclusion, figure: str) -> list[float]:
-    """Return the numbers that the documents give for a figure in a conclusion's words."""
-    numbers = (getattr(each, figure, None) for each in conclusion.figures)
+def claimed(claim: QuotedClaim, metric: str) -> list[float]:
+    """Return the numbers that a claim quotes for a metric."""
+    numbers = (getattr(each, metric, None) for each in claim.metrics)
     return [number for number in numbers if number is not None]
 
 
-def judge(
-    claims: Mapping[str, Sequence[Statement]],
-    documents: Documents,
+def evaluate_claims(
+    checks: Mapping[str, Sequence[Check]],
+    published: WriteUp,
     rows: Iterable[Row],
     margin: float,
+    defaults: Collection[str],
 ) -> list[Claim]:
-    """Hold each conclusion against the runs; accuracies as far apart as `margin` are the same.
+    """Run the checks of each claim and return the verdicts.
 
-    A conclusion holds when all of its tests do, so the largest of their p-values is its own: Berger
-    1982, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 24:295. It does
-    not hold when one of them does not: the smallest, times their number (Bonferroni).
+    Accuracies within `margin` points of each other count as equivalent. `defaults` are the ids of
+    the configurations that are a model as params.yaml has it.
+
+    A claim is supported if all of its checks are, so its p-value is the largest of theirs (Berger
+    1982, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 24:295). It is
+    contradicted if one of them is: the smallest, times their number (Bonferroni).
     """
     runs: dict[str, dict[int, Row]] = {}
     for row in rows:
-        runs.setdefault(row.experiment, {})[row.recipe.seed] = row
-    conclusions = {conclusion.id: conclusion for conclusion in documents.conclusions}
+        runs.setdefault(row.configuration, {})[row.recipe.seed] = row
+    claims = {claim.id: claim for claim in published.claims}
     results = {
-        name: tuple(examine(test, conclusions[name], documents, runs, margin) for test in tests)
-        for name, tests in claims.items()
-    }
-    weighed = [
-        (
-            max(each.p_for for each in tests),
-            min(len(tests) * min(each.p_against for each in tests), 1.0),
+        name: tuple(
+            run_check(check, claims[name], published, runs, margin, defaults)
+            for check in its_checks
         )
-        for tests in results.values()
+        for name, its_checks in checks.items()
+    }
+    both = [
+        (
+            max(each.p_for for each in of_claim),
+            min(len(of_claim) * min(each.p_against for each in of_claim), 1.0),
+        )
+        for of_claim in results.values()
     ]
-    ps = [p_for if speaks_for(p_for, p_against) else p_against for p_for, p_against in weighed]
+    ps = [p_for if favors_claim(p_for, p_against) else p_against for p_for, p_against in both]
     return [
         Claim(
-            name,
-            conclusions[name].words,
-            tests,
-            significant(p),
-            significant(p_holm),
-            verdict(speaks_for(*both), p_holm),
+            id=name,
+            quote=claims[name].quote,
+            checks=of_claim,
+            p=round_p(p),
+            p_holm=round_p(p_holm),
+            verdict=verdict(favors_claim(*for_and_against), p_holm),
         )
-        for (name, tests), both, p, p_holm in zip(
-            results.items(), weighed, ps, statistics.holm(ps), strict=True
+        for (name, of_claim), for_and_against, p, p_holm in zip(
+            results.items(), both, ps, statistics.holm(ps), strict=True
         )
     ]
 
 
-def speaks_for(p_for: float, p_against: float) -> bool:
-    """Whether the runs speak for what is said, however little."""
+def favors_claim(p_for: float, p_against: float) -> bool:
+    """Return True if the runs favor the claim, however little."""
     return p_for <= p_against
 
 
-def verdict(speaks_for: bool, p: float) -> Verdict:
-    """Return the verdict at level 0.05, from the p-value of what the runs speak for."""
+def verdict(favors: bool, p: float) -> Verdict:
+    """Return the verdict at level 0.05 from the p-value of the favored direction."""
     if p >= LEVEL:
-        return "cannot be told"
-    return "holds" if speaks_for else "does not hold"
+        return "inconclusive"
+    return "supported" if favors else "contradicted"
 
 
-def examine(
-    test: Statement,
-    conclusion: Conclusion,
-    documents: Documents,
+def run_check(
+    check: Check,
+    claim: QuotedClaim,
+    published: WriteUp,
     runs: Mapping[str, Mapping[int, Row]],
     margin: float,
-) -> Result:
-    """Put one thing that a conclusion says to the test; `runs` are by experiment and seed."""
+    defaults: Collection[str],
+) -> CheckResult:
+    """Run one check; `runs` are by configuration and seed."""
     fixed = {
-        "target": [documents.target.accuracy],
-        "documents": documented(conclusion, test.figure),
-    }.get(test.against)
-    ours, theirs = runs.get(test.of, {}), runs.get(test.against, {})
+        "target": [published.target.accuracy],
+        "write_up": claimed(claim, check.metric),
+    }.get(check.than)
+    ours, theirs = runs.get(check.of, {}), runs.get(check.than, {})
     seeds = tuple(sorted(ours if fixed else ours.keys() & theirs.keys()))
-    values = [float(ours[seed].metrics[test.figure]) for seed in seeds]
+    values = [float(ours[seed].metrics[check.metric]) for seed in seeds]
     baselines = (
         fixed * len(seeds)
         if fixed
-        else [float(theirs[seed].metrics[test.figure]) for seed in seeds]
+        else [float(theirs[seed].metrics[check.metric]) for seed in seeds]
     )
     differences = [value - baseline for value, baseline in zip(values, baselines, strict=True)]
-    p_for, p_against = weigh(test, differences, margin)
-    mean = average(differences, test.figure)
-    interval = mean.interval if mean and test.figure != EXACT else None
-    value, baseline = average(values, test.figure), average(baselines, test.figure)
+    p_for, p_against = p_values(check, differences, margin)
+    mean = average(differences, check.metric)
+    interval = mean.interval if mean and check.metric != COUNT else None
+    value, baseline = average(values, check.metric), average(baselines, check.metric)
     sides = (
-        None if fixed else logged(test.figure, ours, documents),
-        None if fixed else logged(test.figure, theirs, documents),
+        (None, None)
+        if fixed
+        else (
+            published_metric(check.metric, ours, published, defaults),
+            published_metric(check.metric, theirs, published, defaults),
+        )
     )
-    return Result(
-        test.figure,
-        test.of,
-        test.relation,
-        test.against,
-        seeds,
-        rounded(value.mean, test) if value else None,
-        rounded(baseline.mean, test) if baseline else None,
-        rounded(mean.mean, test) if mean else None,
-        (rounded(interval[0], test), rounded(interval[1], test)) if interval else None,
-        None if sides == (None, None) else sides,
-        significant(p_for),
-        significant(p_against),
-        verdict(speaks_for(p_for, p_against), min(p_for, p_against)),
+    return CheckResult(
+        metric=check.metric,
+        of=check.of,
+        relation=check.relation,
+        than=check.than,
+        seeds=seeds,
+        value=rounded(value.mean, check) if value else None,
+        baseline=rounded(baseline.mean, check) if baseline else None,
+        difference=rounded(mean.mean, check) if mean else None,
+        interval=(rounded(interval[0], check), rounded(interval[1], check)) if interval else None,
+        published=None if sides == (None, None) else sides,
+        p_for=round_p(p_for),
+        p_against=round_p(p_against),
+        verdict=verdict(favors_claim(p_for, p_against), min(p_for, p_against)),
     )
 
 
-def logged(figure: str, runs: Mapping[int, Row], documents: Documents) -> float | None:
-    """Return what the documents have for a figure of a model as it is."""
+def published_metric(
+    metric: str, runs: Mapping[int, Row], published: WriteUp, defaults: Collection[str]
+) -> float | None:
+    """Return the published metric of a model if these are runs of its default configuration."""
     for row in runs.values():
-        if row.is_plain and row.model in documents.models:
-            found: float | None = getattr(documents.models[row.model], figure, None)
+        if row.configuration in defaults and row.model in published.models:
+            found: float | None = getattr(published.models[row.model], metric, None)
             return found
     return None
 
 
-def weigh(test: Statement, differences: Sequence[float], margin: float) -> tuple[float, float]:
-    """Return two p-values, two-sided: for what a test says of these differences, and against it.
+def p_values(check: Check, differences: Sequence[float], margin: float) -> tuple[float, float]:
+    """Return two-sided p-values for and against a check, given the paired differences.
 
-    That two are the same is shown by two one-sided tests: Schuirmann 1987, "A comparison of the two
-    one-sided tests procedure and the power approach for assessing the equivalence of average
-    bioavailability", Journal of Pharmacokinetics and Biopharmaceutics 15:657. At level 0.05,
-    two-sided, each decision is that of the 95 % interval: the same, when it lies within ± margin,
-    not the same, when it lies beyond.
+    Equivalence takes two one-sided tests: Schuirmann 1987, "A comparison of the two one-sided tests
+    procedure and the power approach for assessing the equivalence of average bioavailability",
+    Journal of Pharmacokinetics and Biopharmaceutics 15:657. At level 0.05, two-sided, each decision
+    follows from the 95% CI: equivalent if it lies within ± margin, not equivalent if it lies
+    outside.
     """
-    enough = 1 if test.figure == EXACT else 2
-    # After a failed training, a figure may be no number.
+    enough = 1 if check.metric == COUNT else 2
+    # A failed training can leave a metric that is not finite.
     if len(differences) < enough or not all(map(math.isfinite, differences)):
         return 1.0, 1.0
 
     def above(bound: float) -> float:
-        return statistics.p_above(differences, bound, step(test.figure))
+        return statistics.p_above(differences, bound, resolution(check.metric))
 
     def below(bound: float) -> float:
-        return statistics.p_below(differences, bound, step(test.figure))
+        return statistics.p_below(differences, bound, resolution(check.metric))
 
     p_for, p_against = {
-        "above": (above(0), below(0)),
-        "below": (below(0), above(0)),
-        "not above": (below(margin), above(margin)),
-        "same": (max(below(margin), above(-margin)), min(above(margin), below(-margin))),
-    }[test.relation]
+        "higher": (above(0), below(0)),
+        "lower": (below(0), above(0)),
+        "not_higher": (below(margin), above(margin)),
+        "equivalent": (max(below(margin), above(-margin)), min(above(margin), below(-margin))),
+    }[check.relation]
     return min(2 * p_for, 1.0), min(2 * p_against, 1.0)
 
 
-def average(values: Sequence[float], figure: str) -> Mean | None:
-    """Return the mean of a figure; None where there is none or it is no number."""
+def average(values: Sequence[float], metric: str) -> MeanCI | None:
+    """Return the mean of a metric; None if there are no values or one of them is not finite."""
     finite = values and all(map(math.isfinite, values))
-    return statistics.mean(values, step(figure)) if finite else None
+    return statistics.mean_ci(values, resolution(metric)) if finite else None
 
 
-def rounded(value: float, test: Statement) -> float:
-    """Return a figure with two decimals more than one run has."""
-    return round(value, DECIMALS[test.figure] + 2)
+def rounded(value: float, check: Check) -> float:
+    """Return a metric with two decimals more than one run has."""
+    return round(value, DECIMALS[check.metric] + 2)
 
 
-def significant(p: float) -> float:
-    """Return a p-value with three digits: more would not be the same on every processor."""
+def round_p(p: float) -> float:
+    """Return a p-value with three digits: more would differ between processors."""
     return float(f"{p:.3g}")
 
 
 def to_json(claims: Sequence[Claim]) -> str:
-    """Write the claims, one after the other."""
+    """Return the claims as JSON."""
     return json.dumps([asdict(claim) for claim in claims], indent=2, ensure_ascii=False) + "\n"
 
 
 def from_json(text: str) -> list[Claim]:
-    """Read what `to_json` wrote."""
+    """Read the output of `to_json`."""
     return TypeAdapter(list[Claim]).validate_json(text)

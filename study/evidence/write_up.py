@@ -28,7 +28,7 @@ def _rows(table: str | None) -> list[dict[str, str]] | None:
 
 @dataclass(frozen=True)
 class Target:
-    """What the documents are after: fewer `parameters`, an `accuracy` above (percent)."""
+    """What the write-up aims at: fewer `parameters`, an `accuracy` above this one (percent)."""
 
     parameters: int
     accuracy: float
@@ -36,7 +36,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The training parameters that the documents state; `dropout` is a probability."""
+    """Training parameters in the write-up; `dropout` is a probability."""
 
     optimizer: str
     momentum: float
@@ -62,7 +62,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Model:
-    """What the documents say of one model; None where they say nothing."""
+    """Published facts about one model; None if not published."""
 
     architecture: str
     recipe: Recipe | None
@@ -89,8 +89,8 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """Numbers that a conclusion states of a run of `model`: the logged one or a `variant`."""
+class ClaimedMetrics:
+    """Numbers that a claim quotes for a run of `model`: the logged run or a `variant` of it."""
 
     model: str
     variant: str | None = None
@@ -101,12 +101,12 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Conclusion:
-    """A conclusion of the documents, in their words."""
+class QuotedClaim:
+    """A claim of the write-up, in its own words."""
 
     id: str
-    words: str
-    figures: tuple[Figure, ...]
+    quote: str
+    metrics: tuple[ClaimedMetrics, ...]
     compares: tuple[str, str] | None = None
     """Where it sets one logged model against another: their names, the baseline's first."""
 
@@ -114,36 +114,36 @@ class Conclusion:
 # A key that no field takes is a misspelling; this holds for the classes above, too.
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
-class Documents:
-    """All that reference/ holds; `models` by name, as in models/."""
+class WriteUp:
+    """Everything in reference/; `models` by name, as in models/."""
 
     target: Target
     test_images: int
     models: Mapping[str, Model]
-    conclusions: tuple[Conclusion, ...]
+    claims: tuple[QuotedClaim, ...]
 
 
-def read(path: Path, log: Path) -> Documents:
-    """Read documents.yaml at `path` and epochs.csv at `log`.
+def read(path: Path, log: Path) -> WriteUp:
+    """Read write_up.yaml at `path` and epochs.csv at `log`.
 
     Raises UserError when one of them is malformed, or when two places state the same and disagree.
     """
-    documents = from_yaml(Documents, str(path), path.read_text(encoding="utf-8"))
+    published = from_yaml(WriteUp, str(path), path.read_text(encoding="utf-8"))
     with log.open(encoding="utf-8", newline="") as file:
         epochs = typed(list[Epoch], str(log), list(csv.DictReader(file)))
     models = {
         name: replace(model, epochs=tuple(e for e in epochs if f"model_{e.model}" == name))
-        for name, model in documents.models.items()
+        for name, model in published.models.items()
     }
-    documents = replace(documents, models=models)
-    for contradiction in _contradictions(documents, epochs):
+    published = replace(published, models=models)
+    for contradiction in _contradictions(published, epochs):
         raise UserError(f"{path}: {contradiction}; correct one of them")
-    return documents
+    return published
 
 
-def _contradictions(documents: Documents, epochs: Sequence[Epoch]) -> Iterator[str]:
+def _contradictions(published: WriteUp, epochs: Sequence[Epoch]) -> Iterator[str]:
     """Yield one line for each two places that state the same and disagree."""
-    models = documents.models
+    models = published.models
     for name in sorted({f"model_{epoch.model}" for epoch in epochs} - set(models)):
         yield f"epochs.csv logs {name}, which is not among the models"
     for name, model in models.items():
@@ -154,18 +154,18 @@ def _contradictions(documents: Documents, epochs: Sequence[Epoch]) -> Iterator[s
         for number, epoch in enumerate(model.epochs):
             if epoch.epoch != number:
                 yield f"{name}: epochs.csv has epoch {epoch.epoch} where {number} is due"
-            if round(100 * epoch.test_correct / documents.test_images, 2) != epoch.test_accuracy:
-                share = f"{epoch.test_correct} of {documents.test_images}"
+            if round(100 * epoch.test_correct / published.test_images, 2) != epoch.test_accuracy:
+                share = f"{epoch.test_correct} of {published.test_images}"
                 yield f"{name}, epoch {number}: {share} is not {epoch.test_accuracy} %"
-    for conclusion in documents.conclusions:
-        for name in conclusion.compares or ():
+    for claim in published.claims:
+        for name in claim.compares or ():
             if name not in models:
-                yield f"{conclusion.id}: compares {name}, which is not among the models"
-        for figure in conclusion.figures:
-            if figure.model not in models:
-                yield f"{conclusion.id}: {figure.model} is not among the models"
-            elif figure.variant is None:
+                yield f"{claim.id}: compares {name}, which is not among the models"
+        for metrics in claim.metrics:
+            if metrics.model not in models:
+                yield f"{claim.id}: {metrics.model} is not among the models"
+            elif metrics.variant is None:
                 for key in ("accuracy", "best_accuracy", "loss", "parameters"):
-                    stated, known = getattr(figure, key), getattr(models[figure.model], key)
+                    stated, known = getattr(metrics, key), getattr(models[metrics.model], key)
                     if stated not in (None, known):
-                        yield f"{conclusion.id}: {key} of {figure.model} is {stated}, not {known}"
+                        yield f"{claim.id}: {key} of {metrics.model} is {stated}, not {known}"

@@ -8,11 +8,11 @@ from itertools import zip_longest
 import numpy as np
 
 from study.evidence import run_table, statistics
-from study.evidence.aggregates import Configuration
-from study.evidence.statistics import Interval, Mean, Right
-from study.evidence.target import MODEL, Choice, Outcome
-from study.evidence.verdicts import Claim, Result
-from study.evidence.write_up import Conclusion, Documents, Model
+from study.evidence.aggregates import ConfigurationStats
+from study.evidence.statistics import Correct, Interval, MeanCI
+from study.evidence.target import AblationRow, FinalModel
+from study.evidence.verdicts import CheckResult, Claim
+from study.evidence.write_up import Model, QuotedClaim, WriteUp
 from study.networks import receptive_field
 from study.networks.receptive_field import Row
 from study.reporting.figures import related, title
@@ -44,7 +44,7 @@ COMPARISONS = (
     "Parameters",
 )
 COMPARED = """\
-In brackets 95 % intervals: of an accuracy Wilson's, of a difference Newcombe's for pairs. “Right
+In brackets 95 % intervals: of an accuracy Wilson's, of a difference Newcombe's for pairs. “Correct
 alone” counts the test images that only the baseline and only the model names rightly; from these
 comes p, the exact McNemar test's, and then Holm's correction for testing several conclusions at
 once. Loss and parameters are the model's less the baseline's. All of this is about these trained
@@ -100,7 +100,7 @@ HELD_OUT = """\
 Chosen was the recipe with the lowest loss on the last {images:,} training images, kept out of
 training, before the test set was looked at: of one seed each of Model 6 with and without elastic
 changes and augmentation_anneal. The network itself comes from trials on the same images, which are not recorded.
-All other rows ran afterwards (`revision` in metrics/experiments.csv): they show what each part is
+All other rows ran afterwards (`revision` in metrics/runs.csv): they show what each part is
 worth, and are not why it is there. Means over the seeds, and differences to the first row, seed by
 seed, with 95 % intervals (Student's, each by itself)."""
 NOTHING = "–"
@@ -129,7 +129,7 @@ def validation_images(metrics: Mapping[str, Metrics]) -> int:
     return max(each.validation_images for each in metrics.values())
 
 
-def missed_by_all(right: Mapping[str, Right]) -> list[int]:
+def missed_by_all(right: Mapping[str, Correct]) -> list[int]:
     """Return the numbers of the images that no model is `right` about."""
     numbers: list[int] = np.flatnonzero(~np.any([*right.values()], axis=0)).tolist()
     return numbers
@@ -141,7 +141,7 @@ class Models:
 
     metrics: Mapping[str, Metrics]
     histories: Mapping[str, Sequence[Epoch]]
-    right: Mapping[str, Right]
+    right: Mapping[str, Correct]
     """Of each image that it is evaluated on, whether the model is right about it."""
     summaries: Mapping[str, str]
     """torchsummary's tables."""
@@ -155,33 +155,33 @@ class Runs:
     claims: Sequence[Claim]
     margin: float
     """Within so many points, accuracies count as the same."""
-    configurations: Sequence[Configuration]
+    configurations: Sequence[ConfigurationStats]
     descriptions: Mapping[str, str]
     """What each experiment is."""
-    outcome: Outcome | None
+    outcome: FinalModel | None
     """Of the model that is after the documents' goal, if it has run."""
-    choices: Sequence[Choice]
+    choices: Sequence[AblationRow]
     """How it was chosen."""
 
 
-def report(models: Models, runs: Runs, documents: Documents) -> str:
+def report(models: Models, runs: Runs, published: WriteUp) -> str:
     """Return the whole report; its figures lie in figures/ beside it."""
     metrics = models.metrics
     missed = len(missed_by_all(models.right))
-    every = f"{missed or 'None'} of the {documents.test_images:,} test images"
+    every = f"{missed or 'None'} of the {published.test_images:,} test images"
     return f"""# Results
 {evaluated_on(metrics)}
-{results_table(metrics, models.histories, runs.configurations, documents)}
+{results_table(metrics, models.histories, runs.configurations, published)}
 
-{target(metrics, documents)}
+{target(metrics, published)}
 
 ## The goal
 
-{goal(runs.outcome, runs.choices, runs.descriptions, documents)}
+{goal(runs.outcome, runs.choices, runs.descriptions, published)}
 
 ## What the documents conclude
 
-{verdicts(runs.claims, documents, runs.margin)}
+{verdicts(runs.claims, published, runs.margin)}
 
 ![Differences in accuracy with their intervals](figures/forest.svg)
 
@@ -195,7 +195,7 @@ def report(models: Models, runs: Runs, documents: Documents) -> str:
 
 ## Model against model, one run each
 
-{comparisons(metrics, models.right, documents)}
+{comparisons(metrics, models.right, published)}
 
 ## Training curves
 
@@ -220,47 +220,47 @@ Each number counts test images. The diagonal, where the prediction is right, is 
 Counted along one side: RF, the input pixels that one position of a layer's output depends on; n,
 positions; j, input pixels from one position to the next; r, radius of the receptive field.
 
-{receptive_field_tables(models.receptive_fields, documents.models)}
+{receptive_field_tables(models.receptive_fields, published.models)}
 
 ## Layers
 
-{summary_tables(models.summaries, documents.models)}
+{summary_tables(models.summaries, published.models)}
 """
 
 
 def results_table(
     metrics: Mapping[str, Metrics],
     histories: Mapping[str, Sequence[Epoch]],
-    configurations: Iterable[Configuration],
-    documents: Documents,
+    configurations: Iterable[ConfigurationStats],
+    published: WriteUp,
 ) -> str:
     """Return the table of all models, one row each, and the notes that belong to it."""
-    seeds = {each.experiment.replace("-", "_"): each for each in configurations}
+    seeds = {each.model: each for each in configurations if each.default}
     rows = [
-        result(model, each, histories[model], seeds.get(model), documents.models.get(model))
+        result(model, each, histories[model], seeds.get(model), published.models.get(model))
         for model, each in metrics.items()
     ]
-    return f"{table(RESULTS, rows)}\n\n{notes(metrics, documents)}"
+    return f"{table(RESULTS, rows)}\n\n{notes(metrics, published)}"
 
 
 def result(
     model: str,
     metrics: Metrics,
     history: Sequence[Epoch],
-    seeds: Configuration | None,
-    documented: Model | None,
+    seeds: ConfigurationStats | None,
+    published: Model | None,
 ) -> list[str]:
     """Return one row of the table of all models."""
     accuracy = loss = accuracy_difference = loss_difference = best = NOTHING
-    if documented and documented.accuracy is not None and documented.loss is not None:
-        accuracy, loss = f"{documented.accuracy:.2f}", f"{documented.loss:.4f}"
-        accuracy_difference = signed(metrics.accuracy - documented.accuracy, 2)
-        loss_difference = signed(metrics.loss - documented.loss, 4)
-    if documented and documented.best_accuracy is not None:
-        best = f"{documented.best_accuracy:.2f}"
-        if documented.accuracy is None:
+    if published and published.accuracy is not None and published.loss is not None:
+        accuracy, loss = f"{published.accuracy:.2f}", f"{published.loss:.4f}"
+        accuracy_difference = signed(metrics.accuracy - published.accuracy, 2)
+        loss_difference = signed(metrics.loss - published.loss, 4)
+    if published and published.best_accuracy is not None:
+        best = f"{published.best_accuracy:.2f}"
+        if published.accuracy is None:
             accuracy = f"{best} †"
-            accuracy_difference = f"{signed(metrics.best_accuracy - documented.best_accuracy, 2)} †"
+            accuracy_difference = f"{signed(metrics.best_accuracy - published.best_accuracy, 2)} †"
     return [
         title(model),
         f"{metrics.parameters:,}",
@@ -277,9 +277,9 @@ def result(
     ]
 
 
-def notes(metrics: Mapping[str, Metrics], documents: Documents) -> str:
+def notes(metrics: Mapping[str, Metrics], published: WriteUp) -> str:
     """Say what a reader of the table of all models must know."""
-    images = validation_images(metrics) or documents.test_images
+    images = validation_images(metrics) or published.test_images
     errors = [standard_error(each.accuracy, images) for each in metrics.values()]
     spread = " to ".join(sorted({f"{min(errors):.2f}", f"{max(errors):.2f}"}))
     lines = [
@@ -288,7 +288,7 @@ def notes(metrics: Mapping[str, Metrics], documents: Documents) -> str:
         f" {spread} points. The mean over n seeds tells how lucky that run is. The best epoch is"
         " chosen on the same images, which flatters it."
     ]
-    if any(m in documents.models and documents.models[m].stated_best_accuracy for m in metrics):
+    if any(m in published.models and published.models[m].stated_best_accuracy for m in metrics):
         lines.append(
             "† The documents give a best epoch only; the difference is that of the best epochs."
         )
@@ -301,12 +301,12 @@ def standard_error(accuracy: float, images: int) -> float:
 
 
 def comparisons(
-    metrics: Mapping[str, Metrics], right: Mapping[str, Right], documents: Documents
+    metrics: Mapping[str, Metrics], right: Mapping[str, Correct], published: WriteUp
 ) -> str:
     """Return what the documents conclude of one model against another, held against the runs."""
     concluded = [
         (conclusion, *conclusion.compares)
-        for conclusion in documents.conclusions
+        for conclusion in published.claims
         if conclusion.compares and metrics.keys() >= {*conclusion.compares}
     ]
     if not concluded:
@@ -321,7 +321,7 @@ def comparisons(
                 f"{title(first)} → {title(second).removeprefix('Model ')}",
                 accuracy(right[first]),
                 accuracy(right[second]),
-                f"{each.only_first} / {each.only_second}",
+                f"{each.only_a_correct} / {each.only_b_correct}",
                 f"{signed(each.difference, 2)} ({signed(low, 2)} to {signed(high, 2)})",
                 probability(each.p),
                 probability(p),
@@ -333,50 +333,50 @@ def comparisons(
     return f"The documents say:\n\n{words}\n\n{table(COMPARISONS, rows)}\n\n{COMPARED}"
 
 
-def verdicts(claims: Sequence[Claim], documents: Documents, margin: float) -> str:
+def verdicts(claims: Sequence[Claim], published: WriteUp, margin: float) -> str:
     """Return a table of the documents' conclusions: their words, the evidence, the verdict."""
-    conclusions = {conclusion.id: conclusion for conclusion in documents.conclusions}
+    conclusions = {conclusion.id: conclusion for conclusion in published.claims}
     rows = [
         (
             said(conclusions[claim.id]),
             f"`{claim.id}`",
             f"**{claim.verdict}**",
             probability(claim.p_holm),
-            "<br>".join(map(evidence, claim.tests)),
+            "<br>".join(map(evidence, claim.checks)),
         )
         for claim in claims
     ]
-    explained = JUDGED.format(claims=len(claims), margin=margin, images=documents.test_images)
+    explained = JUDGED.format(claims=len(claims), margin=margin, images=published.test_images)
     return f"{table(CLAIMS, rows, ['---'] * len(CLAIMS))}\n\n{explained}"
 
 
-def evidence(test: Result) -> str:
+def evidence(test: CheckResult) -> str:
     """Return what came of a test, in one line."""
-    decimals = run_table.DECIMALS[test.figure]
-    said = related(test.relation, test.against)
-    line = f"{FIGURES[test.figure]}: {title(test.of)} {said}"
+    decimals = run_table.DECIMALS[test.metric]
+    said = related(test.relation, test.than)
+    line = f"{FIGURES[test.metric]}: {title(test.of)} {said}"
     if test.value is None or test.baseline is None or test.difference is None:
         return f"{line}: no runs; {test.verdict}"
     # A mean is surer than one run, by a decimal; what is counted has none.
     found = difference(test.difference, test.interval, decimals + 1 if test.interval else decimals)
     pair = f"{test.value:,.{decimals}f} against {test.baseline:,.{decimals}f}"
-    if test.documents:
-        theirs = (NOTHING if side is None else f"{side:,.{decimals}f}" for side in test.documents)
+    if test.published:
+        theirs = (NOTHING if side is None else f"{side:,.{decimals}f}" for side in test.published)
         pair += f" (documents: {' against '.join(theirs)})"
     return f"{line}: {pair}, {found}, n = {len(test.seeds)}: {test.verdict}"
 
 
 def configurations_table(
-    configurations: Sequence[Configuration], descriptions: Mapping[str, str]
+    configurations: Sequence[ConfigurationStats], descriptions: Mapping[str, str]
 ) -> str:
     """Return a table of all experiments, one row each, and what it shows of choosing an epoch."""
     rows = [
         [
-            descriptions.get(each.experiment, title(each.experiment)),
+            descriptions.get(each.configuration, title(each.configuration)),
             f"{each.parameters:,}",
             f"{each.n}",
             interval(each.accuracy, each.low, each.high, 2),
-            NOTHING if each.deviation is None else f"{each.deviation:.3f}",
+            NOTHING if each.sd is None else f"{each.sd:.3f}",
             f"{each.best_accuracy:.2f}",
             interval(each.gain, each.gain_low, each.gain_high, 2),
             f"{each.last_epochs_std:.3f}",
@@ -399,12 +399,12 @@ def interval(mean: float, low: float | None, high: float | None, decimals: int) 
     return f"{mean:.{decimals}f} ({start} to {end})".replace("-", "−")
 
 
-def said(conclusion: Conclusion) -> str:
+def said(conclusion: QuotedClaim) -> str:
     """Return the documents' words as a quotation."""
-    return f"“{conclusion.words.rstrip('.')}.”"
+    return f"“{conclusion.quote.rstrip('.')}.”"
 
 
-def accuracy(right: Right) -> str:
+def accuracy(right: Correct) -> str:
     """Return an accuracy with its interval, in percent."""
     low, high = statistics.accuracy_interval(right)
     return f"{100 * right.mean():.2f} ({low:.2f} to {high:.2f})"
@@ -415,9 +415,9 @@ def probability(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
-def target(metrics: Mapping[str, Metrics], documents: Documents) -> str:
+def target(metrics: Mapping[str, Metrics], published: WriteUp) -> str:
     """Say which models reach what the documents are after."""
-    aim = documents.target
+    aim = published.target
     there = [
         title(model)
         for model, each in metrics.items()
@@ -441,24 +441,24 @@ and not of the test set, whatever is said below.**
 
 
 def goal(
-    outcome: Outcome | None,
-    choices: Sequence[Choice],
+    outcome: FinalModel | None,
+    choices: Sequence[AblationRow],
     descriptions: Mapping[str, str],
-    documents: Documents,
+    published: WriteUp,
 ) -> str:
     """Say what came of the documents' goal, and what each choice on the way there is worth."""
-    words = next(said(each) for each in documents.conclusions if each.id == "target-not-reached")
-    paragraphs = [f"The documents say: {words}", reached(outcome, documents)]
+    words = next(said(each) for each in published.claims if each.id == "target-not-reached")
+    paragraphs = [f"The documents say: {words}", reached(outcome, published)]
     if outcome and choices:
         rows = [
             [
-                descriptions.get(each.experiment, title(each.experiment)),
+                descriptions.get(each.configuration, title(each.configuration)),
                 f"{each.parameters:,}",
                 f"{each.accuracy.n}",
                 f"{each.accuracy.mean:.3f}",
-                more(each.more_accuracy, 3) if number else NOTHING,
+                more(each.accuracy_difference, 3) if number else NOTHING,
                 f"{each.loss.mean:.4f}",
-                more(each.more_loss, 4) if number else NOTHING,
+                more(each.loss_difference, 4) if number else NOTHING,
             ]
             for number, each in enumerate(choices)
         ]
@@ -466,30 +466,30 @@ def goal(
     return "\n\n".join(paragraphs)
 
 
-def reached(outcome: Outcome | None, documents: Documents) -> str:
+def reached(outcome: FinalModel | None, published: WriteUp) -> str:
     """Say what the model that is after the documents' goal comes to."""
     if outcome is None:
         return "The model that is after it has no runs yet: `make experiments`."
     accuracy = outcome.accuracy
     there = (
-        f"{title(MODEL)} has {outcome.parameters:,} parameters. On the test set, after the last"
+        f"{title(outcome.configuration)} has {outcome.parameters:,} parameters. On the test set, after the last"
         " epoch, it comes to"
     )
     if accuracy.interval is None:
         return f"{there} {accuracy.mean:.2f} %, in a single run, which shows little."
-    error = standard_error(accuracy.mean, documents.test_images)
+    error = standard_error(accuracy.mean, published.test_images)
     return (
         f"{there} {interval(accuracy.mean, *accuracy.interval, 3)} %, the mean of {accuracy.n}"
         f" seeds with its 95 % interval; single runs go from {outcome.lowest:.2f} to"
-        f" {outcome.highest:.2f} %, with a standard deviation of {accuracy.deviation:.3f} points."
-        f" For a mean above {documents.target.accuracy} %, p is {probability(outcome.p)}"
+        f" {outcome.highest:.2f} %, with a standard deviation of {accuracy.sd:.3f} points."
+        f" For a mean above {published.target.accuracy} %, p is {probability(outcome.p)}"
         " (one-sided, Student's). All of this is about seeds: with other test images than these"
-        f" {documents.test_images:,}, the mean would be another, by a standard error of up to"
+        f" {published.test_images:,}, the mean would be another, by a standard error of up to"
         f" {error:.2f} points."
     )
 
 
-def more(mean: Mean | None, decimals: int) -> str:
+def more(mean: MeanCI | None, decimals: int) -> str:
     """Return a mean difference, if there is one, with its interval, if that has one."""
     return difference(mean.mean, mean.interval, decimals) if mean else NOTHING
 
@@ -503,12 +503,12 @@ def difference(value: float, bounds: Interval | None, decimals: int) -> str:
 
 
 def receptive_field_tables(
-    computed: Mapping[str, Sequence[Row]], documented: Mapping[str, Model]
+    computed: Mapping[str, Sequence[Row]], published: Mapping[str, Model]
 ) -> str:
     """Return a section for each table; models that share one, the documents' included, share it."""
     sharing: dict[tuple[tuple[Row, ...], tuple[Row, ...]], list[str]] = {}
     for model, rows in computed.items():
-        theirs = documented[model].receptive_field if model in documented else None
+        theirs = published[model].receptive_field if model in published else None
         sharing.setdefault((tuple(rows), theirs or ()), []).append(title(model))
     return "\n\n".join(
         f"### {', '.join(models)}\n\n{receptive_field_table(*rows)}"
@@ -516,12 +516,12 @@ def receptive_field_tables(
     )
 
 
-def receptive_field_table(computed: Sequence[Row], documented: Sequence[Row]) -> str:
+def receptive_field_table(computed: Sequence[Row], published: Sequence[Row]) -> str:
     """Return a table with the documents', unless that is empty, in the cells that differ."""
     header = ("Layer", "RF", "n_in", "n_out", "j_in", "j_out", "r_in", "r_out")
-    if not documented:
+    if not published:
         return f"The documents give no such table.\n\n{table(header, map(cells, computed))}"
-    differing = receptive_field.differing(computed, documented)
+    differing = receptive_field.differing(computed, published)
     rows = [
         [
             f"**{a}** ~~{b}~~" if column in columns else a
@@ -529,7 +529,7 @@ def receptive_field_table(computed: Sequence[Row], documented: Sequence[Row]) ->
                 receptive_field.COLUMNS, cells(ours), cells(theirs), strict=True
             )
         ]
-        for ours, theirs, columns in zip_longest(computed, documented, differing)
+        for ours, theirs, columns in zip_longest(computed, published, differing)
     ]
     if not any(differing):
         return f"As in the documents.\n\n{table(header, rows)}"
@@ -545,14 +545,14 @@ def cells(row: Row | None) -> list[str]:
     return [row.layer, f"{side}x{side}", *(f"{number:g}" for number in numbers)]
 
 
-def summary_tables(summaries: Mapping[str, str], documented: Mapping[str, Model]) -> str:
+def summary_tables(summaries: Mapping[str, str], published: Mapping[str, Model]) -> str:
     """Return torchsummary's tables, one section each, and whether they are the documents'."""
     sections = []
     for model, summary in summaries.items():
         lines = summary.splitlines()
         verdict = "The documents give no such table."
-        if model in documented:
-            same = lines == documented[model].summary.splitlines()
+        if model in published:
+            same = lines == published[model].summary.splitlines()
             verdict = f"{'As' if same else 'Not as'} in the documents, line for line."
         table = "\n".join(("```", *lines, "```"))
         sections.append(f"### {title(model)}\n\n{verdict}\n\n{table}")

@@ -21,7 +21,7 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from study.evidence import write_up
-from study.evidence.aggregates import Band, Configuration, Difference
+from study.evidence.aggregates import ConfigurationStats, Difference, EpochBand
 from study.evidence.write_up import Target
 from study.training import history
 
@@ -71,10 +71,11 @@ def title(model: str) -> str:
     return model.replace("_", " ").replace("-", " ").capitalize()
 
 
-def related(relation: str, against: str) -> str:
-    """Return what something is said to be: `above Model 1`, `same as the target`."""
-    other = {"documents": "the documents’ number", "target": "the target"}
-    return f"{relation.replace('same', 'same as')} {other.get(against, title(against))}"
+def related(relation: str, than: str) -> str:
+    """Return what something is said to be: `higher than Model 1`, `equivalent to the target`."""
+    other = {"write_up": "the write-up’s number", "target": "the target"}
+    word = "to" if relation == "equivalent" else "than"
+    return f"{relation.replace('_', ' ')} {word} {other.get(than, title(than))}"
 
 
 def drawing(draw: Callable[P, Figure]) -> Callable[P, str]:
@@ -94,7 +95,7 @@ def drawing(draw: Callable[P, Figure]) -> Callable[P, str]:
 
 @drawing
 def curves(
-    measured: Mapping[str, Sequence[history.Epoch]], documented: Mapping[str, write_up.Model]
+    measured: Mapping[str, Sequence[history.Epoch]], published: Mapping[str, write_up.Model]
 ) -> Figure:
     """Draw test accuracy and test loss over the epochs.
 
@@ -102,7 +103,7 @@ def curves(
     none, their best accuracy.
     """
     logs: list[Log] = [*measured.values()]
-    logs += [documented[model].epochs for model in measured if model in documented]
+    logs += [published[model].epochs for model in measured if model in published]
     last = max(epoch.epoch for log in logs for epoch in log)
     # The first epochs are far from the differences that matter: each log's second half is shown.
     settled = [epoch for log in logs for epoch in log[len(log) // 2 :]]
@@ -142,10 +143,10 @@ def curves(
     for model, accuracy, loss in zip(measured, above, below, strict=True):
         colour, marker = looks[model]
         accuracy.set_title(textwrap.fill(title(model), width=14))
-        if model in documented:
-            line(accuracy, documented[model].epochs, "test_accuracy", **BEHIND)
-            line(loss, documented[model].epochs, "test_loss", **BEHIND)
-            if best := documented[model].stated_best_accuracy:
+        if model in published:
+            line(accuracy, published[model].epochs, "test_accuracy", **BEHIND)
+            line(loss, published[model].epochs, "test_loss", **BEHIND)
+            if best := published[model].stated_best_accuracy:
                 accuracy.axhline(best, **BEHIND, zorder=1)
                 corner = accuracy.transAxes
                 accuracy.text(
@@ -185,7 +186,7 @@ def label_ends(panel: Axes, logs: Mapping[str, Log], looks: Mapping[str, tuple[s
 
 
 @drawing
-def parameters(configurations: Sequence[Configuration], target: Target) -> Figure:
+def parameters(configurations: Sequence[ConfigurationStats], target: Target) -> Figure:
     """Draw accuracy against parameters: every configuration, the documents' numbers, their target.
 
     To the left all of them, to the right those around the target: numbered, and those with the same
@@ -198,7 +199,7 @@ def parameters(configurations: Sequence[Configuration], target: Target) -> Figur
     known = [
         value
         for each in configurations
-        for value in (each.accuracy, each.low, each.high, each.documents)
+        for value in (each.accuracy, each.low, each.high, each.published)
         if value is not None and math.isfinite(value)
     ]
     limits = (min([*known, target.accuracy]) - 0.1, max([*known, target.accuracy]) + 0.15)
@@ -206,7 +207,7 @@ def parameters(configurations: Sequence[Configuration], target: Target) -> Figur
     close = figure.add_subplot(grid[1], ylim=limits)
     whole.set_xlim(min([*counts, target.parameters]) - 900, max([*counts, target.parameters]) + 900)
     close.set_xlim(0.895 * target.parameters, 1.105 * target.parameters)
-    numbers = {each.experiment: number for number, each in enumerate(configurations, start=1)}
+    numbers = {each.configuration: number for number, each in enumerate(configurations, start=1)}
     for panel in (whole, close):
         panel.axhspan(
             target.accuracy,
@@ -230,7 +231,7 @@ def parameters(configurations: Sequence[Configuration], target: Target) -> Figur
     for each in configurations:
         point(whole, each, each.parameters)
         if each not in near:
-            number_of(whole, each, each.parameters, numbers[each.experiment], "left")
+            number_of(whole, each, each.parameters, numbers[each.configuration], "left")
     width = 0.0065 * target.parameters
     for count in sorted({each.parameters for each in near}):
         group = [each for each in near if each.parameters == count]
@@ -238,7 +239,7 @@ def parameters(configurations: Sequence[Configuration], target: Target) -> Figur
         left = count if count >= target.parameters else count - width * (len(group) - 1) / 2
         for index, each in enumerate(group):
             point(close, each, left + index * width)
-            number_of(close, each, left + index * width, numbers[each.experiment], "center")
+            number_of(close, each, left + index * width, numbers[each.configuration], "center")
     handles = [
         Line2D([], [], color="black", marker="o", markersize=3.5),
         Line2D([], [], color=GREY, marker="_", markersize=9, markeredgewidth=2, linestyle=""),
@@ -258,18 +259,18 @@ def share(panel: Axes, target: Target) -> float:
     return (target.parameters - low) / (high - low)
 
 
-def point(panel: Axes, each: Configuration, x: float) -> None:
+def point(panel: Axes, each: ConfigurationStats, x: float) -> None:
     """Draw a configuration's mean and interval, and what the documents say."""
-    if each.documents is not None:
-        panel.plot(x, each.documents, color=GREY, marker="_", markersize=9, markeredgewidth=2)
+    if each.published is not None:
+        panel.plot(x, each.published, color=GREY, marker="_", markersize=9, markeredgewidth=2)
     if each.low is not None and each.high is not None:
         panel.plot([x, x], [each.low, each.high], color="black", linewidth=1)
     panel.plot(x, each.accuracy, color="black", marker="o")
 
 
-def number_of(panel: Axes, each: Configuration, x: float, number: int, align: str) -> None:
+def number_of(panel: Axes, each: ConfigurationStats, x: float, number: int, align: str) -> None:
     """Write a configuration's number below its interval: above it is the target's edge."""
-    bottom = min(value for value in (each.accuracy, each.low, each.documents) if value is not None)
+    bottom = min(value for value in (each.accuracy, each.low, each.published) if value is not None)
     panel.annotate(
         str(number),
         (x, bottom),
@@ -282,7 +283,7 @@ def number_of(panel: Axes, each: Configuration, x: float, number: int, align: st
 
 
 @drawing
-def seeds(bands: Mapping[str, Sequence[Band]]) -> Figure:
+def seeds(bands: Mapping[str, Sequence[EpochBand]]) -> Figure:
     """Draw the seeds' test accuracies of each model over the epochs, and the documents' curve."""
     columns = 4
     rows = math.ceil(len(bands) / columns) or 1
@@ -311,7 +312,7 @@ def seeds(bands: Mapping[str, Sequence[Band]]) -> Figure:
             linewidth=0,
         )
         panel.plot(epochs, [band.mean for band in curve], color=COLOURS[0])
-        log = [band.documents for band in curve if band.documents is not None]
+        log = [band.published for band in curve if band.published is not None]
         panel.plot(
             range(len(log)),
             log,
@@ -346,7 +347,7 @@ def forest(differences: Sequence[Difference], margin: float) -> Figure:
     panel.axvspan(-margin, margin, color="#EFEFEF", linewidth=0)
     panel.axvline(0, color=GREY, linewidth=0.8)
     for row, each in enumerate(differences):
-        if row and each.conclusion != differences[row - 1].conclusion:
+        if row and each.claim != differences[row - 1].claim:
             panel.axhline(row - 0.5, color="#E5E5E5", linewidth=0.6)
         if each.low is not None and each.high is not None:
             panel.plot([each.low, each.high], [row, row], color="black", linewidth=1)
@@ -367,8 +368,8 @@ def forest(differences: Sequence[Difference], margin: float) -> Figure:
 
 def label(each: Difference) -> str:
     """Return what a difference is between."""
-    of = title(each.of) + (", best epoch" if each.figure == "best_accuracy" else "")
-    return f"{of} {related(each.relation, each.against)}"
+    of = title(each.of) + (", best epoch" if each.metric == "best_accuracy" else "")
+    return f"{of} {related(each.relation, each.than)}"
 
 
 @drawing

@@ -87,18 +87,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 @ONE_THOUSAND
 @given(
-    text=texts((ROOT / paths.PARAMETERS).read_text("utf-8")),
+    text=texts((ROOT / paths.PARAMS).read_text("utf-8")),
     encoding=st.sampled_from(["utf-8"] * 9 + ["utf-16"]),
 )
 def test_parameters(folder: Path, text: str, encoding: str) -> None:
-    paths.PARAMETERS.write_bytes(text.encode(encoding, "surrogatepass"))
+    paths.PARAMS.write_bytes(text.encode(encoding, "surrogatepass"))
     if message := complaint(validate.main):
         assert message.startswith("params.yaml")
         assert message.isprintable()
         return
     # What passes is the same to DVC, whose YAML is not PyYAML's.
     ours = params_file.read_values(text)
-    theirs = parse_yaml(text, paths.PARAMETERS)
+    theirs = parse_yaml(text, paths.PARAMS)
     recipe = Recipe.parse(params_file.children(ours, "train."))
     assert Recipe.parse(theirs["train"]) == recipe
     assert str(theirs["candidate"]) == ours["candidate"]
@@ -112,10 +112,10 @@ def test_parameters(folder: Path, text: str, encoding: str) -> None:
 @ONE_THOUSAND
 @given(text=texts((ROOT / paths.EXPERIMENTS).read_text("utf-8")))
 def test_experiments(text: str) -> None:
-    values = params_file.read_values((ROOT / paths.PARAMETERS).read_text("utf-8"))
-    if message := complaint(lambda: configurations.read(text, values, models.names())):
+    params = params_file.read((ROOT / paths.PARAMS).read_text("utf-8"), models.names())
+    if message := complaint(lambda: configurations.runs(text, params)):
         assert message.startswith("experiments.yaml")
         assert message.isprintable()
         return
-    runs = configurations.read(text, values, models.names())
-    assert configurations.descriptions(text).keys() == {run.experiment for run in runs.values()}
+    runs = configurations.runs(text, params)
+    assert configurations.read(text).descriptions.keys() == {run.configuration for run in runs.values()}

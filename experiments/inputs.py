@@ -1,0 +1,30 @@
+"""The files that say which runs to do and which are done."""
+
+import models
+from stages import paths
+from study.base.errors import UserError
+from study.base.files import read_text
+from study.evidence import configurations, run_table
+from study.evidence.configurations import Run
+from study.evidence.run_table import Row
+from study.recipes import params_file
+from study.recipes.params_file import Params
+
+
+def params() -> Params:
+    """Return the values in params.yaml. Raises UserError if one is not allowed."""
+    return params_file.read(read_text(paths.PARAMS), models.names())
+
+
+def runs() -> dict[str, Run]:
+    """Return the runs that experiments.yaml asks for, by name. Raises UserError."""
+    if not paths.EXPERIMENTS.exists():
+        raise UserError(
+            f"{paths.EXPERIMENTS} does not exist; `git restore {paths.EXPERIMENTS}` brings it back"
+        )
+    return configurations.runs(read_text(paths.EXPERIMENTS), params())
+
+
+def rows() -> list[Row]:
+    """Return the rows of the run table; none if the file does not exist. Raises UserError."""
+    return run_table.from_csv(read_text(paths.RUNS)) if paths.RUNS.exists() else []
