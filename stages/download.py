@@ -3,12 +3,13 @@
 import os
 
 from stages import paths
-from stages.command import run
+from stages.command import no_arguments, run
 from study.data import sources
 
 
 def main() -> None:
-    """Fetch what data/mnist lacks; MNIST_FOLDER may name a folder that has it."""
+    """Fetch what data/mnist lacks; the variable MNIST_FOLDER may name a folder that has it."""
+    no_arguments()
     sources.download(paths.MNIST, sources.known(os.environ.get("MNIST_FOLDER")))
 
 

@@ -1,4 +1,4 @@
-"""A network on paper: its torchsummary table and its receptive fields."""
+"""Describe a network on paper: its torchsummary table and its receptive fields."""
 
 import models
 from stages import paths

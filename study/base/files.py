@@ -1,31 +1,33 @@
-"""Files appear whole or not at all, and texts are texts."""
+"""Reading text, and writing files that appear whole or not at all."""
 
 import errno
 import os
 import re
 from pathlib import Path
 
+import psutil
+
 from study.base.errors import UserError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a write fails with when the disk is full, or what the user may have of it."""
+"""What a write fails with when the disk or the user's quota is full."""
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file. Raises UserError when it is none."""
+    """Return the text of a UTF-8 file. Raises UserError if it is not UTF-8."""
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")  # editors may put a mark first
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{path}: byte {error.start} is no UTF-8; save it as UTF-8, or `git restore` it"
+            f"{path}: not valid UTF-8 (byte {error.start}); save it as UTF-8, or `git restore` it"
         ) from None
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a file by way of a temporary one beside it. Parent folders are created.
+    """Write a file through a temporary one next to it. Parent folders are created.
 
-    Whoever looks at `path` sees the old file or the whole new one. Raises UserError, and leaves
-    `path` as it was, when the disk is full.
+    A reader of `path` sees the old file or the whole new one. Raises UserError, and leaves `path`
+    as it was, if the disk is full.
     """
     raw = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,19 +48,8 @@ def write(path: Path, content: str | bytes) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what writers of `path` on this machine left beside it because they were killed."""
+    """Remove the temporary files of killed writers of `path` on this machine."""
     name = re.compile(rf"\.{re.escape(path.stem)}\.([0-9]{{1,9}}){re.escape(path.suffix)}")
     for neighbour in path.parent.glob(".*"):
-        if (writer := name.fullmatch(neighbour.name)) and not is_running(int(writer[1])):
+        if (writer := name.fullmatch(neighbour.name)) and not psutil.pid_exists(int(writer[1])):
             neighbour.unlink(missing_ok=True)
-
-
-def is_running(process: int) -> bool:
-    """Whether there is a process of this number."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True

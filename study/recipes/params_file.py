@@ -1,107 +1,103 @@
-"""params.yaml as a whole: nothing mistyped, nothing out of range, nothing that no stage reads."""
+"""params.yaml as a whole: the recipe of each model, and what is compared."""
 
-import math
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-import yaml
+from pydantic import BaseModel, ConfigDict, Field
 
+from study.base.checks import check
 from study.base.errors import UserError, quote
-from study.base.yaml_io import compose
+from study.base.yaml_io import from_yaml
 from study.recipes.recipe import Recipe
 
-DEPTH = 10
-"""Of keys below keys, at most: an alias of what it stands in goes on for ever."""
+NAME = "params.yaml"
 
 
-def check(parameters: str, pipeline: str, models: Collection[str]) -> None:
-    """Check the text of params.yaml against that of dvc.yaml and the models that exist.
+class Comparison(BaseModel):
+    """What is compared with what, beside the models. The descriptions are params.yaml's comments."""
 
-    A key counts as known when dvc.yaml reads it as `${key}`. The last part of a key says what it
-    may be: `models.model_5.epochs` is held to the bounds of a recipe's `epochs`. Raises UserError.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    equivalence_margin: float = Field(
+        gt=0,
+        le=100,
+        description="Difference up to which two accuracies count as equivalent, in points",
+    )
+    candidate: str = Field(
+        description="Model whose metrics metrics/candidate.json holds, for `dvc metrics diff`"
+    )
+
+
+@dataclass(frozen=True)
+class Params:
+    """The values of params.yaml, checked."""
+
+    models: Mapping[str, Recipe]
+    """The recipe in effect for each model, in the order of the file."""
+    places: Mapping[str, Mapping[str, str]]
+    """By model and key, the name under which `dvc exp run -S` knows a value: `models.M.epochs` if
+    the model has its own, or `train.epochs`."""
+    equivalence_margin: float
+    candidate: str
+
+
+def read(text: str, available: Collection[str]) -> Params:
+    """Return the values in the text of params.yaml; `available` are the models with a file.
+
+    Raises UserError, which names the key, for a value or a model that is unknown, missing or not
+    allowed.
     """
-    values = read_values(parameters)
-    read = set(re.findall(r"\$\{([\w.]+)\}", pipeline)) - {"key", "item"}
-    for key, value in values.items():
-        if key not in read:
-            known = ", ".join(sorted(read))
+    data = from_yaml(dict[str, Any], NAME, text)
+    for key in ("train", "models"):
+        if key not in data:
+            raise UserError(f"{NAME}: {key} is missing; `git restore {NAME}` brings it back")
+    train, listed = mapping("train", data.pop("train")), mapping("models", data.pop("models"))
+    comparison = check(Comparison, data, f"{NAME}: ")
+    check_list(listed, available)
+    if comparison.candidate not in listed:
+        raise UserError(
+            f"{NAME}: candidate must be one of {', '.join(listed)},"
+            f" got {quote(comparison.candidate)}"
+        )
+    Recipe.parse(train, f"{NAME}: train.")
+    models, places = {}, {}
+    for name, values in listed.items():
+        own = mapping(f"models.{name}", values)
+        if "validation_images" in own:
             raise UserError(
-                f"params.yaml: {quote(key)} = {quote(value)}: no stage reads it; known: {known}"
+                f"{NAME}: models.{name}.validation_images must be under `train`: models are"
+                " compared on the same images"
             )
-    for key in sorted(read - values.keys()):
-        raise UserError(f"params.yaml: {key} is missing; dvc.yaml reads it: give it a value")
-
-    train = children(values, "train.")
-    Recipe.parse(train, "params.yaml: train.")
-    for model in models:
-        prefix = f"models.{model}."
-        if own := children(values, prefix):
-            if "validation_images" in own:
-                raise UserError(
-                    f"params.yaml: {prefix}validation_images: all models are evaluated on the same images;"
-                    " give train.validation_images"
-                )
-            Recipe.parse(train | own, f"params.yaml: {prefix}")
-    equivalence_margin(values["equivalence_margin"])
-    if (candidate := values["candidate"]) not in models:
-        raise UserError(
-            f"params.yaml: candidate = {quote(candidate)}: give one of {', '.join(models)}"
-        )
+        models[name] = Recipe.parse(train | own, f"{NAME}: models.{name}.")
+        places[name] = {
+            key: f"models.{name}.{key}" if key in own else f"train.{key}" for key in train
+        }
+    return Params(models, places, comparison.equivalence_margin, comparison.candidate)
 
 
-def equivalence_margin(value: object) -> float:
-    """Return a margin in points of accuracy, given as a number or as text. Raises UserError."""
-    try:
-        margin = float(str(value))
-    except ValueError:
-        margin = math.nan
-    if not 0 < margin <= 100:
-        raise UserError(
-            f"params.yaml: equivalence_margin = {quote(value)}: give a number, above 0, at most 100"
-        )
-    return margin
+def mapping(key: str, value: object) -> dict[str, Any]:
+    """Return the keys and values under a key; none if nothing is there. Raises UserError."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UserError(f"{NAME}: {key} must hold keys with values, got {quote(value)}")
+    return {str(name): each for name, each in value.items()}
 
 
-def read_values(parameters: str) -> dict[str, str]:
-    """Return every value in the text of params.yaml as it is written, by its dotted key.
-
-    Raises UserError for what is no YAML, or has a key twice, of which YAML's readers take the last.
-    """
-    root = compose("params.yaml", parameters)
-    if not isinstance(root, yaml.MappingNode):
-        raise UserError("params.yaml: holds no keys; `git restore params.yaml` brings them back")
-    values: dict[str, str] = {}
-    for key, node in leaves(root):
-        if key in values:
-            line = node.start_mark.line + 1
-            raise UserError(f"params.yaml line {line}: {quote(key)}: stands here twice; remove one")
-        values[key] = node.value if isinstance(node, yaml.ScalarNode) else "a list or mapping"
-    return values
-
-
-def places(values: Mapping[str, object], model: str) -> dict[str, str]:
-    """Where each value of a model's recipe stands: `models.M.epochs`, or `train.epochs` for all."""
-    own = {key: f"models.{model}.{key}" for key in Recipe.model_fields}
-    return {key: place if place in values else f"train.{key}" for key, place in own.items()}
-
-
-def recipe(values: Mapping[str, object], model: str) -> Recipe:
-    """Return a model's recipe out of the values of params.yaml, by dotted key. Raises UserError."""
-    return Recipe.parse({key: values[place] for key, place in places(values, model).items()})
-
-
-def leaves(tree: yaml.MappingNode, prefix: str = "") -> Iterator[tuple[str, yaml.Node]]:
-    """Every value that is no mapping, with its dotted key."""
-    for name, value in tree.value:
-        key = f"{prefix}{name.value if isinstance(name, yaml.ScalarNode) else '?'}"
-        if isinstance(value, yaml.MappingNode) and value.value and prefix.count(".") < DEPTH:
-            yield from leaves(value, f"{key}.")
-        else:
-            yield key, value
-
-
-def children(values: Mapping[str, object], prefix: str) -> dict[str, object]:
-    """The values whose key starts with `prefix`, without it."""
-    return {
-        key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)
-    }
+def check_list(listed: Collection[str], available: Collection[str]) -> None:
+    """Raise UserError unless each model has a line in params.yaml and a file in models/."""
+    if not listed:
+        raise UserError(f"{NAME}: models must list at least one model, such as `model_1: {{}}`")
+    for name in listed:
+        if name not in available:
+            raise UserError(
+                f"{NAME}: models.{quote(name)} has no file; write models/{quote(name)}.py,"
+                f" or remove the line"
+            )
+    for name in available:
+        if name not in listed:
+            raise UserError(
+                f"{NAME}: models/{name}.py has no line; add `{name}: {{}}` under `models`,"
+                " or remove the file"
+            )

@@ -1,137 +1,116 @@
-"""How a model is trained, as values that are checked before any work."""
+"""The recipe of a model: how it is trained, as values that are checked before any work."""
 
 import math
 from collections.abc import Mapping
-from typing import Literal, Self, get_args
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from study.base.errors import UserError, quote
+from study.base.checks import check
+from study.base.errors import UserError
 
 TRAINING_IMAGES = 60_000
 
 
 class Recipe(BaseModel):
-    """Everything that decides a model's weights, beside its architecture and the images."""
+    """Everything that decides a model's weights besides its architecture and the images.
+
+    The descriptions are the comments of params.yaml.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    seed: int = Field(ge=0, lt=2**32)
-    """Of initialisation, order, dropout and augmentation."""
-    epochs: int = Field(ge=1, le=1000)
-    """Passes over the training images."""
-    batch_size: int = Field(ge=1, le=TRAINING_IMAGES)
-    """Images per step."""
-    learning_rate: float = Field(gt=0, le=1000)
-    """Of stochastic gradient descent: its highest, if it changes."""
-    scheduler: Literal["constant", "one_cycle"]
-    """How the learning rate goes from step to step: not at all, or up and down again."""
-    warmup_fraction: float = Field(ge=0, lt=1)
-    """Share of the steps in which one_cycle goes up."""
-    momentum: float = Field(ge=0, lt=1)
-    """Of stochastic gradient descent."""
-    weight_decay: float = Field(ge=0, le=1)
-    """Of the convolutions' weights, in every step, times the learning rate."""
-    ema_decay: float = Field(ge=0, lt=1)
-    """Keep a moving average of all weights instead of the last ones; 0 keeps the last."""
-    dropout: float = Field(ge=0, le=0.99)
-    """Probability of an activation to be zeroed, in steps of 1 / 65,536."""
-    rotation: float = Field(ge=0, le=180)
-    """Each image is turned by an angle drawn from ± this many degrees, anew in every epoch."""
-    translation: float = Field(ge=0, le=28)
-    """Each image is moved by up to so many pixels, across and along, likewise."""
-    scaling: float = Field(ge=0, lt=1)
-    """Each image is made larger or smaller by up to this share of its size, likewise."""
-    elastic: float = Field(ge=0, le=28)
-    """Each of a grid of points pulls the image about by up to so many pixels, likewise."""
-    augmentation_anneal: float = Field(ge=0, le=1)
-    """Share of the epochs, the last ones, in which these four dwindle, linearly to nothing."""
-    interpolation: Literal["nearest", "bilinear"]
-    """Where a changed image's pixel comes from: the nearest one, or the four around it."""
-    train_images: int = Field(ge=1, le=TRAINING_IMAGES)
-    """Train on the first so many images, of those that are not held out."""
-    validation_images: int = Field(ge=0, lt=TRAINING_IMAGES)
-    """Report on the last so many training images, kept out of training, not on the test set."""
-    device: Literal["cpu", "cuda"]
+    seed: int = Field(
+        ge=0,
+        le=2**32 - 1,
+        description="Seed of initialization, image order, dropout and augmentation",
+    )
+    epochs: int = Field(ge=1, le=1000, description="Passes over the training images")
+    batch_size: int = Field(ge=1, le=TRAINING_IMAGES, description="Images per step")
+    learning_rate: float = Field(
+        gt=0, le=1000, description="Learning rate of SGD; the peak value of one_cycle"
+    )
+    scheduler: Literal["constant", "one_cycle"] = Field(
+        description="Course of the learning rate; one_cycle goes linearly up, then down to 0"
+    )
+    warmup_fraction: float = Field(
+        ge=0, lt=1, description="Fraction of the steps in which one_cycle goes up"
+    )
+    momentum: float = Field(ge=0, lt=1, description="Momentum of SGD")
+    weight_decay: float = Field(
+        ge=0, le=1, description="Weight decay of the convolutions, as a factor of the learning rate"
+    )
+    ema_decay: float = Field(
+        ge=0,
+        lt=1,
+        description="Decay of the moving average of the weights (EMA), the result; 0 for none",
+    )
+    dropout: float = Field(ge=0, le=0.99, description="Probability of zeroing an activation")
+    rotation: float = Field(ge=0, le=180, description="Maximum rotation of an image, in degrees")
+    translation: float = Field(ge=0, le=28, description="Maximum shift along each axis, in pixels")
+    scaling: float = Field(
+        ge=0, lt=1, description="Maximum change of size, as a fraction of the size"
+    )
+    elastic: float = Field(
+        ge=0, le=28, description="Maximum displacement of the elastic control points, in pixels"
+    )
+    augmentation_anneal: float = Field(
+        ge=0,
+        le=1,
+        description="Fraction of the epochs, at the end, over which augmentation decays to 0",
+    )
+    interpolation: Literal["nearest", "bilinear"] = Field(
+        description="Interpolation of augmented pixels"
+    )
+    train_images: int = Field(
+        ge=1, le=TRAINING_IMAGES, description="Training images to use, from the first on"
+    )
+    validation_images: int = Field(
+        ge=0,
+        lt=TRAINING_IMAGES,
+        description="Last training images, kept out to report on instead of the test set",
+    )
+    device: Literal["cpu", "cuda"] = Field(
+        description="Where to train; cuda (an NVIDIA GPU) gives other digits than cpu"
+    )
 
     @classmethod
-    def parse(cls, values: Mapping[str, object], prefix: str = "") -> Self:
-        """Check `values`, which may be text: DVC writes a changed `1e-5` as a string.
+    def parse(cls, values: Mapping[str, object], where: str = "") -> Self:
+        """Return the recipe with these values, which may be text. Raises UserError.
 
-        `prefix` is put before a key that is named in an error, such as `train.`. Raises UserError
-        with one line for the first value that is not allowed, or key that is missing or unknown.
+        `where` precedes a key in an error, such as `params.yaml: train.`.
         """
-        try:
-            # Everything goes through text, so that `true` is no number and null no word.
-            recipe = cls.model_validate({key: str(value) for key, value in values.items()})
-        except ValidationError as error:
-            key = str(error.errors()[0]["loc"][0])
-            if key not in cls.model_fields:
-                known = ", ".join(cls.model_fields)
-                raise UserError(f"{prefix}{quote(key)}: unknown; known here: {known}") from None
-            value = f" = {quote(values[key])}" if key in values else " is missing"
-            raise UserError(f"{prefix}{key}{value}: give {allowed(key)}") from None
+        recipe = check(cls, values, where)
         if mistake := recipe.contradiction():
-            raise UserError(f"{prefix}{mistake}")
+            raise UserError(f"{where}{mistake}")
         return recipe
 
-    @property
-    def training_images(self) -> int:
-        """How many images there are to train on."""
-        return min(self.train_images, TRAINING_IMAGES - self.validation_images)
-
-    @property
-    def augments(self) -> bool:
-        """Whether training images are changed at all."""
-        return bool(self.rotation or self.translation or self.scaling or self.elastic)
-
-    def strength(self, epoch: int) -> float:
-        """How much of these changes an epoch makes, counted from 0: 1, or a part when they fade.
-
-        The first epoch that makes none would be the one after the last.
-        """
-        if not self.augmentation_anneal:
-            return 1.0
-        return min(1.0, (1 - epoch / self.epochs) / self.augmentation_anneal)
-
     def contradiction(self) -> str | None:
-        """Say which value cannot go with another one, if any."""
-        if self.batch_size > self.training_images:
-            given = (
-                f"{TRAINING_IMAGES:,} - validation_images"
-                if self.training_images < self.train_images
+        """Return which value does not go with another one, if any."""
+        available = TRAINING_IMAGES - self.validation_images
+        images = min(self.train_images, available)
+        if self.batch_size > images:
+            limit = (
+                f"{TRAINING_IMAGES} - validation_images"
+                if available < self.train_images
                 else "train_images"
             )
-            return f"batch_size = {self.batch_size}: give at most {given} = {self.training_images}"
-        if self.augmentation_anneal and not self.augments:
+            return f"batch_size must be at most {limit} = {images}, got {self.batch_size}"
+        augments = self.rotation or self.translation or self.scaling or self.elastic
+        if self.augmentation_anneal and not augments:
             return (
-                f"augmentation_anneal = {self.augmentation_anneal}: give 0, or rotation, translation, scaling or elastic"
-                " above 0"
+                "augmentation_anneal must be 0 without rotation, translation, scaling or elastic,"
+                f" got {self.augmentation_anneal}"
             )
         if self.warmup_fraction and self.scheduler == "constant":
-            return f"warmup_fraction = {self.warmup_fraction}: give 0, or scheduler = one_cycle"
-        steps = self.epochs * math.ceil(self.training_images / self.batch_size)
+            return f"warmup_fraction must be 0 with scheduler constant, got {self.warmup_fraction}"
+        steps = self.epochs * math.ceil(images / self.batch_size)
         if self.scheduler == "one_cycle" and steps == 1:
-            return "scheduler = one_cycle: there is one step; give constant, or more epochs"
+            return "scheduler must be constant if there is one step, got one_cycle"
         if self.warmup_fraction * steps == 1:
             # PyTorch would divide by the number of steps from the first to the last of these.
-            return f"warmup_fraction = {self.warmup_fraction}: one of {steps} steps; give 0, or a larger share"
+            return (
+                f"warmup_fraction must be 0 or more than one of {steps} steps,"
+                f" got {self.warmup_fraction}"
+            )
         return None
-
-
-def allowed(key: str) -> str:
-    """What a key of the recipe may be, in words: `a whole number, at least 1, at most 1000`."""
-    field = Recipe.model_fields[key]
-    if choices := get_args(field.annotation):
-        return " or ".join(choices)
-    words = ["a whole number" if field.annotation is int else "a number"]
-    for bound in field.metadata:
-        for name, phrase in {
-            "ge": "at least",
-            "gt": "above",
-            "le": "at most",
-            "lt": "below",
-        }.items():
-            if hasattr(bound, name):
-                words.append(f"{phrase} {getattr(bound, name)}")
-    return ", ".join(words)

@@ -1,0 +1,86 @@
+"""When a stage ends early: on signals, and with the DVC process that started it."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from typing import NoReturn
+
+import psutil
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""Ctrl-C, `kill`, and the end of the terminal, which Windows does not have."""
+
+
+def handled() -> list[int]:
+    """Return the signals that end this process; a shell's background and nohup ignore some."""
+    return [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+
+
+def end(number: int, _: object) -> NoReturn:
+    """End on a signal, with the status that a shell gives it."""
+    sys.exit(128 + number)
+
+
+def end_with_dvc() -> None:
+    """End this process, from now on, when the DVC process that started it has ended.
+
+    Nobody would record what it makes. If make has called DVC, END_WITH_PID names make: DVC
+    outlives a make that is killed.
+    """
+    if "DVC_STAGE" not in os.environ:
+        return
+    watched = [dvc()]
+    if make := os.environ.get("END_WITH_PID"):
+        watched.append(process(int(make)))
+    threading.Thread(target=watch, args=(watched,), daemon=True).start()
+
+
+def dvc() -> psutil.Process | None:
+    """Return the DVC process that started this one; None if it has ended already.
+
+    DVC runs a stage through a shell. bash and zsh turn into the stage's command; other shells stay
+    between the two, and outlive DVC.
+    """
+    parents = psutil.Process().parents()
+    if parents and is_shell(parents[0]):
+        return parents[1] if len(parents) > 1 else None
+    return parents[0] if parents else None
+
+
+def is_shell(parent: psutil.Process) -> bool:
+    """Return whether a process is the shell that DVC hands a stage's command to."""
+    try:
+        return any("python -m stages." in argument for argument in parent.cmdline())
+    except psutil.Error:
+        return False
+
+
+def process(number: int) -> psutil.Process | None:
+    """Return the process with a number; None if there is none."""
+    try:
+        return psutil.Process(number)
+    except psutil.NoSuchProcess:
+        return None
+
+
+def watch(watched: list[psutil.Process | None]) -> None:
+    """End this process once one of the watched ones has ended."""
+    while all(each is not None and is_alive(each) for each in watched):
+        time.sleep(0.5)
+    this = psutil.Process()
+    this.terminate()
+    # The exception that SIGTERM raises is lost where Python can raise nothing, as in a finalizer.
+    time.sleep(5)
+    this.kill()
+
+
+def is_alive(each: psutil.Process) -> bool:
+    """Return whether a process still runs; a zombie has ended."""
+    try:
+        return bool(each.is_running() and each.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,47 @@
+"""Values against the fields of a pydantic model. A mistake is one line that names the key."""
+
+from collections.abc import Mapping
+from typing import TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from study.base.errors import UserError, quote
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def check(kind: type[Model], values: Mapping[str, object], where: str) -> Model:
+    """Return `values` as a `kind`. Text is read as its field asks: DVC writes `1e-5` as a string.
+
+    `where` precedes a key in an error, such as `params.yaml: train.`. Raises UserError with one
+    line for the first value that is not allowed, or key that is missing or unknown.
+    """
+    try:
+        # Text in all cases: `true` is not a number, and null is not a word.
+        return kind.model_validate({key: str(value) for key, value in values.items()})
+    except ValidationError as error:
+        key = str(error.errors()[0]["loc"][0])
+    if key not in kind.model_fields:
+        known = ", ".join(kind.model_fields)
+        raise UserError(f"{where}{quote(key)} is not a known key; use one of {known}")
+    if key not in values:
+        raise UserError(f"{where}{key} is missing; it must be {requirement(kind, key)}")
+    raise UserError(f"{where}{key} must be {requirement(kind, key)}, got {quote(values[key])}")
+
+
+def requirement(kind: type[BaseModel], key: str) -> str:
+    """Return what a field may hold, in words: `an integer in [1, 1000]`, `cpu or cuda`."""
+    field = kind.model_fields[key]
+    if choices := get_args(field.annotation):
+        return " or ".join(choices)
+    if field.annotation is str:
+        return "text"
+    bounds = {
+        name: getattr(bound, name)
+        for bound in field.metadata
+        for name in ("ge", "gt", "le", "lt")
+        if hasattr(bound, name)
+    }
+    low = f"[{bounds['ge']}" if "ge" in bounds else f"({bounds['gt']}"
+    high = f"{bounds['le']}]" if "le" in bounds else f"{bounds['lt']})"
+    return f"{'an integer' if field.annotation is int else 'a number'} in {low}, {high}"
