@@ -1,7 +1,7 @@
-"""Many runs: what experiments.yaml asks for, into metrics/experiments.csv.
+"""Many runs: `make experiments` fills metrics/runs.csv with the runs of experiments.yaml.
 
-Through DVC's queue on this machine (local), or on a Ray cluster (cluster, node).
+Runs go through DVC's queue on this machine (local), or to a Ray cluster (cluster/).
 
-`python -m experiments` runs what is left to do, `python -m experiments.check` holds the ledger
-against the metrics in Git.
+`python -m experiments` runs what is missing; `python -m experiments.check` checks the run table
+against the committed metrics.
 """

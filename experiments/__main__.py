@@ -1,6 +1,6 @@
-"""Run what experiments.yaml asks for and the ledger lacks."""
+"""Run what experiments.yaml asks for and metrics/runs.csv lacks."""
 
-import fcntl
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,93 +8,128 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from experiments import files, git, local
-from experiments.results import Results
+from filelock import FileLock, Timeout
+
+from experiments import git, local, project_files
+from experiments.collect import Collector
 from experiments.signals import Signals
 from stages import paths
 from stages.command import ArgumentParser, run
-from stages.download import main as download
 from study.base.errors import UserError, quote
+from study.data import sources
 
-Start = Callable[[Results, list[str], Signals], None]
-"""Runs what is left."""
-Why = Callable[[str], str]
-"""Says where it stands why a run failed."""
+RunAll = Callable[[Collector, list[str], Signals], None]
+"""Does the remaining runs."""
+FailureHint = Callable[[str], str]
+"""Returns where to find the reason why a run failed."""
 
 LOCK = Path(".dvc/tmp/experiments.lock")
 
 
 def main() -> None:
-    """Run what is left to do; end with status 1 when some of it failed."""
-    parser = ArgumentParser()
-    parser.add_argument("--jobs", required=True)
-    parser.add_argument("--ray")
-    arguments = parser.parse_args()
-    jobs = arguments.jobs
-    if not jobs.isdecimal() or int(jobs) == 0:
-        raise UserError(f"JOBS = {quote(jobs)}: give a whole number, at least 1")
-    start, why = (
-        cluster(arguments.ray) if arguments.ray else (partial(local.work, int(jobs)), local.why)
+    """Do the remaining runs; end with status 1 if some failed."""
+    arguments = parser().parse_args()
+    jobs = parse_jobs(arguments.jobs)
+    run_all, failure_hint = (
+        on_cluster(arguments.ray)
+        if arguments.ray
+        else (partial(local.run_all, jobs), local.failure_hint)
     )
-    runs = files.runs()
+    runs = project_files.runs()
     check_workspace()
     with lock():
         signals = Signals()
-        results = Results(runs, git.call("rev-parse", "HEAD").strip())
-        left = results.update()
-        if left:
-            start(results, left, signals)
-            left = results.update()
+        collector = Collector(runs, git.call("rev-parse", "HEAD").strip())
+        remaining = collector.update()
+        if remaining:
+            run_all(collector, remaining, signals)
+            remaining = collector.update()
     if signals.received is not None:
-        print(f"stopped; {len(left)} of {len(runs)} to go: `make experiments` goes on")
-        sys.exit(128 + signals.received)
-    for name in left:
-        print(f"failed: {name}, {runs[name].description}: {why(name)}")
-    sys.exit(1 if left else 0)
-
-
-def cluster(address: str) -> tuple[Start, Why]:
-    """Return how to run experiments on a Ray cluster. Raises UserError where Ray is not there."""
-    if find_spec("ray") is None:
-        raise UserError(
-            f"RAY = {quote(address)}: Ray is not there; `pip install -r requirements.lock` gets it"
+        print(
+            f"stopped; {len(remaining)} of {len(runs)} runs left, rerun `make experiments` to"
+            " continue"
         )
-    from experiments import cluster
+        sys.exit(128 + signals.received)
+    for name in remaining:
+        print(f"failed: {name} ({runs[name].description}): {failure_hint(name)}")
+    sys.exit(1 if remaining else 0)
 
-    start = partial(cluster.work, cluster.checked(address))
-    # As long as Ctrl-C still ends it at once: sources can take minutes.
-    download()
-    return start, cluster.why
+
+def parser() -> ArgumentParser:
+    """Return the parser of the command line."""
+    parser = ArgumentParser(prog="python -m experiments", description=__doc__)
+    parser.add_argument(
+        "--jobs", required=True, help="number of runs at once on this machine, at least 1"
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="run on a Ray cluster instead: `auto` for the one that this machine is in, or"
+        " host:port of its head",
+    )
+    return parser
+
+
+def parse_jobs(text: str) -> int:
+    """Return a number of jobs. Raises UserError."""
+    if not text.isdecimal() or int(text) == 0:
+        raise UserError(
+            f"JOBS must be an integer of at least 1, got {quote(text)}; run"
+            " `make experiments JOBS=1`"
+        )
+    return int(text)
+
+
+def on_cluster(address: str) -> tuple[RunAll, FailureHint]:
+    """Return how to run on a Ray cluster. Raises UserError if Ray or the cluster is missing."""
+    if find_spec("ray") is None:
+        raise UserError("Ray is not installed; run `pip install -r requirements.lock`")
+    from experiments.cluster import driver
+
+    run_all = partial(driver.run_all, driver.check_address(address))
+    # Before signals are deferred: a download can take minutes, and Ctrl-C ends it at once.
+    sources.download(paths.MNIST, sources.known(os.environ.get("MNIST_FOLDER")))
+    return run_all, driver.failure_hint
 
 
 def check_workspace() -> None:
-    """Raise UserError when there is something that DVC would put into every experiment."""
+    """Raise UserError if an experiment would not have the same files as the workspace.
+
+    An experiment has the files of the last commit and, from DVC, all uncommitted changes to them.
+    """
     try:
         git.call("rev-parse", "--verify", "HEAD")
     except UserError as error:
+        if "safe.directory" in str(error):  # the remedy is Git's own
+            raise
         raise UserError(
-            f"{error}; commit the study first: experiments are runs of a commit"
+            f"{error}; commit the study first, because experiments are runs of a commit"
         ) from None
-    changed = git.call(
-        "status", "--porcelain", "--untracked-files=no", "--", ".", f":!{paths.LEDGER}"
-    )
-    if changed:
-        name = changed.splitlines()[0][3:]
+    every_path = ("-z", "--", ".", f":!{paths.RUNS}")
+    for name in git.paths("diff", "--name-only", "--relative", "HEAD", *every_path):
         raise UserError(
-            f"{name}: changed and not committed, so DVC would put it into each experiment; commit"
-            " it or `git restore` it"
+            f"{name} has uncommitted changes, which DVC would put into every experiment; commit"
+            f" them, or discard them with `git restore {name}`"
+        )
+    code = (f"{folder}/*.py" for folder in ("models", "stages", "study"))
+    for name in git.paths("ls-files", "--others", "--exclude-standard", "-z", "--", *code):
+        raise UserError(
+            f"{name} is not in Git, so experiments would run without it; `git add {name}` and"
+            " commit it"
         )
 
 
 @contextmanager
 def lock() -> Iterator[None]:
-    """Keep a second one out: both would queue the same runs. Raises UserError."""
+    """Hold a lock, so that two processes do not queue the same runs. Raises UserError if held."""
     LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with LOCK.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError("make experiments: is running already; let it, or stop it") from None
+    try:
+        held = FileLock(LOCK).acquire(blocking=False)
+    except Timeout:
+        raise UserError(
+            "another `make experiments` is in progress; wait for it or stop it"
+        ) from None
+    with held:
         yield
 
 

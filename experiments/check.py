@@ -1,24 +1,22 @@
-"""Hold the ledger against experiments.yaml and the metrics: a line for each contradiction."""
+"""Check the run table against experiments.yaml and the committed metrics."""
 
 import json
 import sys
 
-from experiments import files
+from experiments import project_files
 from stages import paths
-from stages.command import run
+from stages.command import no_arguments, run
 from study.base.files import read_text
 from study.evidence import run_table
-from study.recipes import params_file
 
 
 def main() -> None:
-    """Print the contradictions and end with status 1 when there are any."""
-    values, runs, rows = files.values(), files.runs(), files.rows()
-    trained = sorted({row.model for row in rows if run_table.valid(row, runs)})
-    recipes = {model: params_file.recipe(values, model) for model in trained}
+    """Print a line for each contradiction, and end with status 1 if there are any."""
+    no_arguments()
+    recipes, runs, rows = project_files.params().models, project_files.runs(), project_files.rows()
     metrics = {
         model: json.loads(read_text(paths.metrics(model)))
-        for model in trained
+        for model in recipes
         if paths.metrics(model).exists()
     }
     found = list(run_table.contradictions(rows, runs, recipes, metrics))

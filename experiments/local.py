@@ -3,71 +3,71 @@
 from collections.abc import Mapping
 
 from experiments import queue
-from experiments.progress import Progress
+from experiments.collect import Collector
 from experiments.queue import Task
-from experiments.results import Results
 from experiments.signals import Signals
+from experiments.status_line import StatusLine
 from study.evidence.configurations import Run
 
 POLL = 20  # seconds between two looks at the queue
-WAITING = ("Queued", "Running")
+PENDING = ("Queued", "Running")
 
 
-def work(jobs: int, results: Results, left: list[str], signals: Signals) -> None:
-    """Run what is left, `jobs` at once."""
-    pending = tidy(results.runs, results.revision)
-    for name in left:
+def run_all(jobs: int, collector: Collector, remaining: list[str], signals: Signals) -> None:
+    """Run the remaining runs, `jobs` at once."""
+    pending = clean_queue(collector.runs, collector.revision)
+    for name in remaining:
         if name not in pending and signals.received is None:
             print(f"queueing {name}", flush=True)
-            queue.add(results.runs[name])
-    watch(results, left, jobs, signals)
+            queue.add(collector.runs[name])
+    watch(collector, remaining, jobs, signals)
     if signals.received is not None:
         print("stopping", flush=True)
         queue.stop()
 
 
-def why(name: str) -> str:
-    """Where it stands why a run failed."""
-    return f"`dvc queue logs {name}` shows why"
+def failure_hint(name: str) -> str:
+    """Return where to find the reason why a run failed."""
+    return f"see `dvc queue logs {name}`"
 
 
-def tidy(runs: Mapping[str, Run], revision: str) -> set[str]:
-    """Take out of the queue what failed and what is of another commit; return what it still holds.
+def clean_queue(runs: Mapping[str, Run], revision: str) -> set[str]:
+    """Remove from the queue what failed or is based on another commit; return what is pending.
 
-    What an earlier call left running goes on, when its workers are alive and it is of this commit.
+    What an earlier call left running continues if its workers are alive and its commit is this one.
     """
-    tasks = mine(runs)
-    here = {task.id for task in tasks if queue.commit(task) == revision}
+    tasks = our_tasks(runs)
+    current = {task.id for task in tasks if queue.base_commit(task) == revision}
     running = [task for task in tasks if task.state == "Running"]
-    if running and (not queue.workers() or any(task.id not in here for task in running)):
+    if running and (not queue.workers() or any(task.id not in current for task in running)):
         queue.stop()
-        tasks = mine(runs)
-    waiting = [task for task in tasks if task.state in WAITING and task.id in here]
-    queue.remove(task for task in tasks if task.state != "Success" and task not in waiting)
-    return {task.name for task in waiting}
+        tasks = our_tasks(runs)
+    pending = [task for task in tasks if task.state in PENDING and task.id in current]
+    queue.remove(task for task in tasks if task.state != "Success" and task not in pending)
+    return {task.name for task in pending}
 
 
-def mine(runs: Mapping[str, Run]) -> list[Task]:
-    """Return what the queue holds of these runs."""
+def our_tasks(runs: Mapping[str, Run]) -> list[Task]:
+    """Return the queue's tasks for these runs."""
     return [task for task in queue.tasks() if task.name in runs]
 
 
-def watch(results: Results, left: list[str], jobs: int, signals: Signals) -> None:
-    """Keep workers at it, show progress and write the ledger, until nothing waits or runs."""
-    progress = Progress(results.runs, left)
+def watch(collector: Collector, remaining: list[str], jobs: int, signals: Signals) -> None:
+    """Keep workers busy, show progress and collect results, until nothing is queued or running."""
+    status = StatusLine(collector.runs, remaining)
     succeeded: set[str] = set()
-    quiet = False
+    was_idle = False
     while signals.received is None:
-        tasks = mine(results.runs)
+        tasks = our_tasks(collector.runs)
         running, queued, failed, done = (
             [task for task in tasks if task.state == state]
             for state in ("Running", "Queued", "Failed", "Success")
         )
         if {task.id for task in done} != succeeded:
             succeeded = {task.id for task in done}
-            left = results.update()
-        progress.show(
-            len(results.runs) - len(left),
+            remaining = collector.update()
+        status.show(
+            len(collector.runs) - len(remaining),
             (task.name for task in running),
             (task.name for task in queued),
             len(failed),
@@ -78,10 +78,11 @@ def watch(results: Results, left: list[str], jobs: int, signals: Signals) -> Non
         elif queued and workers < jobs:
             # At first, and again: workers can stop before the queue is empty (DVC's issue 10562).
             queue.start(jobs)
-        # DVC looks for what runs before it looks for what waits: what is taken up in between is
-        # in neither state. So that nothing is there counts the second time.
+        # DVC lists running tasks before queued ones: a task that starts in between is in neither
+        # list. So an empty queue must be seen twice, unless every remaining run has ended.
         ended = {task.name for task in [*failed, *done]}
-        was_quiet, quiet = quiet, not running and not queued
-        if quiet and (was_quiet or ended.issuperset(left)):
+        is_idle = not running and not queued
+        if is_idle and (was_idle or ended.issuperset(remaining)):
             return
+        was_idle = is_idle
         signals.wait(POLL)

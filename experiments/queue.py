@@ -1,4 +1,4 @@
-"""DVC's queue of experiments, from outside: its commands, its states, its processes."""
+"""DVC's queue of experiments: its commands, tasks and processes."""
 
 import re
 import subprocess
@@ -17,8 +17,9 @@ from study.base.errors import UserError
 from study.evidence.configurations import Run
 
 ATTEMPTS = 5
-FOLDERS = Path(".dvc/tmp/exps")
-"""Where DVC gives each experiment that runs a folder of its own."""
+STOP_TIMEOUT = 60  # seconds that workers have to end
+WORKSPACES = Path(".dvc/tmp/exps")
+"""Where DVC runs each experiment, in a folder of its own."""
 
 
 @dataclass(frozen=True)
@@ -32,35 +33,35 @@ class Task:
 
 
 def tasks() -> list[Task]:
-    """Return what the queue holds, from whatever commit."""
+    """Return the tasks in the queue, whatever commit they are based on."""
     found = re.findall(r"(?m)^([0-9a-f]{7}) +(\S+) .* (\w+) *$", call("queue", "status"))
     return [Task(*task) for task in found]
 
 
 def workers() -> list[psutil.Process]:
-    """Return DVC's workers here.
+    """Return DVC's queue workers of this study.
 
-    `dvc queue status` counts those that would take up another experiment. One that is to end after
-    the experiment at hand is not among them, so that its experiment would seem to be dead.
+    `dvc queue status` counts only those that will take another experiment. It omits workers that
+    exit after their current experiment, so that experiment would look orphaned.
     """
     return processes(Path(), "queue-worker")
 
 
 def processes(folder: Path, word: str | None = None) -> list[psutil.Process]:
-    """Return the processes at work in a folder or below, or those with a word in their command."""
+    """Return the processes that work in a folder or below it, with a word in their command."""
     found = []
     for process in psutil.process_iter():
-        with suppress(psutil.Error):  # it has ended, or is somebody else's
+        with suppress(psutil.Error):  # it has ended, or belongs to another user
             here = Path(process.cwd()).is_relative_to(folder.resolve())
             if here and (word is None or word in process.cmdline()):
                 found.append(process)
     return found
 
 
-def commit(task: Task) -> str:
-    """Return the commit that an experiment was queued on; nothing if Git does not have it any more.
+def base_commit(task: Task) -> str:
+    """Return the commit that an experiment is based on; "" if Git no longer has the experiment.
 
-    DVC keeps an experiment as a stash, under the task's id.
+    DVC keeps a queued experiment as a stash, under the task's id.
     """
     try:
         return git.call("rev-parse", "--verify", "--quiet", f"{task.id}^1").strip()
@@ -70,69 +71,69 @@ def commit(task: Task) -> str:
 
 def add(run: Run) -> None:
     """Queue a run."""
-    call(*experiment(run), "--queue")
+    call(*exp_run(run), "--queue")
 
 
-def experiment(run: Run) -> list[str]:
-    """Return DVC's command for a run: of the stages, only what its model's evaluation needs."""
+def exp_run(run: Run) -> list[str]:
+    """Return DVC's command for a run: only the stages that its model's evaluation needs."""
     changes = (part for override in run.overrides for part in ("-S", override))
     return ["exp", "run", "--name", run.name, *changes, f"evaluate@{run.model}"]
 
 
 def remove(done: Iterable[Task]) -> None:
-    """Take tasks that do not run out of the queue."""
+    """Remove tasks that are not running from the queue."""
     if ids := [task.id for task in done]:
         call("queue", "remove", *ids)
 
 
 def start(jobs: int) -> None:
-    """See to it that so many workers are there. They end when there is nothing left to do."""
+    """Start workers until there are `jobs`. They end when nothing is left to do."""
     call("queue", "start", "--jobs", str(jobs))
 
 
 def stop() -> None:
-    """End the workers and all that they run. What they ran counts as failed, what waits stays."""
+    """End the workers and what they run, which counts as failed. Queued tasks stay."""
     if workers():
-        # Only to those who listen: a worker to come would find the message, and end.
+        # Only if one listens: a worker that starts later would receive the message, and end.
         call("queue", "stop", "--kill")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + STOP_TIMEOUT
     while alive := workers():
-        # DVC kills its own process of an experiment alone: the training that it started would go
-        # on. And a worker may take up the next experiment before it hears that it is to end.
+        # DVC kills only its own process of an experiment: the training that it started would
+        # continue. And a worker may take another experiment before it receives the message.
         overdue = alive if time.monotonic() > deadline else []
-        kill([*processes(FOLDERS), *overdue])
+        kill([*processes(WORKSPACES), *overdue])
         time.sleep(0.5)
-    kill(processes(FOLDERS))
-    # What a worker left behind that did not end by itself.
+    kill(processes(WORKSPACES))
+    # Tasks of a worker that did not end by itself.
     if orphans := [task.id for task in tasks() if task.state == "Running"]:
         call("queue", "kill", "--force", *orphans)
 
 
 def kill(alive: Iterable[psutil.Process]) -> None:
-    """End processes at once; nothing that they write is of use half done."""
+    """Kill processes; their partial outputs are of no use."""
     for process in alive:
         with suppress(psutil.NoSuchProcess):
             process.kill()
 
 
 def call(*arguments: str) -> str:
-    """Run a DVC command and return what it wrote. Raises UserError when it fails again and again.
+    """Run a DVC command and return its output. Raises UserError if it fails in each attempt.
 
-    Workers write what DVC reads: it can find a lock taken, a file half there, a folder gone.
+    Workers write what DVC reads, so it may find a lock taken, a partial file, or a folder gone.
     """
     for _ in range(ATTEMPTS - 1):
         with suppress(UserError):
-            return once(*arguments)
+            return call_once(*arguments)
         time.sleep(1)
-    return once(*arguments)
+    return call_once(*arguments)
 
 
-def once(*arguments: str) -> str:
-    """Run a DVC command and return what it wrote. Raises UserError when it fails.
+def call_once(*arguments: str) -> str:
+    """Run a DVC command and return its output. Raises UserError if it fails.
 
-    Ctrl-C does not reach it: half a command could leave the workspace changed.
+    Ctrl-C does not reach it: an interrupted command could leave the workspace changed.
     """
-    # To a file: workers inherit where it goes, and a pipe would stay open as long as they live.
+    # To a file: workers inherit the output, and would keep a pipe open as long as they live.
     with TemporaryFile("w+", encoding="utf-8") as output:
         done = subprocess.run(
             [sys.executable, "-m", "dvc", *arguments],
@@ -144,5 +145,12 @@ def once(*arguments: str) -> str:
         output.seek(0)
         text = output.read()
     if done.returncode:
-        raise UserError(f"dvc {' '.join(arguments)}: {text.strip().rpartition(chr(10))[2]}")
+        raise UserError(f"dvc {' '.join(arguments)}: {reason(text)}")
     return text
+
+
+def reason(output: str) -> str:
+    """Return the errors in DVC's output without the advice that follows; else its last line."""
+    lines = output.strip().splitlines()
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return "; ".join(errors or lines[-1:])

@@ -1,32 +1,35 @@
-"""What asks a program to stop, kept until there is a good moment."""
+"""Signals that ask a program to stop, remembered until it can stop cleanly."""
 
 import signal
 import time
 
-from stages.command import SIGNALS
+from stages.lifetime import SIGNALS
+
+HANG_UP = getattr(signal, "SIGHUP", None)
+"""The end of the terminal; Windows does not have it."""
 
 
 class Signals:
-    """Ctrl-C, SIGTERM and SIGHUP, kept until there is a good moment to stop."""
+    """SIGINT, SIGTERM and SIGHUP, remembered until the program can stop cleanly."""
 
     def __init__(self) -> None:
-        """Keep them from now on."""
+        """Handle them from now on."""
         self.received: int | None = None
-        self.keep()
+        self.install_handlers()
 
-    def keep(self) -> None:
-        """Keep them, also when somebody else has asked for them since."""
+    def install_handlers(self) -> None:
+        """Handle them, even if a library has installed handlers of its own meanwhile."""
         for number in SIGNALS:
             # nohup lets a program outlive its terminal.
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            if number != HANG_UP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self.receive)
 
     def receive(self, number: int, _: object) -> None:
-        """Keep the signal."""
+        """Remember the signal."""
         self.received = number
 
     def wait(self, seconds: float) -> None:
-        """Let so much time pass, unless a signal is there."""
+        """Wait, until a signal arrives at the latest."""
         end = time.monotonic() + seconds
         while self.received is None and time.monotonic() < end:
             time.sleep(0.1)

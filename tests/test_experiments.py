@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 import models
-from experiments import files
+from experiments import project_files
 from study.base.errors import UserError
 from study.evidence import configurations
 from study.recipes import params_file
@@ -140,7 +140,7 @@ def test_no_experiments_at_all(text: str, message: str) -> None:
 
 def test_the_repository_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    runs = files.runs().values()
+    runs = project_files.runs().values()
     # All but what a reader adds.
     assert {f"model_{number}" for number in range(1, 7)} <= {run.model for run in runs}
     seeds = Counter(run.configuration for run in runs)
@@ -152,5 +152,5 @@ def test_the_repository_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_that_is_not_there(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(str(tmp_path))
     with pytest.raises(UserError, match=r"experiments\.yaml: no such file; `git restore"):
-        files.runs()
-    assert files.rows() == []
+        project_files.runs()
+    assert project_files.rows() == []

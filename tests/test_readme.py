@@ -9,7 +9,7 @@ import pytest
 
 import models
 from benchmarks import scaling, tables
-from experiments import files
+from experiments import project_files
 from stages import paths
 from study.evaluation.steadiness import last_epochs_std
 from study.evidence import aggregates, configurations, run_table, target, verdicts, write_up
@@ -49,7 +49,7 @@ def test_the_table_of_results_is_the_report_s() -> None:
     }
     published = write_up.read(ROOT / paths.WRITE_UP, ROOT / paths.EPOCHS)
     plan = configurations.read((ROOT / paths.EXPERIMENTS).read_text("utf-8"))
-    rows = run_table.on_the_test_set(files.rows())
+    rows = run_table.on_the_test_set(project_files.rows())
     stats = aggregates.configuration_stats(rows, published, plan.defaults)
     assert document.results_table(metrics, histories, stats, published) in README
     assert document.target(metrics, published) in README

@@ -1,0 +1,1 @@
+"""Experiments on a Ray cluster: what runs here (driver) and what runs on each node (node)."""
