@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stages import paths
-from study.data import mnist, sources
+from study.data import raw, sources
 from tests.faults.table import Table
 
 ROOT = Path(__file__).parent.parent
@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def mnist_folder(pytestconfig: pytest.Config) -> Path:
     """The four raw files: the repository's own, or fetched once for all test runs."""
     own = ROOT / paths.MNIST
-    if all((own / name).exists() for name in mnist.SHA256):
+    if all((own / name).exists() for name in raw.SHA256):
         return own
     folder = pytestconfig.cache.mkdir("mnist")
     sources.download(folder, sources.known(None))

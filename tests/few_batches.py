@@ -1,11 +1,11 @@
-"""Train each model by its recipe on a few batches and print what came of it.
+"""Train models on a few batches and print checksums of the results, for comparison.
 
-For test_bytes.py to compare; called with the folder of the raw files. What is printed covers
-weights, running statistics, losses and predictions, with dropout, augmentation and shuffle in
-between.
+`python -m tests.few_batches data/mnist` trains all models, `… data/mnist model_3` some, by the
+recipes of params.yaml. The checksums cover weights, running statistics, losses and predictions,
+after shuffling, augmentation and dropout.
 """
 
-# Before torch is loaded, as in every stage: it readies the process.
+# Must come before torch is imported, as in every stage.
 import stages  # isort: skip  # noqa: F401
 
 import hashlib
@@ -13,32 +13,34 @@ import sys
 from pathlib import Path
 
 import models
-from experiments import files
+from stages import paths
+from study.base.files import read_text
 from study.data import mnist
 from study.evaluation import evaluator
 from study.recipes import params_file
 from study.training import sgd
 
-# With a last batch that is a smaller one.
+# The last batch is a smaller one.
 FEW = {"epochs": 1, "batch_size": 16, "train_images": 40}
 
 
 def main() -> None:
-    folder, values = Path(sys.argv[1]), files.values()
-    images, labels = mnist.read(folder, "test", 50)
-    for model in models.names():
-        recipe = params_file.recipe(values, model).model_copy(update=FEW)
-        network = sgd.initialise(model, recipe)
-        trainer = sgd.Trainer(network, mnist.read(folder, "train", recipe.train_images), recipe)
+    folder, names = Path(sys.argv[1]), sys.argv[2:] or models.names()
+    recipes = params_file.read(read_text(paths.PARAMS), models.names()).models
+    images, labels = mnist.read_evaluation_set(folder)
+    for name in names:
+        recipe = recipes[name].model_copy(update=FEW)
+        network = sgd.initialize(name, recipe)
+        train_set = mnist.read_training_set(folder, recipe.train_images)
+        trainer = sgd.Trainer(network, train_set, recipe)
         trained = trainer.train(0)
-        tested = evaluator.evaluate(trainer.result, images, labels)
+        tested = evaluator.evaluate(trainer.eval_network, images[:50], labels[:50])
         state = b"".join(
             value.contiguous().numpy().tobytes()
-            for each in (network, trainer.result)
+            for each in (network, trainer.eval_network)
             for value in each.state_dict().values()
         )
-        sums = hashlib.sha256(state).hexdigest(), trained.loss.hex(), tested.loss.hex()
-        print(model, *sums)
+        print(name, hashlib.sha256(state).hexdigest(), trained.loss.hex(), tested.loss.hex())
 
 
 if __name__ == "__main__":

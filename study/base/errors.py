@@ -8,7 +8,7 @@ class UserError(Exception):
     """
 
 
-class Diverged(UserError):
+class DivergedError(UserError):
     """Training ended because the loss is no longer a finite number."""
 
     def __init__(self, loss: float, learning_rate: float, epoch: int, batch: int | None = None):
@@ -20,7 +20,7 @@ class Diverged(UserError):
         )
 
 
-class NoGpu(UserError):
+class NoGpuError(UserError):
     """A GPU was asked for, and there is none."""
 
     def __init__(self) -> None:

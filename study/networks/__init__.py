@@ -1,1 +1,1 @@
-"""Networks on paper: their layer tables and receptive fields."""
+"""Networks before training: the scaling of their inputs, layer tables and receptive fields."""

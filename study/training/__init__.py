@@ -1,1 +1,1 @@
-"""From a recipe and images to trained weights."""
+"""Training: from a recipe and images to weights."""

@@ -1,4 +1,4 @@
-"""Changes to training images that leave their digit what it is."""
+"""Augmentation on a CPU: random rotation, scaling, shifts and elastic distortion of images."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -11,58 +11,73 @@ from torch import Tensor
 from study.recipes.recipe import Recipe
 from study.training.jit import compiled
 
-PURPOSES = ("rotation", "translation", "scaling", "elastic")
-"""What random numbers are drawn for, each from a generator of its own."""
+STREAMS = ("rotation", "translation", "scaling", "elastic")
+"""Names of the random streams: each kind of change draws from a generator of its own."""
 CONTROL_POINTS = 7
-"""Along each side of a grid that reaches beyond the image by one point at each end."""
+"""Control points of the elastic distortion along each axis. The outermost are outside the image."""
+
+
+def augments(recipe: Recipe) -> bool:
+    """Return whether a recipe changes training images at all."""
+    return bool(recipe.rotation or recipe.translation or recipe.scaling or recipe.elastic)
+
+
+def annealed_strength(recipe: Recipe, epoch: int) -> float:
+    """Return the strength of augmentation in an epoch, counted from 0: in (0, 1].
+
+    It is 1, and decays linearly over the last `augmentation_anneal` of the epochs. It would reach 0
+    in the epoch after the last.
+    """
+    if not recipe.augmentation_anneal:
+        return 1.0
+    return min(1.0, (1 - epoch / recipe.epochs) / recipe.augmentation_anneal)
 
 
 def augment(
     images: Tensor, recipe: Recipe, strength: float, generators: Mapping[str, np.random.Generator]
 ) -> Tensor:
-    """Change each image uint8 [n, 28, 28] by amounts drawn from the recipe's ranges.
+    """Return images uint8 [n, 28, 28], each changed by random amounts from the recipe's ranges.
 
-    `strength`, from 0 to 1, makes all of them smaller.
-
-    It is turned and scaled about its centre and moved, as torchvision's RandomAffine does, and then
-    pulled about by a grid of control points: Ronneberger et al. 2015, "U-Net", section 3.1. A pixel
-    takes its nearest neighbour's value, or the mean of four weighted by distance; what lies outside
-    is 0. `generators` are by PURPOSES.
+    Each image is rotated and scaled about its center and shifted, as torchvision's RandomAffine
+    does; then a grid of control points distorts it (Ronneberger et al. 2015, "U-Net", section 3.1).
+    A pixel takes the value of its nearest neighbor, or the mean of four weighted by distance;
+    outside the image is 0. `strength` in [0, 1] scales all ranges. `generators` has one for each
+    name in STREAMS.
     """
     n, side = len(images), images.shape[1]
 
-    def draw(purpose: str, limit: float, *shape: int) -> NDArray[np.float64]:
-        return strength * generators[purpose].uniform(-limit, limit, (n, *shape))
+    def draw(stream: str, limit: float, *shape: int) -> NDArray[np.float64]:
+        return strength * generators[stream].uniform(-limit, limit, (n, *shape))
 
     angles = np.deg2rad(draw("rotation", recipe.rotation))
     shifts = draw("translation", recipe.translation, 2)
     scales = 1 + draw("scaling", recipe.scaling)
-    pulls = np.empty((0, 2, CONTROL_POINTS, CONTROL_POINTS))
+    displacements = np.empty((0, 2, CONTROL_POINTS, CONTROL_POINTS))
     if recipe.elastic:
-        pulls = draw("elastic", recipe.elastic, *pulls.shape[1:])
-    changed = np.empty(images.shape, np.uint8)
+        displacements = draw("elastic", recipe.elastic, *displacements.shape[1:])
+    augmented = np.empty(images.shape, np.uint8)
     warp(
         images.numpy(),
         np.cos(angles) / scales,
         np.sin(angles) / scales,
         shifts,
-        pulls,
-        splines(side),
+        displacements,
+        bspline_basis(side),
         recipe.interpolation == "bilinear",
-        changed,
+        augmented,
     )
-    return torch.from_numpy(changed)
+    return torch.from_numpy(augmented)
 
 
 @cache
-def splines(side: int) -> NDArray[np.float64]:
-    """Return [side, CONTROL_POINTS]: how much of each control point's pull a pixel follows.
+def bspline_basis(side: int) -> NDArray[np.float64]:
+    """Return weights [side, CONTROL_POINTS]: the share of each control point in each pixel.
 
-    Uniform cubic B-splines, so that the pull has no kinks: de Boor 1978, "A Practical Guide to
-    Splines".
+    They are uniform cubic B-splines, so that the distortion is smooth: de Boor 1978, "A Practical
+    Guide to Splines".
     """
-    places = (np.arange(side) + 0.5) / side * (CONTROL_POINTS - 3)
-    distances = np.abs(places[:, None] + 1 - np.arange(CONTROL_POINTS))
+    positions = (np.arange(side) + 0.5) / side * (CONTROL_POINTS - 3)
+    distances = np.abs(positions[:, None] + 1 - np.arange(CONTROL_POINTS))
     near = 2 / 3 - distances**2 + distances**3 / 2
     return np.where(distances < 1, near, np.maximum(2 - distances, 0) ** 3 / 6)
 
@@ -73,31 +88,31 @@ def warp(
     cosines: NDArray[np.float64],
     sines: NDArray[np.float64],
     shifts: NDArray[np.float64],
-    pulls: NDArray[np.float64],
-    splines: NDArray[np.float64],
+    displacements: NDArray[np.float64],
+    basis: NDArray[np.float64],
     bilinear: bool,
-    changed: NDArray[np.uint8],
+    augmented: NDArray[np.uint8],
 ) -> None:
-    """Fill `changed` with the images [n, side, side], each changed by its own amounts.
+    """Fill `augmented` with the images [n, side, side], each changed by its own amounts.
 
-    `cosines` and `sines` [n] are those of its angle, divided by its scale; `shifts` [n, 2] are in
-    pixels to the right and down. `pulls` [n, 2, CONTROL_POINTS, CONTROL_POINTS] are in pixels, too;
-    there may be none.
+    `cosines` and `sines` [n]: of each image's angle, divided by its scale. `shifts` [n, 2]: pixels
+    to the right and down. `displacements` [n, 2, CONTROL_POINTS, CONTROL_POINTS]: of the control
+    points, in pixels; n is 0 without elastic distortion. `basis`: from `bspline_basis`.
     """
     side = images.shape[1]
-    centre = (side - 1) / 2
+    center = (side - 1) / 2
     framed = np.zeros((side + 2, side + 2))
-    pulled = np.zeros((2, side, side))
+    offsets = np.zeros((2, side, side))
     for n in range(len(images)):
         if bilinear:
             framed[1:-1, 1:-1] = images[n]
-        if len(pulls) > 0:
-            spread(pulls[n], splines, pulled)
+        if len(displacements) > 0:
+            interpolate(displacements[n], basis, offsets)
         for row in range(side):
             for column in range(side):
-                x, y = column - centre - shifts[n, 0], row - centre - shifts[n, 1]
-                from_column = cosines[n] * x - sines[n] * y + centre + pulled[0, row, column]
-                from_row = sines[n] * x + cosines[n] * y + centre + pulled[1, row, column]
+                x, y = column - center - shifts[n, 0], row - center - shifts[n, 1]
+                from_column = cosines[n] * x - sines[n] * y + center + offsets[0, row, column]
+                from_row = sines[n] * x + cosines[n] * y + center + offsets[1, row, column]
                 value = 0.0
                 if bilinear:
                     if -1 <= from_row < side and -1 <= from_column < side:
@@ -110,24 +125,24 @@ def warp(
                     i, j = int(np.floor(from_row + 0.5)), int(np.floor(from_column + 0.5))
                     if 0 <= i < side and 0 <= j < side:
                         value = float(images[n, i, j])
-                changed[n, row, column] = int(value)
+                augmented[n, row, column] = int(value)
 
 
 @compiled
-def spread(
-    pulls: NDArray[np.float64], splines: NDArray[np.float64], pulled: NDArray[np.float64]
+def interpolate(
+    displacements: NDArray[np.float64], basis: NDArray[np.float64], offsets: NDArray[np.float64]
 ) -> None:
-    """Set `pulled` [2, side, side] to what the control points' pulls come to at each pixel."""
-    side, points = splines.shape
-    along = np.zeros((points, side))
+    """Set `offsets` [2, side, side] to each pixel's displacement, given the control points'."""
+    side, points = basis.shape
+    along_rows = np.zeros((points, side))
     for axis in range(2):
-        along[:] = 0
+        along_rows[:] = 0
         for i in range(points):
             for j in range(points):
                 for column in range(side):
-                    along[i, column] += pulls[axis, i, j] * splines[column, j]
-        pulled[axis] = 0
+                    along_rows[i, column] += displacements[axis, i, j] * basis[column, j]
+        offsets[axis] = 0
         for row in range(side):
             for i in range(points):
                 for column in range(side):
-                    pulled[axis, row, column] += splines[row, i] * along[i, column]
+                    offsets[axis, row, column] += basis[row, i] * along_rows[i, column]

@@ -1,20 +1,23 @@
-"""Moving averages of a network in training."""
+"""Exponential moving average (EMA) of a network in training."""
 
 import copy
 
 from torch import nn
 
 
-class Average:
-    """The exponential moving average of a network's weights and running statistics.
+class ExponentialMovingAverage:
+    """The moving average of a network's weights and running statistics.
 
-    After each step it keeps the share `decay` of itself and takes the rest from the network, so
-    that it looks back over about 1 / (1 - decay) steps. It begins as the network as it is now.
-    A decay of 0 keeps nothing: then the average is the network.
+    Each update keeps the fraction `decay` of the average and takes the rest from the network, so
+    that it covers about the last 1 / (1 - decay) steps. It starts from the network's first values.
+    With a decay of 0, the average is the network itself.
+
+    torch.optim.swa_utils.AveragedModel would give other bytes: its first update copies the network,
+    and it averages BatchNorm's counter of batches, too.
     """
 
     def __init__(self, network: nn.Sequential, decay: float) -> None:
-        """Begin an average of `network`, which is trained in place; 0 <= decay < 1."""
+        """Start an average of `network`, which is trained in place; 0 <= decay < 1."""
         self.network = copy.deepcopy(network) if decay else network
         self.weight = 1 - decay
         averages, values = self.network.state_dict().values(), network.state_dict().values()
@@ -25,6 +28,6 @@ class Average:
         ]
 
     def update(self) -> None:
-        """Take the network's present values in."""
+        """Include the network's current values."""
         for average, value in self.pairs:
             average.lerp_(value, self.weight)

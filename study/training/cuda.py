@@ -1,7 +1,7 @@
-"""Training on an NVIDIA GPU: everything on the card, and a step is one replay of a captured graph.
+"""Training on an NVIDIA GPU: all data is on the card, and each step replays a captured CUDA graph.
 
-The networks are so small that launching their kernels one by one is to take longer than running
-them. Nothing is read back from the card within an epoch. None of this has run on a GPU yet.
+The networks are so small that launching kernels one by one would take longer than running them.
+Within an epoch, nothing is read back from the card. This code has not run on a GPU yet.
 """
 
 import math
@@ -10,25 +10,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from study.base.errors import UserError
-from study.evaluation.evaluator import normalise
+from study.base.errors import DivergedError, NoGpuError
+from study.data.mnist import Images
+from study.networks.inputs import normalize
 from study.recipes.recipe import Recipe
-from study.training.augmentation import CONTROL_POINTS, splines
-from study.training.averaging import Average
-from study.training.sgd import Images, Trained, optimizer, random, scheduler
+from study.training.augmentation import CONTROL_POINTS, annealed_strength, augments, bspline_basis
+from study.training.averaging import ExponentialMovingAverage
+from study.training.sgd import TrainStats, optimizer, scheduler, seed_sequence
 
 
 def device() -> torch.device:
-    """The GPU. Raises UserError when there is none."""
+    """Return the GPU. Raises NoGpuError if there is none."""
     if not torch.cuda.is_available():
-        raise UserError("train.device = cuda: torch finds no NVIDIA GPU here; give cpu")
+        raise NoGpuError
     return torch.device("cuda")
 
 
 class Trainer:
-    """As study.training.Trainer, with random numbers of the card's own.
+    """Trains like sgd.Trainer, but draws its random numbers on the card.
 
-    The same recipe is to give the same weights on the same card and software, and others elsewhere.
+    The same recipe should give the same weights on the same card and software, but not elsewhere.
     """
 
     def __init__(
@@ -38,20 +39,20 @@ class Trainer:
         recipe: Recipe,
         on: torch.device | None = None,
     ) -> None:
-        """Move everything to the card. A CPU as `on` does the same work step by step, for tests."""
+        """Move everything to the card. With a CPU as `on`, for tests, steps run without a graph."""
         torch.use_deterministic_algorithms(True)
         self.on = on or device()
         self.network = network.to(self.on)
         self.images, self.labels = (tensor.to(self.on) for tensor in train_set)
         self.recipe = recipe
         self.optimizer = optimizer(self.network, recipe)
-        # A captured graph reads the rate from the card, where the scheduler writes it.
+        # A captured graph reads the learning rate from the card, so the scheduler writes it there.
         for group in self.optimizer.param_groups:
             group["lr"] = torch.tensor(recipe.learning_rate, device=self.on)
         self.scheduler = scheduler(self.optimizer, recipe, len(self.images))
-        self.average = Average(self.network, recipe.ema_decay)
-        self.result = self.average.network
-        # What a captured graph reads and writes stays where it is.
+        self.average = ExponentialMovingAverage(self.network, recipe.ema_decay)
+        self.eval_network = self.average.network
+        # A captured graph reads and writes these tensors, so they are never replaced.
         self.batch = torch.arange(recipe.batch_size, device=self.on)
         self.strength = torch.ones((), device=self.on)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.on)
@@ -59,10 +60,10 @@ class Trainer:
         self.last_loss = torch.zeros((), device=self.on)
         self.graph = self.captured() if self.on.type == "cuda" else None
 
-    def train(self, epoch: int) -> Trained:
-        """Train on every image once. Raises UserError when the loss diverges."""
-        torch.manual_seed(int(random(self.recipe, epoch, "cuda").generate_state(1)[0]))
-        self.strength.fill_(self.recipe.strength(epoch))
+    def train(self, epoch: int) -> TrainStats:
+        """Train on every image once. Raises DivergedError if the loss is not finite."""
+        torch.manual_seed(int(seed_sequence(self.recipe, epoch, "cuda").generate_state(1)[0]))
+        self.strength.fill_(annealed_strength(self.recipe, epoch))
         self.loss_sum.zero_()
         self.correct.zero_()
         order = torch.randperm(len(self.images), device=self.on)
@@ -78,17 +79,14 @@ class Trainer:
         seen = len(self.images)
         loss = self.loss_sum.item() / seen
         if not math.isfinite(loss):
-            raise UserError(
-                f"training diverged: the loss is {loss} in epoch {epoch};"
-                f" learning_rate = {self.recipe.learning_rate}, give a smaller one"
-            )
+            raise DivergedError(loss, self.recipe.learning_rate, epoch)
         accuracy = 100 * self.correct.item() / seen
-        return Trained(loss, accuracy, len(batches) - 1, self.last_loss.item())
+        return TrainStats(loss, accuracy, len(batches) - 1, self.last_loss.item())
 
     def step(self, batch: Tensor) -> None:
-        """Take one step on the images whose numbers are in `batch`."""
-        images, labels = normalise(self.images[batch]), self.labels[batch]
-        if self.recipe.augments:
+        """Take one step on the images with the indices `batch`."""
+        images, labels = normalize(self.images[batch]), self.labels[batch]
+        if augments(self.recipe):
             images = augment(images, self.recipe, self.strength)
         logits = self.network(images)
         loss = F.cross_entropy(logits, labels)
@@ -100,7 +98,7 @@ class Trainer:
         self.correct += (logits.argmax(dim=1) == labels).sum()
 
     def captured(self) -> torch.cuda.CUDAGraph:
-        """Capture one step. The steps that warm up for it leave no trace in the weights."""
+        """Return a graph of one step. The weights are restored after the steps that warm up."""
         before = {key: value.clone() for key, value in self.network.state_dict().items()}
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
@@ -114,14 +112,14 @@ class Trainer:
         with torch.cuda.graph(graph):
             self.step(self.batch)
         self.network.load_state_dict(before)
-        self.result.load_state_dict(before)
+        self.eval_network.load_state_dict(before)
         for state in self.optimizer.state.values():
             state["momentum_buffer"].zero_()
         return graph
 
 
 def augment(images: Tensor, recipe: Recipe, strength: Tensor) -> Tensor:
-    """Change each image float32 [n, 1, h, w] as study.augmentation.augment does, in one go."""
+    """Return augmented images float32 [n, 1, h, w], like augmentation.augment, on their device."""
 
     def draw(limit: float, *shape: int) -> Tensor:
         drawn = torch.empty(len(images), *shape, device=images.device).uniform_(-limit, limit)
@@ -133,18 +131,18 @@ def augment(images: Tensor, recipe: Recipe, strength: Tensor) -> Tensor:
     linear = torch.stack(
         [torch.stack([cosines, -sines], 1), torch.stack([sines, cosines], 1)], dim=1
     )
-    # affine_grid and grid_sample count from -1 to 1 across the image.
+    # Coordinates of affine_grid and grid_sample go from -1 to 1 across the image.
     side = images.shape[-1]
     offsets = -2 / side * (linear @ shifts[:, :, None])
     grid = F.affine_grid(
         torch.cat([linear, offsets], dim=2), list(images.shape), align_corners=False
     )
     if recipe.elastic:
-        pulls = draw(recipe.elastic, 2, CONTROL_POINTS, CONTROL_POINTS)
-        weights = torch.from_numpy(splines(side)).to(images)
-        grid = grid + 2 / side * torch.einsum("yi,xj,ncij->nyxc", weights, weights, pulls)
+        displacements = draw(recipe.elastic, 2, CONTROL_POINTS, CONTROL_POINTS)
+        basis = torch.from_numpy(bspline_basis(side)).to(images)
+        grid = grid + 2 / side * torch.einsum("yi,xj,ncij->nyxc", basis, basis, displacements)
     background = images.min()
-    changed = F.grid_sample(
+    augmented = F.grid_sample(
         images - background, grid, mode=recipe.interpolation, align_corners=False
     )
-    return changed + background
+    return augmented + background

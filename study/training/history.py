@@ -1,4 +1,4 @@
-"""What training says of each epoch, as rows of a CSV file."""
+"""The history of a training: the results of each epoch, as rows of a CSV file."""
 
 import csv
 import io
@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training images, and the test that follows it.
+    """Results of one pass over the training images and of the evaluation after it.
 
-    Accuracies are in percent, losses mean negative log-likelihoods in nats per image. The training
-    figures are of the network as it learns, with dropout, averaged over the epoch.
+    Accuracies are in percent, losses are mean negative log-likelihoods in nats per image. Training
+    results are averages over the epoch, with dropout, while the network learns.
     """
 
     epoch: int
@@ -33,7 +33,7 @@ DECIMALS = {
 
 
 def to_csv(history: Iterable[Epoch]) -> str:
-    """Write a header and one row per epoch."""
+    """Return a header and one row per epoch."""
     text = io.StringIO()
     writer = csv.DictWriter(text, DECIMALS, lineterminator="\n")
     writer.writeheader()
@@ -43,7 +43,7 @@ def to_csv(history: Iterable[Epoch]) -> str:
 
 
 def from_csv(text: str) -> list[Epoch]:
-    """Read what `to_csv` wrote."""
+    """Return the epochs in the text of `to_csv`."""
     return [
         Epoch(int(row.pop("epoch")), **{key: float(value) for key, value in row.items()})
         for row in csv.DictReader(io.StringIO(text))

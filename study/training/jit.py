@@ -1,4 +1,4 @@
-"""How this project compiles its own kernels."""
+"""Compilation of this project's own kernels."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -11,7 +11,7 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 def compiled(kernel: Kernel) -> Kernel:
     """Compile a function of arrays and numbers, on its first call, and keep the result on disk.
 
-    For one fixed processor (see stages/__init__.py) and without fast-math: the same machine code,
-    hence the same bytes, everywhere.
+    The code is for one fixed processor (see environment.py) and without fast-math, so that it is
+    the same, and gives the same bytes, on all processors.
     """
     return cast(Kernel, njit(cache=True, error_model="numpy")(kernel))

@@ -1,4 +1,7 @@
-"""Training: from a recipe and images to weights."""
+"""Training on a CPU: the forward pass is `fused.forward`, never `network(images)`.
+
+One epoch shuffles and augments the training images and takes one SGD step per batch.
+"""
 
 import math
 from collections.abc import Iterator
@@ -7,35 +10,34 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 import models
-from study.base.errors import UserError
-from study.evaluation.evaluator import normalise
+from study.base.errors import DivergedError
+from study.data.mnist import Images
+from study.networks.inputs import normalize
 from study.recipes.recipe import Recipe
 from study.training import augmentation, fused, kernels
-from study.training.averaging import Average
-
-Images = tuple[Tensor, Tensor]
-"""Images uint8 [n, 28, 28] and their labels int64 [n]."""
+from study.training.averaging import ExponentialMovingAverage
 
 
 @dataclass(frozen=True)
-class Trained:
-    """One pass over the training images, by the network as it learns, with dropout."""
+class TrainStats:
+    """Results of one pass over the training images, with dropout, while the network learns."""
 
     loss: float
     """Mean negative log-likelihood, in nats per image."""
     accuracy: float
-    """In percent."""
+    """Share of correct predictions, in percent."""
     last_batch: int
-    """Counted from 0."""
+    """Index of the last batch, from 0."""
     last_batch_loss: float
+    """Mean negative log-likelihood of the last batch, in nats per image."""
 
 
-def initialise(model: str, recipe: Recipe) -> nn.Sequential:
-    """Build a model with weights drawn from the recipe's seed."""
+def initialize(model: str, recipe: Recipe) -> nn.Sequential:
+    """Build a model with weights drawn from the recipe's seed. Torch's random state is kept."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = models.build(model, recipe.dropout)
@@ -43,7 +45,7 @@ def initialise(model: str, recipe: Recipe) -> nn.Sequential:
 
 
 def optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """Return stochastic gradient descent, with weight decay on the convolutions alone."""
+    """Return stochastic gradient descent, with weight decay on the convolutions only."""
     convolutions = [p for p in network.parameters() if p.ndim == 4]
     rest = [p for p in network.parameters() if p.ndim != 4]
     return torch.optim.SGD(
@@ -60,7 +62,7 @@ def optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
 def scheduler(
     optimizer: torch.optim.Optimizer, recipe: Recipe, images: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """Return what sets the learning rate after each step, over all steps on so many images."""
+    """Return the scheduler of the learning rate, called after each step on `images` images."""
     if recipe.scheduler == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
     return torch.optim.lr_scheduler.OneCycleLR(
@@ -69,51 +71,52 @@ def scheduler(
         epochs=recipe.epochs,
         steps_per_epoch=math.ceil(images / recipe.batch_size),
         pct_start=recipe.warmup_fraction,
-        # Straight lines need no cosine, which is not the same in every C library.
+        # The cosine, torch's default, is not the same in every C library.
         anneal_strategy="linear",
         cycle_momentum=False,
     )
 
 
-def random(recipe: Recipe, epoch: int, purpose: str) -> np.random.SeedSequence:
-    """The random numbers of one purpose in one epoch, whatever was drawn before.
+def seed_sequence(recipe: Recipe, epoch: int, stream: str) -> np.random.SeedSequence:
+    """Return the seed of an independent random stream per epoch and purpose.
 
-    So one more draw for the rotations leaves the order of the images as it was.
+    So drawing more numbers from one stream does not change the others.
     """
-    return np.random.SeedSequence([recipe.seed, epoch, *purpose.encode()])
+    return np.random.SeedSequence([recipe.seed, epoch, *stream.encode()])
 
 
 class Trainer:
-    """Stochastic gradient descent on a CPU: changes a network in place, one epoch at a time.
+    """Trains a network in place by stochastic gradient descent on a CPU, one epoch at a time.
 
-    `result` is what comes of it: that network, or the average of what it was after each step.
+    `eval_network` is the network to evaluate and keep: the moving average of the trained network,
+    or, without one, that network itself.
     """
 
     def __init__(self, network: nn.Sequential, train_set: Images, recipe: Recipe) -> None:
-        """Start before the first epoch."""
+        """Prepare to train `network` from its current weights."""
         self.network = network
         self.steps = [*fused.fuse(network)]
         self.images, self.labels = train_set
         self.recipe = recipe
         self.optimizer = optimizer(network, recipe)
         self.scheduler = scheduler(self.optimizer, recipe, len(self.images))
-        self.average = Average(network, recipe.ema_decay)
-        self.result = self.average.network
+        self.average = ExponentialMovingAverage(network, recipe.ema_decay)
+        self.eval_network = self.average.network
 
-    def train(self, epoch: int) -> Trained:
-        """Train on every image once.
+    def train(self, epoch: int) -> TrainStats:
+        """Train on every image once. Raises DivergedError if the loss is not finite.
 
-        A bar shows the batches when stderr is a terminal. Raises UserError when the loss diverges.
+        Shows a progress bar if stderr is a terminal.
         """
-        lanes = kernels.lanes(random(self.recipe, epoch, "dropout"))
+        rng_state = kernels.rng_state(seed_sequence(self.recipe, epoch, "dropout"))
         total = math.ceil(len(self.images) / self.recipe.batch_size)
         loss_sum, correct = 0.0, 0
         with (
             tqdm(self.batches(epoch), total=total, leave=False, disable=None) as bar,
-            np.errstate(all="ignore"),  # a loss that is not finite is noticed below
+            np.errstate(all="ignore"),  # the loss is checked instead
         ):
             for batch, (images, labels) in enumerate(bar):
-                logits = fused.forward(self.steps, normalise(images), lanes)
+                logits = fused.forward(self.steps, normalize(images), rng_state)
                 mean_loss = F.cross_entropy(logits, labels)
                 self.optimizer.zero_grad()
                 mean_loss.backward()  # type: ignore[no-untyped-call]
@@ -123,28 +126,26 @@ class Trainer:
 
                 loss = mean_loss.item()
                 if not math.isfinite(loss):
-                    raise UserError(
-                        f"training diverged: the loss is {loss} in epoch {epoch}, batch {batch};"
-                        f" learning_rate = {self.recipe.learning_rate}, give a smaller one"
-                    )
+                    raise DivergedError(loss, self.recipe.learning_rate, epoch, batch)
                 loss_sum += loss * len(labels)
                 correct += int((logits.argmax(dim=1) == labels).sum())
-                bar.set_description(f"Loss={loss:.4f} Batch_id={batch}", refresh=False)
+                bar.set_postfix(loss=loss, refresh=False)
         seen = len(self.images)
-        return Trained(loss_sum / seen, 100 * correct / seen, batch, loss)
+        return TrainStats(loss_sum / seen, 100 * correct / seen, batch, loss)
 
     def batches(self, epoch: int) -> Iterator[Images]:
-        """Yield every image once, in an order and changed in ways of the epoch's own."""
-        order = np.random.default_rng(random(self.recipe, epoch, "order")).permutation(
+        """Yield every image once, shuffled and augmented anew in each epoch."""
+        order = np.random.default_rng(seed_sequence(self.recipe, epoch, "order")).permutation(
             len(self.images)
         )
         generators = {
-            purpose: np.random.default_rng(random(self.recipe, epoch, purpose))
-            for purpose in augmentation.PURPOSES
+            stream: np.random.default_rng(seed_sequence(self.recipe, epoch, stream))
+            for stream in augmentation.STREAMS
         }
-        strength = self.recipe.strength(epoch)
+        augments = augmentation.augments(self.recipe)
+        strength = augmentation.annealed_strength(self.recipe, epoch)
         for indices in torch.split(torch.from_numpy(order), self.recipe.batch_size):
             images = self.images[indices]
-            if self.recipe.augments:
+            if augments:
                 images = augmentation.augment(images, self.recipe, strength, generators)
             yield images, self.labels[indices]

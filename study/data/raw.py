@@ -1,0 +1,43 @@
+"""The four raw files of MNIST: their names, their checksums, and reading them.
+
+Only bytes with the sums in SHA256 get through, whichever source they come from.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from study.base.errors import UserError
+
+SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+
+def read(path: Path) -> NDArray[np.uint8]:
+    """Return the bytes of a raw file, header included.
+
+    Raises UserError if the file is missing, or if its checksum is not the one in SHA256.
+    """
+    try:
+        content = np.fromfile(path, np.uint8)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{path}: {reason}; run `dvc repro download` to fetch it") from None
+    if (found := sha256(content.data)) != SHA256[path.name]:
+        raise UserError(
+            f"{path}: truncated or altered, its SHA-256 must be {SHA256[path.name]}, got {found};"
+            f" run `dvc checkout --force {path.parent}` or, if the DVC cache is damaged too,"
+            " `rm -r .dvc/cache && dvc repro --force download`"
+        )
+    return content
+
+
+def sha256(content: bytes | memoryview) -> str:
+    """Return the SHA-256 checksum of `content` in hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
