@@ -8,7 +8,7 @@ from itertools import zip_longest
 import yaml
 
 from study.base.errors import UserError, quote
-from study.base.yaml_io import compose
+from study.base.yaml_io import load
 from study.recipes.params_file import Params
 from study.recipes.recipe import Recipe
 
@@ -119,7 +119,8 @@ def is_true(node: yaml.Node) -> bool:
 
 def parse(text: str) -> dict[str, yaml.Node]:
     """Return the top-level nodes of experiments.yaml."""
-    root = compose("experiments.yaml", text)
+    load("experiments.yaml", text)
+    root = yaml.compose(text, yaml.SafeLoader)
     if root is None:
         raise UserError("experiments.yaml: is empty; `git restore experiments.yaml` mends that")
     return entries(root, ("seeds", "configurations"), ("final",))

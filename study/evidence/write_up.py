@@ -130,7 +130,8 @@ def read(path: Path, log: Path) -> WriteUp:
     """
     published = from_yaml(WriteUp, str(path), path.read_text(encoding="utf-8"))
     with log.open(encoding="utf-8", newline="") as file:
-        epochs = typed(list[Epoch], str(log), list(csv.DictReader(file)))
+        rows = list(csv.DictReader(file))
+    epochs = typed(list[Epoch], rows, lambda row, *_: f"{log} line {row + 2}")
     models = {
         name: replace(model, epochs=tuple(e for e in epochs if f"model_{e.model}" == name))
         for name, model in published.models.items()
