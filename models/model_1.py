@@ -1,4 +1,4 @@
-"""Model 1: the baseline, without batch normalisation."""
+"""Model 1: the baseline, without batch normalization."""
 
 from torch import nn
 

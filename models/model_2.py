@@ -1,4 +1,4 @@
-"""Model 2: Model 1 with batch normalisation."""
+"""Model 2: Model 1 with batch normalization."""
 
 from torch import nn
 

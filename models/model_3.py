@@ -1,4 +1,4 @@
-"""Model 3: Model 2 narrowed, with average pooling in place of the 7x7 convolution."""
+"""Model 3: Model 2 with fewer channels, and average pooling instead of the 7x7 convolution."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""Model 4 with one more convolution in each block, to be trained on rotated digits."""
+"""Model 4 with one more convolution in each block, trained on rotated images."""
 
 from torch import nn
 
@@ -6,7 +6,7 @@ from models.layers import conv
 
 
 def model(dropout: float) -> nn.Sequential:
-    """Return the deeper Model 4: images [n, 1, 28, 28] to logits [n, 10]."""
+    """Return the deeper variant of Model 4: images [n, 1, 28, 28] to logits [n, 10]."""
     return nn.Sequential(
         # Block 1: 28x28 to 20x20
         conv(1, 8, 3),

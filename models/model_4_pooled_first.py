@@ -1,7 +1,7 @@
-"""Model 4 with average pooling before the last convolution instead of behind it.
+"""Model 4 with average pooling before the last convolution instead of after it.
 
-Both layers are linear and change places freely: with the same weights this is the same function,
-and trained from the same seed it differs by rounding alone.
+Both layers are linear and can change places: with the same weights this is the same function, so it
+is an A/A control. Trained from the same seed, it differs from Model 4 only by rounding.
 """
 
 from torch import nn
@@ -10,7 +10,7 @@ from models.layers import conv
 
 
 def model(dropout: float) -> nn.Sequential:
-    """Return the pooled-first Model 4: images [n, 1, 28, 28] to logits [n, 10]."""
+    """Return the pooled-first variant of Model 4: images [n, 1, 28, 28] to logits [n, 10]."""
     return nn.Sequential(
         # Block 1: 28x28 to 22x22
         conv(1, 8, 3),

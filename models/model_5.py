@@ -1,4 +1,4 @@
-"""Model 5: average pooling before the last convolution, to be trained on rotated digits."""
+"""Model 5: average pooling before the last convolution, trained on rotated images."""
 
 from torch import nn
 
@@ -32,9 +32,9 @@ def model(dropout: float) -> nn.Sequential:
         nn.ReLU(),
         nn.BatchNorm2d(20),
         nn.Dropout(dropout),
-        # Output: 9x9 to 1x1. The documents do not state the window, and their shapes allow 5 to 9:
-        # 6x6, which leaves the map's last three rows and columns out, follows their logged curve;
-        # 9x9 stays below it.
+        # Output: 9x9 to 1x1. The write-up does not state the pooling window; its shapes allow 5x5
+        # to 9x9. With 6x6, which leaves out the last three rows and columns of the map, accuracy
+        # follows the curve in the write-up's log; with 9x9 it stays below.
         nn.AvgPool2d(6),
         conv(20, 10, 1),
         nn.Flatten(),

@@ -1,4 +1,7 @@
-"""Model 6: depthwise separable convolutions, after the documents' goal."""
+"""Model 6: depthwise separable convolutions, fewer than 8,000 parameters.
+
+It aims at the write-up's target of more than 99.4% accuracy.
+"""
 
 from collections.abc import Iterator
 
@@ -34,10 +37,10 @@ def model(dropout: float) -> nn.Sequential:
 def separable(
     channels_in: int, channels_out: int, dropout: float, padding: int = 0
 ) -> Iterator[nn.Module]:
-    """Yield the layers of a 3x3 convolution in two parts: within each channel, then across them.
+    """Yield a depthwise separable 3x3 convolution: within each channel, then across channels.
 
-    Between them, as in Chollet 2017, "Xception", arXiv:1610.02357, is no ReLU. A full convolution
-    would have nearly nine times the weights.
+    There is no ReLU between the two (Chollet 2017, "Xception", arXiv:1610.02357). A standard
+    convolution has up to nine times the weights.
     """
     yield nn.Conv2d(channels_in, channels_in, 3, padding=padding, groups=channels_in, bias=False)
     yield nn.BatchNorm2d(channels_in)

@@ -1,4 +1,4 @@
-"""Model 6 with standard convolutions instead of separable ones, and so with fewer channels."""
+"""Model 6 with standard instead of separable convolutions, and therefore fewer channels."""
 
 from torch import nn
 
@@ -6,7 +6,7 @@ from models.layers import conv
 
 
 def model(dropout: float) -> nn.Sequential:
-    """Return that variant of Model 6: images [n, 1, 28, 28] to logits [n, 10]."""
+    """Return the standard variant of Model 6: images [n, 1, 28, 28] to logits [n, 10]."""
     return nn.Sequential(
         # Block 1: 28x28 to 22x22
         conv(1, 6, 3),

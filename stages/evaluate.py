@@ -6,7 +6,7 @@ from stages import paths
 from stages.command import model_argument, run
 from study.base.files import read_text, write
 from study.data import mnist
-from study.evaluation import evaluator, metrics, trained
+from study.evaluation import evaluator, metrics, trained_network
 from study.recipes import recipe_file
 from study.training import history
 
@@ -15,7 +15,7 @@ def main() -> None:
     """Write the model's metrics, its prediction for each image, and its confusion counts."""
     model = model_argument()
     recipe = recipe_file.from_text(str(paths.recipe(model)), read_text(paths.recipe(model)))
-    network = trained.load(model, paths.weights(model))
+    network = trained_network.load(model, paths.weights(model))
     images, labels = mnist.read_evaluation_set(paths.MNIST, recipe.validation_images)
     epochs = history.from_csv(read_text(paths.history(model)))
     tested = evaluator.evaluate(network, images, labels)

@@ -1,4 +1,4 @@
-"""What is kept of an evaluation, as rows and figures."""
+"""The stored results of an evaluation: metrics, predictions and confusion counts."""
 
 import csv
 import io
@@ -17,12 +17,14 @@ DIGITS = 10
 def metrics(
     network: nn.Sequential, tested: Evaluation, history: Sequence[Epoch], validation_images: int
 ) -> dict[str, float]:
-    """The model's figures, in the documents' units and decimals.
+    """Return the model's metrics, in the units and decimals of the write-up.
 
-    Accuracies are in percent: of the last epoch, of the best epoch on the test set, and of the
-    last epoch's training. The loss is the mean negative log-likelihood on the test set,
-    `last_epochs_std` the deviation of test accuracy over the last epochs, in points. Where it was
-    evaluated on `validation_images` training images instead, `validation_images` says so.
+    - accuracy, loss: on the test set after the last epoch, in percent, and in nats per image
+    - best_accuracy: on the test set after the best epoch, in percent
+    - train_accuracy: of the last epoch's training, in percent
+    - last_epochs_std: SD of the test accuracy over the last epochs, in points
+    - parameters: number of parameters
+    - validation_images: only if these training images were used instead of the test set
     """
     return {
         "accuracy": round(tested.accuracy, 2),
@@ -36,13 +38,13 @@ def metrics(
 
 
 def predictions_csv(labels: Tensor, predictions: Tensor) -> str:
-    """One row per image: its number from 0, its label, the digit it was taken for."""
+    """Return one row per image as CSV: its index from 0, its label, its prediction."""
     rows = zip(range(len(labels)), labels.tolist(), predictions.tolist(), strict=True)
     return _csv(("image", "label", "prediction"), rows)
 
 
 def confusion_csv(labels: Tensor, predictions: Tensor) -> str:
-    """One row per pair of digits: how many images of one were taken for the other."""
+    """Return one row per pair of digits as CSV: label, prediction, number of images."""
     counts = torch.bincount(labels * DIGITS + predictions, minlength=DIGITS**2).tolist()
     rows = ((*divmod(pair, DIGITS), count) for pair, count in enumerate(counts))
     return _csv(("actual", "predicted", "count"), rows)

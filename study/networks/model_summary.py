@@ -1,4 +1,4 @@
-"""The torchsummary table of a network, as text."""
+"""The torchsummary table of a network as text."""
 
 import contextlib
 import copy
@@ -10,14 +10,14 @@ from torch import nn
 
 
 def table(network: nn.Sequential, image: tuple[int, int, int]) -> str:
-    """Return what torchsummary prints for `network` on images [channels, height, width].
+    """Return the table that torchsummary prints for `network` on images [channels, height, width].
 
-    From the header to the line of non-trainable parameters: the sizes in megabytes that follow are
-    estimates and not among the documents' rows. Nor is a closing Flatten, which only reshapes.
-    The network and torch's random state are left as they were.
+    As in the write-up, it ends with the number of non-trainable parameters, without the estimated
+    sizes in megabytes, and has no row for a final Flatten, which only reshapes. The network and
+    torch's random state are unchanged.
     """
-    # torchsummary runs the network on random images: in training mode, batch normalisation would
-    # take its running statistics from them.
+    # torchsummary runs the network on random images: in training mode, batch normalization would
+    # include them in its running statistics.
     layers = list(copy.deepcopy(network).eval())
     if isinstance(layers[-1], nn.Flatten):
         layers.pop()

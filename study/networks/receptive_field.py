@@ -17,7 +17,7 @@ from torch import nn
 
 from study.base.errors import UserError
 
-# Layers whose output at a position depends, once trained, on their input at that position alone.
+# Layers whose output at a position depends, after training, only on their input at that position.
 POINTWISE = (
     nn.BatchNorm2d,
     nn.Dropout,
@@ -32,23 +32,23 @@ POINTWISE = (
 
 @dataclass(frozen=True)
 class Row:
-    """The input, or a layer with a window: a convolution or a pooling layer.
+    """A row of the table: the input, or a layer with a window (convolution or pooling).
 
-    Everything is counted along one side. A window of size k, stride s and dilation d on a map
-    padded by p has
+    All numbers are along one axis. A window of size k, stride s and dilation d on a map padded by
+    p has
 
-    - layer: the documents' name: `Conv1 (3x3)`, convolutions counted from 1; `MaxPool`; `AvgPool`
-    - receptive_field: the input pixels that one position of its output depends on, that of the
-      layer before + d (k - 1) j_in; where maps are padded, some may lie outside the image
-    - n_in, n_out: positions in its input and its output,
+    - layer: its name in the write-up: `Conv1 (3x3)`, counted from 1; `MaxPool`; `AvgPool`
+    - receptive_field: number of image pixels that a position of its output depends on, that of the
+      previous layer + d (k - 1) j_in; with padding, some of them may be outside the image
+    - n_in, n_out: number of positions in its input and its output,
       n_out = floor((n_in + 2 p - d (k - 1) - 1) / s) + 1
-    - j_in, j_out: jump, the input pixels from one position to the next in its input and its
-      output, j_out = s j_in
-    - r_in, r_out: radius of the receptive field of its input and its output, in pixels from the
-      field's centre to the centre of an outermost pixel: (receptive_field - 1) / 2, so a half where
-      the field is even; r_out = r_in + d (k - 1) j_in / 2
+    - j_in, j_out: jump, the distance in image pixels between neighboring positions of its input and
+      its output, j_out = s j_in
+    - r_in, r_out: radius of the receptive field of its input and its output, the distance in pixels
+      from its center to the center of an outermost pixel: (receptive_field - 1) / 2, which is not
+      an integer if the field is even; r_out = r_in + d (k - 1) j_in / 2
 
-    The documents do not say what their r is; this is what it is in their first four rows.
+    The write-up does not define its r; this definition agrees with its first four rows.
     """
 
     layer: str
@@ -66,14 +66,14 @@ _rows = TypeAdapter(list[Row])
 
 
 def table(network: nn.Sequential, image: tuple[int, int, int]) -> list[Row]:
-    """Return the input's row and one for each convolution and pooling layer of `network`.
+    """Return a row for the input, and one for each convolution and pooling layer of `network`.
 
-    `image`: [channels, side, side]. Raises UserError on a layer that is neither one of these nor
-    known to be pointwise, and on windows or maps that are not square.
+    `image`: [channels, side, side]. Raises UserError for other layers that are not in POINTWISE,
+    and for windows or maps that are not square.
     """
     side = _side(image[1:], "the image")
     rows = [Row("Input", 1, side, side, 1, 1, 0, 0)]
-    # A map of zeros goes through the layers, so that each says itself how large its output is.
+    # A map of zeros goes through the layers to measure the size of their outputs.
     activations = torch.zeros(1, *image)
     convolutions = 0
     for index, layer in enumerate(network):
@@ -82,11 +82,11 @@ def table(network: nn.Sequential, image: tuple[int, int, int]) -> list[Row]:
         where = f"layer {index}, {layer}"
         if not isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
             raise UserError(
-                f"{where}: no receptive field is known for it; use Conv2d, MaxPool2d, AvgPool2d"
-                " or a layer in POINTWISE of study/receptive_field.py"
+                f"{where}: the receptive field must be known; use Conv2d, MaxPool2d, AvgPool2d or a"
+                " layer in POINTWISE of study/networks/receptive_field.py"
             )
         kernel, stride = _side(layer.kernel_size, where), _side(layer.stride, where)
-        # Average pooling knows no dilation.
+        # Average pooling has no dilation.
         dilation = _side(getattr(layer, "dilation", 1), where)
         if isinstance(layer, nn.Conv2d):
             convolutions += 1
@@ -113,33 +113,33 @@ def table(network: nn.Sequential, image: tuple[int, int, int]) -> list[Row]:
 
 
 def _side(sizes: int | Sequence[int], where: str) -> int:
-    """Return the one size that torch gives as a number or once per axis."""
+    """Return a size that torch stores as one number or as one per axis."""
     if isinstance(sizes, int):
         return sizes
     if len(set(sizes)) != 1:
         raise UserError(
-            f"{where}: {' by '.join(map(str, sizes))} is not square; make the sides equal"
+            f"{where}: windows and maps must be square, got {' by '.join(map(str, sizes))}"
         )
     return sizes[0]
 
 
-def differing(computed: Sequence[Row], documented: Sequence[Row]) -> list[frozenset[str]]:
-    """Return, row by row, the names of the columns in which two tables differ.
+def differing(computed: Sequence[Row], published: Sequence[Row]) -> list[frozenset[str]]:
+    """Return, for each row, the names of the columns in which two tables differ.
 
-    A row that only one of the tables has differs in every column.
+    A row that is in only one of the tables differs in every column.
     """
     return [
         frozenset(
             column
             for column in COLUMNS
-            if ours is None or theirs is None or getattr(ours, column) != getattr(theirs, column)
+            if one is None or other is None or getattr(one, column) != getattr(other, column)
         )
-        for ours, theirs in zip_longest(computed, documented)
+        for one, other in zip_longest(computed, published)
     ]
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """Return `rows` as CSV, with a header; halves are the only fractions there are."""
+    """Return `rows` as CSV, with a header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -149,5 +149,5 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 
 def from_csv(text: str) -> list[Row]:
-    """Return the rows that `to_csv` wrote."""
+    """Return the rows in the text of `to_csv`."""
     return _rows.validate_python(list(csv.DictReader(io.StringIO(text))))

@@ -12,7 +12,8 @@ import yaml
 
 import models
 from study.base.errors import UserError
-from study.evaluation import evaluator
+from study.evaluation import trained_network
+from study.training import weights_file
 from tests.checkout import Checkout
 from tests.faults import one_model
 
@@ -47,9 +48,9 @@ def checkout(trained: Checkout) -> Iterator[Checkout]:
 def test_weights(tmp_path: Path) -> None:
     network = models.build(one_model.MODEL, dropout=0.0)
     path = tmp_path / "weights.safetensors"
-    sound = evaluator.to_safetensors(network)
+    sound = weights_file.to_safetensors(network)
     path.write_bytes(sound)
-    loaded = evaluator.load(one_model.MODEL, path).state_dict()
+    loaded = trained_network.load(one_model.MODEL, path).state_dict()
     assert all(torch.equal(loaded[key], value) for key, value in network.state_dict().items())
     chance = random.Random(6)
     for place in chance.sample(range(len(sound)), FLIPPED):
@@ -57,7 +58,7 @@ def test_weights(tmp_path: Path) -> None:
         damaged[place] ^= chance.randrange(1, 256)
         path.write_bytes(damaged)
         with pytest.raises(UserError, match="altered") as caught:
-            evaluator.load(one_model.MODEL, path)
+            trained_network.load(one_model.MODEL, path)
         assert "`dvc repro --force train@model_3`" in str(caught.value)
 
 
@@ -76,11 +77,11 @@ def test_cache(checkout: Checkout) -> None:
     evaluate, train = f"evaluate@{one_model.MODEL}", f"train@{one_model.MODEL}"
     status, output = checkout.attempt("dvc", "repro", "--force", "--single-item", evaluate)
     assert status != 0
-    assert f"error: {WEIGHTS}: altered: " in output
+    assert f"error: {WEIGHTS}: altered, " in output
     # Even what is trained again, DVC replaces by what its cache holds for the same.
     checkout.run("dvc", "repro", "--force", "--single-item", train)
     assert weights.read_bytes() == damaged
-    assert f"`dvc repro --force {train}`, after `rm -r .dvc/cache`" in output
+    assert f"`rm -r .dvc/cache && dvc repro --force {train}`" in output
     shutil.rmtree(checkout.root / ".dvc/cache")
     checkout.run("dvc", "repro", "--force", "--single-item", train)
     assert weights.read_bytes() == sound
