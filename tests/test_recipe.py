@@ -106,7 +106,7 @@ def test_a_warm_up_of_one_step(steps: int, warmup_fraction: float) -> None:
         match=rf"train\.warmup_fraction = {warmup_fraction}: one of {steps} steps; give 0",
     ):
         Recipe.parse(values, "train.")
-    network = sgd.initialise("model_3", recipe())
+    network = sgd.initialize("model_3", recipe())
     for other in (warmup_fraction / 2, warmup_fraction * 1.5):
         possible = Recipe.parse(values | {"warmup_fraction": other})
         sgd.scheduler(sgd.optimizer(network, possible), possible, 10 * steps)

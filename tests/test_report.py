@@ -195,7 +195,7 @@ def test_stage(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "argv", ["report", "0.1", *names])
     paths.MNIST.parent.mkdir()
     paths.MNIST.symlink_to(mnist_folder)
-    _, labels = mnist.read(mnist_folder, "test")
+    _, labels = mnist.read_evaluation_set(mnist_folder)
     predictions = labels.clone()
     predictions[[18, 62]] = (labels[[18, 62]] + 1) % 10
     for name in names:
