@@ -1,11 +1,13 @@
 """Values against the fields of a pydantic model. A mistake is one line that names the key."""
 
 from collections.abc import Mapping
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from study.base import yaml_io
 from study.base.errors import UserError, quote
+from study.base.yaml_io import shown
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -26,22 +28,9 @@ def check(kind: type[Model], values: Mapping[str, object], where: str) -> Model:
         raise UserError(f"{where}{quote(key)} is not a known key; use one of {known}")
     if key not in values:
         raise UserError(f"{where}{key} is missing; it must be {requirement(kind, key)}")
-    raise UserError(f"{where}{key} must be {requirement(kind, key)}, got {quote(values[key])}")
+    raise UserError(f"{where}{key} must be {requirement(kind, key)}, got {shown(values[key])}")
 
 
 def requirement(kind: type[BaseModel], key: str) -> str:
     """Return what a field may hold, in words: `an integer in [1, 1000]`, `cpu or cuda`."""
-    field = kind.model_fields[key]
-    if choices := get_args(field.annotation):
-        return " or ".join(choices)
-    if field.annotation is str:
-        return "text"
-    bounds = {
-        name: getattr(bound, name)
-        for bound in field.metadata
-        for name in ("ge", "gt", "le", "lt")
-        if hasattr(bound, name)
-    }
-    low = f"[{bounds['ge']}" if "ge" in bounds else f"({bounds['gt']}"
-    high = f"{bounds['le']}]" if "le" in bounds else f"{bounds['lt']})"
-    return f"{'an integer' if field.annotation is int else 'a number'} in {low}, {high}"
+    return yaml_io.requirement(kind.model_json_schema()["properties"][key])
