@@ -28,15 +28,15 @@ NEEDED = (
     "yaml",
 )
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit(
         f"error: Python must be 3.11 or newer, {sys.executable} is {platform.python_version()};"
         " run `make repro`, which creates .venv"
     )
 if missing := [name for name in NEEDED if find_spec(name) is None]:
     sys.exit(
-        f"error: {', '.join(missing)} is not installed for {sys.executable}; run `make repro`, which"
-        " creates .venv, or `pip install -r requirements.lock`"
+        f"error: {', '.join(missing)} is not installed for {sys.executable}; run `make repro`,"
+        " which creates .venv, or `pip install -r requirements.lock`"
     )
 
 # As early as possible: what changes before the stage has read it goes unnoticed.

@@ -1,16 +1,17 @@
 """Train one model by its recipe."""
 
+import math
 import os
 
 from stages import paths
 from stages.command import model_argument, run
 from stages.progress import Log
-from study.base.errors import UserError, quote
+from study.base.errors import DivergedError, UserError, quote
 from study.base.files import read_text, write
 from study.data import mnist
 from study.evaluation import evaluator
 from study.recipes import recipe_file
-from study.training import cuda, history, sgd, weights_file
+from study.training import cuda, environment, history, sgd, weights_file
 from study.training.checkpoint import Checkpoint
 from study.training.history import Epoch
 
@@ -36,6 +37,8 @@ def main() -> None:
     epochs = checkpoint.load(resumable) if resume and resumable else []
     evaluated_on = "Validation set" if recipe.validation_images else "Test set"
     log = Log(model, paths.log(model), evaluated_on, resumed=bool(epochs))
+    if reason := environment.promise():
+        log.note(f"Bytes may differ from the committed ones: {reason}")
     if resume and not epochs:
         log.note("No checkpoint of this recipe and code: training from the beginning")
 
@@ -44,6 +47,8 @@ def main() -> None:
         trained = trainer.train(number)
         tested = evaluator.evaluate(trainer.eval_network, *test_set)
         log.end(trained, tested)
+        if not math.isfinite(tested.loss):
+            raise DivergedError(tested.loss, recipe.learning_rate, number)
         epochs.append(
             Epoch(
                 number,
