@@ -1,5 +1,5 @@
-"""What is claimed of speed, measured: `python -m benchmarks` and `python -m benchmarks.cluster`.
+"""Benchmarks behind the speed claims: `python -m benchmarks` and `python -m benchmarks.scaling`.
 
-Nothing here may be imported by the study. What starts the textbook's loop does not import `stages`:
-it would inherit its settings, which it is not to have.
+The study imports nothing from here. What starts the baseline must not import `stages`: the baseline
+would inherit its thread settings.
 """

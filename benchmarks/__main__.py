@@ -1,5 +1,6 @@
-"""Measure, write results.json beside this file, and print the tables."""
+"""Benchmark training against a plain PyTorch loop, and write docs/performance.md."""
 
+import argparse
 import json
 import os
 import platform
@@ -11,52 +12,72 @@ from pathlib import Path
 
 from tqdm import trange
 
-from benchmarks import comparison, pipeline, tables
+from benchmarks import comparison, performance_page, pipeline
+from benchmarks.performance_page import Machine, Results
 from benchmarks.processes import ROOT
 from study.base.errors import UserError
 from study.base.files import write
 
 RAW = ROOT / "data/mnist"
 RESULTS = Path(__file__).parent / "results.json"
+PAGE = ROOT / "docs/performance.md"
 
 
 def main() -> None:
-    """Measure everything; about 10 minutes on two cores, with nothing else to do."""
+    """Measure everything, in about 10 minutes on two idle cores."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--page-only", action="store_true", help="write the page from results.json, measure nothing"
+    )
+    if not parser.parse_args().page_only:
+        check_raw_data()
+        results = measure(comparison.order(), ROOT, RAW, turns=3, batches=60, train_images=6_000)
+        write(RESULTS, json.dumps(results, indent=2) + "\n")
+    write(PAGE, performance_page.markdown(json.loads(RESULTS.read_text("utf-8"))))
+    print(f"wrote {PAGE.relative_to(ROOT)}")
+
+
+def check_raw_data() -> None:
+    """Raise UserError if MNIST has not been fetched."""
     if not RAW.exists():
-        raise UserError("data/mnist: no such folder; run `dvc repro download` to fetch it")
-    results = measure(comparison.order(), ROOT, RAW, turns=3, batches=60, samples=6_000)
-    write(RESULTS, json.dumps(results, indent=2) + "\n")
-    print(tables.markdown(results), end="")
+        raise UserError("data/mnist does not exist; run `dvc repro download`")
 
 
 def measure(
-    models: Sequence[str], repository: Path, raw: Path, *, turns: int, batches: int, samples: int
-) -> tables.Results:
-    """Measure `models`, in the order of training, over so many batches in each turn.
+    models: Sequence[str],
+    repository: Path,
+    raw: Path,
+    *,
+    turns: int,
+    batches: int,
+    train_images: int,
+) -> Results:
+    """Measure `models`, given in the order of training.
 
-    `samples` is one unit of samples in the table of growth.
+    A turn trains each on `batches` batches; `train_images` is the unit of images in the growth
+    table.
     """
     recipes = comparison.recipes()
     trained = {model: recipes[model] for model in models}
     cores = os.cpu_count() or 1
     here = machine(cores)
     jobs = min(cores, len(models))
-    small = recipes[pipeline.MODEL].model_copy(update={"epochs": 1, "train_images": samples})
+    small = recipes[pipeline.MODEL].model_copy(update={"epochs": 1, "train_images": train_images})
 
-    compared = [
+    measured = [
         comparison.take_turn(trained, batches, jobs, raw)
         for _ in trange(turns, desc="turns", disable=None)
     ]
     return {
         "machine": here,
-        "comparison": comparison.compare(compared, trained, batches, jobs),
+        "comparison": comparison.compare(measured, trained, batches, jobs),
         "growth": pipeline.grow(small, raw),
         "no_change_seconds": pipeline.no_change_seconds(repository),
     }
 
 
-def machine(cores: int) -> tables.Machine:
-    """What this machine is, and how busy."""
+def machine(cores: int) -> Machine:
+    """Return what this machine is, and how busy it is."""
     return {
         "processor": processor(),
         "cores": cores,
@@ -67,7 +88,7 @@ def machine(cores: int) -> tables.Machine:
 
 
 def processor() -> str:
-    """The processor's model where the system tells it, else its architecture."""
+    """Return the processor's model, or its architecture if the system does not name the model."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

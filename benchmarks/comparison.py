@@ -1,8 +1,6 @@
-"""The textbook's loop and this project's, turn by turn."""
+"""A plain PyTorch loop (the baseline) against this project's loop, in turns."""
 
 import math
-import re
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from pathlib import Path
@@ -10,29 +8,29 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Literal, TypedDict, get_args
 
-import yaml
-
+import models
 from benchmarks.processes import ROOT, Measurement, measure
+from study.base.files import read_text
 from study.recipes import params_file
 from study.recipes.recipe import TRAINING_IMAGES, Recipe
 
 
 class Pair(TypedDict):
-    """One model in one turn: the textbook alone, then so many copies of this project at once."""
+    """One model in one turn: one process of the baseline, then `jobs` of this project at once."""
 
-    textbook: Measurement
+    baseline: Measurement
     project: Measurement
 
 
 Turn = Mapping[str, Pair]
 """By model."""
 
-Loop = Literal["textbook", "project"]
+Loop = Literal["baseline", "project"]
 LOOPS: tuple[Loop, ...] = get_args(Loop)
 
 
 class Spread(TypedDict):
-    """One figure over the turns."""
+    """One value over the turns."""
 
     median: float
     least: float
@@ -43,83 +41,73 @@ class Cost(TypedDict):
     """Medians over the turns."""
 
     start_up_seconds: float
-    """Of wall time, once per training run."""
+    """Wall time per training run, in addition to its epochs."""
     epoch_seconds: float
-    """Of wall time, one test pass included."""
+    """Wall time, one test pass included."""
     peak_memory_mib: int
     """Of all processes together."""
 
 
-class Model(TypedDict):
-    """What one model costs."""
+class ModelComparison(TypedDict):
+    """The cost of one model."""
 
     epochs: int
     batches_per_epoch: int
-    textbook: Cost
+    baseline: Cost
     project: Cost
-    """Of as many models as are trained at once."""
+    """Cost of `jobs` models that are trained at once."""
     project_share_seconds: float
-    """Wall time of an epoch over how many models are trained in it."""
+    """Wall time of an epoch divided by the number of models trained in it."""
     speedup: Spread
-    """The textbook's seconds over this project's share."""
+    """The baseline's seconds divided by this project's share."""
 
 
-class Study(TypedDict):
-    """Wall time of all training, start-up included, from each model's medians."""
+class StudyComparison(TypedDict):
+    """Wall time of all trainings, start-up included, computed from each model's medians."""
 
-    textbook_seconds: float
+    baseline_seconds: float
     project_seconds: float
     speedup: Spread
 
 
 class Comparison(TypedDict):
-    """What was measured, and what follows from it."""
+    """The measurements, and the results computed from them."""
 
     batches: int
-    """How many of an epoch's were measured."""
+    """Number of an epoch's batches that were measured."""
     jobs: int
-    """How many models this project trains at once."""
-    models: dict[str, Model]
-    study: Study
+    """Number of models that this project trains at once."""
+    models: dict[str, ModelComparison]
+    study: StudyComparison
     turns: list[Turn]
 
 
 def recipes() -> dict[str, Recipe]:
-    """Every model's recipe on a CPU, as dvc.yaml puts it together from params.yaml."""
-    values = params_file.read_values((ROOT / "params.yaml").read_text("utf-8"))
-    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))
-    models = pipeline["stages"]["train"]["foreach"]
+    """Return the recipe of each model in params.yaml, on a CPU."""
+    params = params_file.read(read_text(ROOT / "params.yaml"), models.names())
     return {
-        model: Recipe.parse(
-            {
-                key: re.sub(r"\$\{([\w.]+)\}", lambda name: values[name[1]], str(value))
-                for key, value in recipe.items()
-            }
-            | {"device": "cpu"}
-        )
-        for model, recipe in models.items()
+        model: recipe.model_copy(update={"device": "cpu"})
+        for model, recipe in params.models.items()
     }
 
 
 def order() -> list[str]:
-    """The models in the order in which `make repro` trains them."""
-    command = ["make", "--dry-run", "training"]
-    plan = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return re.findall(r"train@(\w+)", plan)
+    """Return the models in the order in which `make repro` trains them."""
+    return sorted(recipes(), reverse=True)
 
 
 def take_turn(recipes: Mapping[str, Recipe], batches: int, jobs: int, raw: Path) -> Turn:
     """Measure both loops on each model, one right after the other.
 
-    As after `git clone`, the first model compiles this project's kernels, for the others, too.
+    As in a fresh clone, this project's first model compiles the kernels, and the others reuse them.
     """
     turn: dict[str, Pair] = {}
     with TemporaryDirectory() as kernels:
         for model, recipe in recipes.items():
             arguments = [model, str(raw.resolve()), str(batches), recipe.model_dump_json()]
             turn[model] = {
-                "textbook": measure("benchmarks.textbook", arguments, 1, Path(kernels)),
-                "project": measure("benchmarks.project", arguments, jobs, Path(kernels)),
+                "baseline": measure("benchmarks.baseline_loop", arguments, 1, Path(kernels)),
+                "project": measure("benchmarks.project_loop", arguments, jobs, Path(kernels)),
             }
     return turn
 
@@ -127,33 +115,33 @@ def take_turn(recipes: Mapping[str, Recipe], batches: int, jobs: int, raw: Path)
 def compare(
     turns: Sequence[Turn], recipes: Mapping[str, Recipe], batches: int, jobs: int
 ) -> Comparison:
-    """Work out what the measurements say. `recipes` are in the order of training."""
+    """Return the results of the measurements. `recipes` are in the order of training."""
     batches_per_epoch = {
         model: math.ceil(TRAINING_IMAGES / recipe.batch_size) for model, recipe in recipes.items()
     }
     scales = {model: count / batches for model, count in batches_per_epoch.items()}
 
-    models: dict[str, Model] = {}
+    compared: dict[str, ModelComparison] = {}
     for model in sorted(recipes):
-        textbook = [turn[model]["textbook"] for turn in turns]
+        baseline = [turn[model]["baseline"] for turn in turns]
         project = [turn[model]["project"] for turn in turns]
         scale = scales[model]
         shares = [epoch_seconds(one, scale) / jobs for one in project]
-        models[model] = {
+        compared[model] = {
             "epochs": recipes[model].epochs,
             "batches_per_epoch": batches_per_epoch[model],
-            "textbook": cost(textbook, scale),
+            "baseline": cost(baseline, scale),
             "project": cost(project, scale),
             "project_share_seconds": round(median(shares), 3),
             "speedup": spread(
                 epoch_seconds(one, scale) / share
-                for one, share in zip(textbook, shares, strict=True)
+                for one, share in zip(baseline, shares, strict=True)
             ),
         }
 
     def study(turns: Sequence[Turn]) -> tuple[float, float]:
-        """Wall time of the textbook's and of this project's whole study, from the medians."""
-        theirs, ours = (
+        """Return the wall time of the baseline's and this project's study, from the medians."""
+        baseline, project = (
             [
                 one["start_up_seconds"] + recipe.epochs * one["epoch_seconds"]
                 for model, recipe in recipes.items()
@@ -161,35 +149,32 @@ def compare(
             ]
             for loop in LOOPS
         )
-        return sum(theirs), makespan(ours, jobs)
+        return sum(baseline), makespan(project, jobs)
 
-    # Medians of each model: what disturbs one of them in one turn does not count.
-    theirs, ours = study(turns)
-    speedups = sorted(theirs / ours for theirs, ours in (study([turn]) for turn in turns))
+    # From each model's medians: a disturbance of one model in one turn does not count.
+    baseline_seconds, project_seconds = study(turns)
+    ratio = baseline_seconds / project_seconds
+    each = spread(before / after for before, after in (study([turn]) for turn in turns))
     return {
         "batches": batches,
         "jobs": jobs,
-        "models": models,
+        "models": compared,
         "study": {
-            "textbook_seconds": round(theirs, 1),
-            "project_seconds": round(ours, 1),
-            "speedup": {
-                "median": round(theirs / ours, 2),
-                "least": round(speedups[0], 2),
-                "most": round(speedups[-1], 2),
-            },
+            "baseline_seconds": round(baseline_seconds, 1),
+            "project_seconds": round(project_seconds, 1),
+            "speedup": {**each, "median": round(ratio, 2)},
         },
         "turns": [*turns],
     }
 
 
 def epoch_seconds(measured: Measurement, scale: float) -> float:
-    """Wall time of an epoch: training on `scale` times what was measured, and one test pass."""
+    """Return the wall time of an epoch: training, times `scale`, and one test pass."""
     return measured["training_seconds"] * scale + measured["testing_seconds"]
 
 
 def makespan(runs: Iterable[float], at_once: int) -> float:
-    """Wall time of runs that start in order, each as soon as fewer than `at_once` others run."""
+    """Return the wall time of runs that start in order, at most `at_once` at the same time."""
     ends = [0.0] * at_once
     for seconds in runs:
         heappush(ends, heappop(ends) + seconds)
@@ -197,7 +182,7 @@ def makespan(runs: Iterable[float], at_once: int) -> float:
 
 
 def cost(measured: Sequence[Measurement], scale: float) -> Cost:
-    """Take medians over the turns."""
+    """Return the medians over the turns."""
     return {
         "start_up_seconds": round(median(one["start_up_seconds"] for one in measured), 3),
         "epoch_seconds": round(median(epoch_seconds(one, scale) for one in measured), 3),
@@ -206,7 +191,7 @@ def cost(measured: Sequence[Measurement], scale: float) -> Cost:
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """Take the median, the least and the most."""
+    """Return the median, the least and the most."""
     ordered = sorted(values)
     return {
         "median": round(median(ordered), 2),

@@ -1,4 +1,4 @@
-"""What the pipeline's own commands take: a training stage as it grows, `dvc repro` at rest."""
+"""Wall time of the pipeline's commands: larger trainings, and `dvc repro` with nothing to do."""
 
 import subprocess
 import sys
@@ -9,6 +9,8 @@ from time import perf_counter
 from typing import TypedDict
 
 from benchmarks.processes import ROOT, run
+from study.base.files import write
+from study.recipes import recipe_file
 from study.recipes.recipe import Recipe
 
 FACTORS = (1, 2, 4)
@@ -16,12 +18,12 @@ MODEL = "model_3"  # the smallest
 
 
 class Growth(TypedDict):
-    """Seconds of wall time of `python -m stages.train`, each list at 1, 2 and 4 times the cost."""
+    """Seconds of wall time of `python -m stages.train`; each list at 1, 2 and 4 times the size."""
 
-    samples: int
-    """How many images one unit of samples is; a unit of the rest is one."""
+    train_images: int
+    """Number of images in one unit of images; a unit of the other sizes is 1."""
     by_epochs: list[float]
-    by_samples: list[float]
+    by_images: list[float]
     by_models: list[float]
     """One after the other."""
     by_jobs: list[float]
@@ -29,34 +31,40 @@ class Growth(TypedDict):
 
 
 def grow(recipe: Recipe, raw: Path) -> Growth:
-    """Measure the stage on `recipe`, then on 2 and 4 times of each of its dimensions."""
+    """Measure the stage on `recipe`, then at 2 and 4 times each of its sizes."""
 
-    def stage(epochs: int = 1, samples: int = 1, models: int = 1, jobs: int = 1) -> float:
-        values = recipe.model_dump() | {
-            "epochs": epochs * recipe.epochs,
-            "train_images": samples * recipe.train_images,
-        }
-        arguments = [MODEL, *(f"--{key}={value}" for key, value in values.items())]
-        return round(sum(train(arguments, jobs) for _ in range(models)), 3)
+    def stage(epochs: int = 1, images: int = 1, models: int = 1, jobs: int = 1) -> float:
+        larger = recipe.model_copy(
+            update={
+                "epochs": epochs * recipe.epochs,
+                "train_images": images * recipe.train_images,
+            }
+        )
+        text = recipe_file.to_yaml(larger, recipe_file.versions())
+        write(folder / f"recipes/{MODEL}.yaml", text)
+        return round(sum(train(jobs) for _ in range(models)), 3)
 
-    def train(arguments: list[str], jobs: int) -> float:
-        return run("stages.train", arguments, jobs, folder, PYTHONPATH=str(ROOT))[0]
+    def train(jobs: int) -> float:
+        return run("stages.train", [MODEL], jobs, folder, PYTHONPATH=str(ROOT))[0]
 
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "data").mkdir()
         (folder / "data" / "mnist").symlink_to(raw.resolve())
         return {
-            "samples": recipe.train_images,
+            "train_images": recipe.train_images,
             "by_epochs": [stage(epochs=factor) for factor in FACTORS],
-            "by_samples": [stage(samples=factor) for factor in FACTORS],
+            "by_images": [stage(images=factor) for factor in FACTORS],
             "by_models": [stage(models=factor) for factor in FACTORS],
             "by_jobs": [stage(jobs=factor) for factor in FACTORS],
         }
 
 
 def no_change_seconds(repository: Path) -> float | None:
-    """Wall time of `dvc repro` with nothing to do, the median of three; None if there is any."""
+    """Return the wall time of `dvc repro` with nothing to do, the median of three.
+
+    Returns None if there is something to do.
+    """
     dvc = [sys.executable, "-m", "dvc"]
     if subprocess.run([*dvc, "status", "--quiet"], cwd=repository).returncode:
         return None

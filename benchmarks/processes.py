@@ -1,4 +1,4 @@
-"""Measured processes: how they are started, and what they say on stdout."""
+"""Processes that are measured: starting them, and the measurements that they print."""
 
 import json
 import os
@@ -17,10 +17,10 @@ WARM_UP = 2  # batches that count as start-up: they compile kernels and fill cac
 
 
 class Measurement(TypedDict):
-    """What it took to train a few batches and to test once, in seconds of wall time."""
+    """Cost of training a few batches and testing once; seconds are wall time."""
 
     start_up_seconds: float
-    """Everything else in the process's life: imports, compilation, reading data, first batches."""
+    """The rest of the process's time: imports, compilation, reading data, first batches."""
     training_seconds: float
     testing_seconds: float
     peak_memory_mib: int
@@ -32,7 +32,7 @@ class Measurement(TypedDict):
 def report(
     train: Callable[[int], object], test: Callable[[], object], batches: int, threads: int
 ) -> None:
-    """Train on so many batches, test, and print what that took, all but the start-up."""
+    """Train on `batches` batches, test, and print the measurement, except for the start-up."""
     train(WARM_UP)
     start = perf_counter()
     train(batches)
@@ -40,29 +40,29 @@ def report(
     test()
     tested = perf_counter()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    said = {
+    measurement = {
         "training_seconds": trained - start,
         "testing_seconds": tested - trained,
         "peak_memory_mib": peak / (2**20 if sys.platform == "darwin" else 2**10),
         "threads": threads,
     }
-    print(json.dumps(said))
+    print(json.dumps(measurement))
 
 
 def measure(module: str, arguments: Sequence[str], copies: int, kernels: Path) -> Measurement:
-    """Run so many copies of a module that calls `report`, all at once; the slowest one counts.
+    """Run `copies` copies of a module that calls `report` at once; the slowest one counts.
 
-    What they compile they leave in the folder `kernels`, and find what is there.
+    They keep compiled kernels in the folder `kernels`, and reuse those that are there.
     """
     seconds, outputs = run(module, arguments, copies, NUMBA_CACHE_DIR=str(kernels))
-    said = [json.loads(output) for output in outputs]
-    slowest = max(said, key=lambda one: one["training_seconds"] + one["testing_seconds"])
+    measurements = [json.loads(output) for output in outputs]
+    slowest = max(measurements, key=lambda one: one["training_seconds"] + one["testing_seconds"])
     training, testing = slowest["training_seconds"], slowest["testing_seconds"]
     return {
         "start_up_seconds": round(seconds - training - testing, 3),
         "training_seconds": round(training, 3),
         "testing_seconds": round(testing, 3),
-        "peak_memory_mib": round(sum(one["peak_memory_mib"] for one in said)),
+        "peak_memory_mib": round(sum(one["peak_memory_mib"] for one in measurements)),
         "threads": slowest["threads"],
     }
 
@@ -70,11 +70,11 @@ def measure(module: str, arguments: Sequence[str], copies: int, kernels: Path) -
 def run(
     module: str, arguments: Sequence[str], copies: int = 1, folder: Path = ROOT, **variables: str
 ) -> tuple[float, list[str]]:
-    """Run so many copies of a module at once; return seconds until all have ended, and stdouts.
+    """Run copies of a module at once; return the seconds until all have ended, and their stdouts.
 
-    Raises UserError with the last line of stderr when one fails.
+    Raises UserError with the last line of stderr if one fails.
     """
-    # All cores, whatever the shell says; `stages` decides for its own processes.
+    # All cores, whatever the shell has set; `stages` decides for its own processes.
     inherited = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
     start = perf_counter()
     started = [

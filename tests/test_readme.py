@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import models
-from benchmarks import scaling, tables
 from experiments import project_files
 from stages import paths
 from study.evaluation.steadiness import last_epochs_std
@@ -150,13 +149,3 @@ def test_the_candidate_s_difference_is_what_dvc_prints(tmp_path: Path, mnist_fol
     assert shown[index + 1][0] == "dvc metrics diff"
     printed = checkout.run("dvc", "metrics", "diff").splitlines()
     assert table(shown[index + 1][1]) == table(printed)
-
-
-def test_the_speed_it_quotes_was_measured() -> None:
-    results = json.loads((ROOT / "benchmarks/results.json").read_text("utf-8"))
-    assert tables.markdown(results) in README
-
-
-def test_the_note_on_clusters_was_measured() -> None:
-    results = json.loads((ROOT / "benchmarks/cluster.json").read_text("utf-8"))
-    assert scaling.markdown(results) == (ROOT / "docs/scaling.md").read_text("utf-8")

@@ -1,6 +1,7 @@
-"""The usual loop, in the style of PyTorch's MNIST example (github.com/pytorch/examples, mnist).
+"""A plain PyTorch loop, in the style of PyTorch's MNIST example (github.com/pytorch/examples).
 
-Images go one by one through torchvision's transforms and a DataLoader; one process uses all cores.
+Images pass one by one through torchvision's transforms and a DataLoader; one process uses all
+cores.
 """
 
 import json
@@ -19,13 +20,14 @@ from torchvision import datasets, transforms
 import models
 from benchmarks import processes
 from study.recipes.recipe import Recipe
+from study.training.augmentation import augments
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 
 
 def train_transform(recipe: Recipe) -> transforms.Compose:
-    """Turn, scale, move and pull about each image as the recipe says, if it does; normalise it."""
-    if not recipe.augments:
+    """Return the augmentation of a recipe, followed by normalization."""
+    if not augments(recipe):
         return test_transform()
     side = 28
     affine = transforms.RandomAffine(
@@ -34,13 +36,14 @@ def train_transform(recipe: Recipe) -> transforms.Compose:
         (1 - recipe.scaling, 1 + recipe.scaling),
         interpolation=transforms.InterpolationMode(recipe.interpolation),
     )
-    # torchvision smooths noise instead of a grid's pulls; these figures pull about as far.
+    # torchvision smooths noise instead of interpolating a grid of displacements. With these values
+    # the displacements are about as large.
     elastic = [transforms.ElasticTransform(11 * recipe.elastic, 4.0)] if recipe.elastic else []
     return transforms.Compose([affine, *elastic, *test_transform().transforms])
 
 
 def test_transform() -> transforms.Compose:
-    """Normalise an image to mean 0 and variance 1 over the training set."""
+    """Return the normalization to mean 0 and variance 1 over the training set."""
     return transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
 
 
@@ -51,7 +54,7 @@ def train(
     scheduler: optim.lr_scheduler.LRScheduler | None = None,
     average: optim.swa_utils.AveragedModel | None = None,
 ) -> tuple[float, float]:
-    """Train on every batch; return the last batch's loss and the accuracy in percent."""
+    """Train on every batch; return the last batch's loss, and the accuracy in percent."""
     network.train()
     seen, correct = 0, 0
     for data, target in loader:
@@ -70,7 +73,7 @@ def train(
 
 
 def test(network: nn.Module, loader: Loader) -> tuple[float, float]:
-    """Return mean loss and accuracy in percent."""
+    """Return the mean loss, and the accuracy in percent."""
     network.eval()
     seen, loss, correct = 0, 0.0, 0
     with torch.no_grad():
@@ -83,7 +86,7 @@ def test(network: nn.Module, loader: Loader) -> tuple[float, float]:
 
 
 def mnist(raw: Path, train: bool, transform: transforms.Compose) -> datasets.MNIST:
-    """Read a folder of raw files by way of torchvision, which wants it to be MNIST/raw."""
+    """Return the data set in a folder of raw files, read by torchvision from a link MNIST/raw."""
     with TemporaryDirectory() as root:
         folder = Path(root, "MNIST")
         folder.mkdir()
@@ -92,7 +95,7 @@ def mnist(raw: Path, train: bool, transform: transforms.Compose) -> datasets.MNI
 
 
 def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
-    """Measure so many batches and one test pass."""
+    """Measure training on `batches` batches, and one test pass."""
     torch.manual_seed(recipe.seed)
     train_set = mnist(raw, True, train_transform(recipe))
     test_set = mnist(raw, False, test_transform())

@@ -1,6 +1,6 @@
-"""This project's loop, as `stages.train` runs it, but over the first few batches of an epoch."""
+"""This project's loop, as `stages.train` runs it, over the first few batches of an epoch."""
 
-# Before torch is loaded, as in every stage: it readies the process.
+# Must come before torch is imported, as in every stage.
 import stages  # isort: skip  # noqa: F401
 
 import sys
@@ -18,19 +18,19 @@ from study.training import sgd
 
 
 class Shortened(sgd.Trainer):
-    """Stops an epoch over all images after so many batches."""
+    """A trainer that stops an epoch after `stop` batches."""
 
     stop: int
 
-    def batches(self, epoch: int) -> Iterator[sgd.Images]:
+    def batches(self, epoch: int) -> Iterator[mnist.Images]:
         """Yield the epoch's first batches."""
         return islice(super().batches(epoch), self.stop)
 
 
 def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
-    """Measure so many batches and one test pass."""
-    train_set, test_set = mnist.read(raw, "train"), mnist.read(raw, "test")
-    network = sgd.initialise(model, recipe)
+    """Measure training on `batches` batches, and one test pass."""
+    train_set, test_set = mnist.read_training_set(raw), mnist.read_evaluation_set(raw)
+    network = sgd.initialize(model, recipe)
     trainer = Shortened(network, train_set, recipe)
 
     def train(batches: int) -> None:
@@ -39,7 +39,7 @@ def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
 
     processes.report(
         train,
-        lambda: evaluator.evaluate(trainer.result, *test_set),
+        lambda: evaluator.evaluate(trainer.eval_network, *test_set),
         batches,
         torch.get_num_threads(),
     )

@@ -1,0 +1,71 @@
+"""docs/performance.md, written from benchmarks/results.json."""
+
+from pathlib import Path
+from statistics import median
+from typing import TypedDict
+
+from benchmarks import pages
+from benchmarks.comparison import Comparison, Spread
+from benchmarks.pipeline import FACTORS, MODEL, Growth
+from benchmarks.processes import WARM_UP
+
+TEMPLATE = Path(__file__).parent / "performance.md.j2"
+
+
+class Machine(TypedDict):
+    """The machine of a measurement."""
+
+    processor: str
+    cores: int
+    load: float
+    """Load average over the minute before the first measurement; 0 is idle.
+
+    Other work delays a process of several threads more than several processes of one.
+    """
+    versions: dict[str, str]
+    """Versions of Python and of the packages that matter."""
+
+
+class Results(TypedDict):
+    """The contents of results.json."""
+
+    machine: Machine
+    comparison: Comparison
+    growth: Growth
+    no_change_seconds: float | None
+
+
+def markdown(results: Results) -> str:
+    """Return the page."""
+    comparison, growth = results["comparison"], results["growth"]
+    models, turns = comparison["models"].values(), comparison["turns"]
+    first, second, third = FACTORS
+    images = ", ".join(f"{factor * growth['train_images']:,}" for factor in FACTORS)
+    return pages.render(
+        TEMPLATE,
+        **results,
+        speedup=speedup,
+        epochs=sum(model["epochs"] for model in models),
+        batches_per_epoch=" or ".join(map(str, sorted({m["batches_per_epoch"] for m in models}))),
+        baseline_threads=next(iter(turns[0].values()))["baseline"]["threads"],
+        warm_up=WARM_UP,
+        baseline_start_up=median(model["baseline"]["start_up_seconds"] for model in models),
+        project_start_up=median(model["project"]["start_up_seconds"] for model in models),
+        first_start_up=median(
+            next(iter(turn.values()))["project"]["start_up_seconds"] for turn in turns
+        ),
+        factors=FACTORS,
+        growth_model=MODEL,
+        growth_rows=[
+            (f"{first}, {second}, {third} epochs", growth["by_epochs"]),
+            (f"{images} images", growth["by_images"]),
+            (f"{first}, {second}, {third} models in turn", growth["by_models"]),
+            (f"{first}, {second}, {third} models at once", growth["by_jobs"]),
+        ],
+        versions=", ".join(f"{name} {v}" for name, v in results["machine"]["versions"].items()),
+    )
+
+
+def speedup(spread: Spread) -> str:
+    """Return a speedup with its range: `3.5 (3.3–7.2)`."""
+    return f"{spread['median']:.1f} ({spread['least']:.1f}–{spread['most']:.1f})"

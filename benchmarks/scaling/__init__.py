@@ -1,0 +1,1 @@
+"""What experiments on a Ray cluster cost: `python -m benchmarks.scaling`."""
