@@ -1,8 +1,10 @@
 # Every target builds .venv if it is missing or older than requirements.lock.
 
 PYTHON ?= python3
-# The cores that this process may use: nproc knows of taskset and cgroup CPU sets.
-JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+# Trainings at the same time; by default one for each core that make may use and has memory for.
+JOBS ?=
+
+jobs = $(or $(JOBS),$$(python -m study.base.resources))
 
 # Without a shell, the make of macOS would look for commands in its own PATH, not in this one.
 SHELL := /bin/bash
@@ -20,10 +22,10 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' Makefile
 
 repro: $(VENV) ## Run the whole study (JOBS models at once)
-	@[[ '$(JOBS)' =~ ^[1-9][0-9]*$$ ]] || \
+	@[[ '$(JOBS)' =~ ^([1-9][0-9]*)?$$ ]] || \
 	  { echo "error: JOBS must be an integer of at least 1, got '$(JOBS)'" >&2; exit 1; }
 	$(WATCHED) dvc repro download
-	$(WATCHED) $(MAKE) --no-print-directory -j $(JOBS) train
+	$(WATCHED) $(MAKE) --no-print-directory -j $(jobs) train
 	$(WATCHED) dvc repro
 
 # Each training by itself: make runs JOBS of them at once, and starts no more when one fails. The
@@ -34,7 +36,7 @@ train@%: $(VENV)
 	$(WATCHED) dvc --wait-for-lock repro --single-item $@
 
 experiments: $(VENV) ## Run the missing runs of experiments.yaml (JOBS, or RAY=auto)
-	@python -m experiments --jobs $(JOBS) $(if $(RAY),--ray '$(RAY)')
+	@python -m experiments --jobs $(jobs) $(if $(RAY),--ray '$(RAY)')
 
 test: $(VENV) ## Run the fast tests
 	pytest -n 2 --dist loadgroup -m "not slow"
