@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from study.data import mnist
+
+
+def test_training_set_has_60_000_images_in_the_original_order(mnist_folder: Path) -> None:
+    images, labels = mnist.read_training_set(mnist_folder)
+    assert images.shape == (60_000, 28, 28)
+    assert images.dtype == torch.uint8
+    assert labels.shape == (60_000,)
+    assert labels.dtype == torch.int64
+    assert labels[:5].tolist() == [5, 0, 4, 1, 9]
+    assert set(labels.tolist()) == set(range(10))
+
+
+def test_test_set_has_10_000_upright_images(mnist_folder: Path) -> None:
+    images, labels = mnist.read_evaluation_set(mnist_folder)
+    assert images.shape == (10_000, 28, 28)
+    assert labels[:5].tolist() == [7, 2, 1, 0, 4]
+    # The first is a seven: it has more ink in its upper half.
+    assert images[0, :14].int().sum() > images[0, 14:].int().sum()
+
+
+@pytest.mark.parametrize(
+    ("train_images", "validation_images", "expected"),
+    [(300, 0, 300), (None, 10_000, 50_000), (60_000, 10_000, 50_000), (600, 10_000, 600)],
+)
+def test_training_set_excludes_validation_images(
+    mnist_folder: Path, train_images: int | None, validation_images: int, expected: int
+) -> None:
+    images, labels = mnist.read_training_set(mnist_folder)
+    chosen = mnist.read_training_set(mnist_folder, train_images, validation_images)
+    assert torch.equal(chosen[0], images[:expected])
+    assert torch.equal(chosen[1], labels[:expected])
+
+
+def test_validation_images_are_the_last_training_images(mnist_folder: Path) -> None:
+    images, labels = mnist.read_training_set(mnist_folder)
+    validation_set = mnist.read_evaluation_set(mnist_folder, 700)
+    assert torch.equal(validation_set[0], images[59_300:])
+    assert torch.equal(validation_set[1], labels[59_300:])
+
+
+@pytest.mark.parametrize("count", [-1, 60_000])
+def test_impossible_number_of_validation_images_is_rejected(mnist_folder: Path, count: int) -> None:
+    for read in (mnist.read_training_set, mnist.read_evaluation_set):
+        with pytest.raises(ValueError, match=str(count)):
+            read(mnist_folder, validation_images=count)

@@ -1,0 +1,48 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from study.base.errors import UserError
+from study.data import raw
+
+NAME = "t10k-labels-idx1-ubyte"
+
+
+def flip_a_bit(content: bytes) -> bytes:
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+def truncate(content: bytes) -> bytes:
+    return content[:-1]
+
+
+def empty(_: bytes) -> bytes:
+    return b""
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, truncate, empty])
+def test_read_rejects_a_damaged_file(
+    mnist_folder: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / NAME
+    path.symlink_to(mnist_folder / NAME)
+    assert raw.read(path).tobytes() == (mnist_folder / NAME).read_bytes()
+
+    # The checksum is verified at every read, not only at the first.
+    damaged = damage((mnist_folder / NAME).read_bytes())
+    path.unlink()
+    path.write_bytes(damaged)
+    with pytest.raises(UserError) as caught:
+        raw.read(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in (str(path), raw.sha256(damaged), raw.SHA256[NAME], "dvc repro --force download"):
+        assert part in message
+
+
+def test_read_names_a_missing_file_and_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        raw.read(tmp_path / NAME)
+    assert str(tmp_path / NAME) in str(caught.value)
+    assert "`dvc repro download`" in str(caught.value)
