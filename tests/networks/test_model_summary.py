@@ -9,31 +9,31 @@ from study.evidence import write_up
 from study.networks import model_summary
 
 IMAGE = (1, 28, 28)
-REFERENCE = Path(__file__).parents[1] / "reference"
+REFERENCE = Path(__file__).parents[2] / "reference"
 PUBLISHED = write_up.read(REFERENCE / "write_up.yaml", REFERENCE / "epochs.csv").models
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_table_is_the_documents_line_by_line(name: str) -> None:
+def test_table_equals_the_published_one(name: str) -> None:
     table = model_summary.table(models.build(name, dropout=0.1), IMAGE)
     assert table.splitlines() == PUBLISHED[name].summary.splitlines()
     assert table.endswith("Non-trainable params: 0\n")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_total_is_the_number_of_parameters(name: str) -> None:
+def test_published_total_is_the_number_of_parameters(name: str) -> None:
     network = models.build(name, dropout=0.1)
     assert sum(p.numel() for p in network.parameters()) == PUBLISHED[name].parameters
 
 
-def test_dropout_rate_does_not_show() -> None:
+def test_table_does_not_depend_on_dropout() -> None:
     tables = {
         model_summary.table(models.build("model_2", dropout), IMAGE) for dropout in (0.0, 0.5)
     }
     assert len(tables) == 1
 
 
-def test_network_and_random_state_are_left_alone() -> None:
+def test_table_keeps_the_network_and_the_random_state() -> None:
     network = models.build("model_2", dropout=0.1).train()
     values = {name: value.clone() for name, value in network.state_dict().items()}
     random_state = torch.random.get_rng_state()
@@ -44,7 +44,7 @@ def test_network_and_random_state_are_left_alone() -> None:
     assert isinstance(network[-1], nn.Flatten)
 
 
-def test_flatten_stays_where_the_network_needs_it() -> None:
+def test_table_keeps_a_flatten_within_the_network() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 27), nn.Flatten(), nn.Linear(8, 10))
     network[0].requires_grad_(False)
     lines = model_summary.table(network, IMAGE).splitlines()
