@@ -1,0 +1,180 @@
+"""`python -m experiments` before it runs anything: arguments, workspace, lock; and the check."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments import __main__ as program
+from experiments import check, git, queue
+from stages import paths
+from study.base.errors import UserError
+from tests.checkout import ROOT
+from tests.experiments.examples import commit, write
+
+# Arguments
+
+
+def error(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    """Return the error of the program with these arguments."""
+    monkeypatch.setattr(sys, "argv", ["experiments", *arguments])
+    with pytest.raises(UserError) as raised:
+        program.main()
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two", "1.5", ""])
+def test_jobs_must_be_a_positive_integer(jobs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = error(monkeypatch, f"--jobs={jobs}")
+    assert "JOBS" in message
+    assert (jobs or "''") in message
+    assert "1" in message
+
+
+def test_missing_ray_is_named_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "find_spec", lambda _: None)
+    message = error(monkeypatch, "--jobs=1", "--ray=auto")
+    assert "Ray" in message
+    assert "`pip install -r requirements.lock`" in message
+
+
+def test_help_describes_each_argument() -> None:
+    options = program.parser().format_help().partition("options:")[2].split("\n  -")[1:]
+    assert len(options) == 3
+    assert all(len(option.split()) > 4 for option in options)
+
+
+def test_program_imports_without_what_windows_lacks() -> None:
+    """It may use a soft lock there, of which filelock warns."""
+    code = (
+        "import signal, sys; sys.modules.update(fcntl=None);"
+        "del signal.SIGHUP; import experiments.__main__, experiments.check"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+# The workspace
+
+
+@pytest.fixture
+def study(repository: Path) -> Path:
+    """A repository with a committed model."""
+    write(Path("models/model_3.py"), "conv(1, 8, 3)\n")
+    git.call("add", ".")
+    commit("A model")
+    return repository
+
+
+def problem() -> str:
+    """Return what is wrong with the workspace."""
+    with pytest.raises(UserError) as raised:
+        program.check_workspace()
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("folder", [".", "studies/mnist"])
+@pytest.mark.parametrize("staged", [False, True])
+def test_uncommitted_change_is_named(
+    study: Path, folder: str, staged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(folder)
+    for path in ("models/model_1.py", str(paths.RUNS)):
+        write(Path(path), "1\n")
+    git.call("add", ".")
+    commit("More files")
+    write(paths.RUNS, "2\n")  # `make experiments` changes it itself
+    program.check_workspace()
+    write(Path("models/model_1.py"), "2\n")
+    if staged:
+        git.call("add", "models")
+    assert problem().startswith("models/model_1.py ")
+    assert "`git restore models/model_1.py`" in problem()
+
+
+@pytest.mark.parametrize("name", ["models/model_7.py", "study/data/new.py", "stages/new.py"])
+def test_untracked_code_is_named(study: Path, name: str) -> None:
+    write(study / ".gitignore", "model_8.py\n")
+    write(study / "models/model_8.py", "ignored\n")
+    write(study / "notes.py", "not imported by a stage\n")
+    program.check_workspace()
+    write(study / name, "new\n")
+    assert problem().startswith(f"{name} ")
+    assert f"`git add {name}`" in problem()
+
+
+def test_missing_commit_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert "not a git repository" in problem()
+    assert "commit the study" in problem()
+    git.call("init", "--quiet")
+    assert "commit the study" in problem()
+
+
+def test_remedy_of_git_is_passed_on(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert "dubious ownership" in problem()
+    assert f"`git config --global --add safe.directory {study}`" in problem()
+    assert "commit the study" not in problem()
+
+
+def test_second_program_is_refused(repository: Path) -> None:
+    with program.lock(), pytest.raises(UserError, match="in progress"), program.lock():
+        pass
+    with program.lock():
+        pass
+
+
+# DVC's errors
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (
+            "WARNING: slow\nERROR: unable to read: 'dvc.yaml'\n\nHaving any troubles? Hit us up at"
+            " https://dvc.org/support, we are always happy to help!\n",
+            "unable to read: 'dvc.yaml'",
+        ),
+        ("ERROR: one\nERROR: two\n", "one; two"),
+        ("Traceback\nKeyError: 'x'\n", "KeyError: 'x'"),
+        ("", ""),
+    ],
+)
+def test_reason_is_dvcs_error_without_its_advice(output: str, reason: str) -> None:
+    assert queue.reason(output) == reason
+
+
+def test_failing_dvc_command_raises_its_error(repository: Path) -> None:
+    with pytest.raises(UserError, match=r"^dvc queue status: .*not inside of a DVC repository"):
+        queue.call_once("queue", "status")
+
+
+# `python -m experiments.check`
+
+
+def contradictions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the lines that the check prints."""
+    monkeypatch.setattr(sys, "argv", ["check"])
+    with pytest.raises(SystemExit) as ended:
+        check.main()
+    return str(ended.value.code or "").splitlines()
+
+
+def test_check_compares_the_run_table_with_the_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (paths.PARAMS, paths.EXPERIMENTS, paths.RUNS, paths.metrics("model_3")):
+        write(tmp_path / path, (ROOT / path).read_text("utf-8"))
+    monkeypatch.chdir(tmp_path)
+    assert not any("model-3-seed-1" in line for line in contradictions(monkeypatch))
+    path = paths.metrics("model_3")
+    write(path, json.dumps(json.loads(path.read_text("utf-8")) | {"accuracy": 1.0}))
+    (line,) = (line for line in contradictions(monkeypatch) if "model-3-seed-1" in line)
+    assert {str(paths.RUNS), "1.00"} <= {word.rstrip(":;,") for word in line.split()}
+    shutil.rmtree(tmp_path / "metrics")
+    assert contradictions(monkeypatch) == []
