@@ -2,17 +2,18 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from study.evidence import statistics
-from study.evidence.run_table import Row
+from study.evidence.run_table import DECIMALS, Row, by_configuration, by_seed, resolution
 from study.evidence.statistics import MeanCI
 from study.evidence.verdicts import ACCURACIES, Claim
 from study.evidence.write_up import WriteUp
 
-DECIMALS = 4
+ROUNDING = 4
+"""Decimals of the figures' data."""
 
 
 @dataclass(frozen=True)
@@ -73,44 +74,37 @@ class Difference:
     verdict: str
 
 
-def by_configuration(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Return the runs of each configuration, by number of parameters, then by name."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.configuration, []).append(row)
-    order = sorted(groups, key=lambda name: (float(groups[name][0].metrics["parameters"]), name))
-    return {name: groups[name] for name in order}
-
-
 def configuration_stats(
-    rows: Iterable[Row], published: WriteUp, defaults: Collection[str]
+    rows: Iterable[Row], published: WriteUp, defaults: Mapping[str, str]
 ) -> list[ConfigurationStats]:
     """Return the statistics of each configuration. Failed runs (nan) are included."""
     found = []
     for name, runs in by_configuration(rows).items():
-        metrics = {key: [float(run.metrics[key]) for run in runs] for key in runs[0].metrics}
-        accuracy = statistics.mean_ci(metrics["accuracy"])
-        best = metrics["best_accuracy"]
-        gain = statistics.mean_ci([b - a for a, b in zip(metrics["accuracy"], best, strict=True)])
-        model = published.models.get(runs[0].model) if name in defaults else None
+        metrics = {key: by_seed(runs, key) for key in DECIMALS}
+        mean = {key: statistics.mean_ci([*of_runs.values()]) for key, of_runs in metrics.items()}
+        accuracy = mean["accuracy"]
+        gain = statistics.paired_difference(
+            metrics["best_accuracy"], metrics["accuracy"], resolution("accuracy")
+        ).mean
+        model = published.models.get(defaults.get(name, ""))
         (low, high), (gain_low, gain_high) = bounds(accuracy), bounds(gain)
         found.append(
             ConfigurationStats(
                 configuration=name,
                 model=runs[0].model,
                 default=name in defaults,
-                parameters=int(metrics["parameters"][0]),
+                parameters=int(mean["parameters"].mean),
                 n=len(runs),
                 accuracy=rounded(accuracy.mean),
                 low=low,
                 high=high,
                 sd=rounded(accuracy.sd) if len(runs) > 1 else None,
-                loss=rounded(statistics.mean_ci(metrics["loss"]).mean),
-                best_accuracy=rounded(statistics.mean_ci(best).mean),
+                loss=rounded(mean["loss"].mean),
+                best_accuracy=rounded(mean["best_accuracy"].mean),
                 gain=rounded(gain.mean),
                 gain_low=gain_low,
                 gain_high=gain_high,
-                last_epochs_std=rounded(statistics.mean_ci(metrics["last_epochs_std"]).mean),
+                last_epochs_std=rounded(mean["last_epochs_std"].mean),
                 published=(model.accuracy or model.best_accuracy) if model else None,
             )
         )
@@ -118,7 +112,7 @@ def configuration_stats(
 
 
 def epoch_bands(
-    rows: Iterable[Row], published: WriteUp, defaults: Collection[str]
+    rows: Iterable[Row], published: WriteUp, defaults: Mapping[str, str]
 ) -> dict[str, list[EpochBand]]:
     """Return the accuracies over the epochs of each default configuration, by its id."""
     found = {}
@@ -171,7 +165,7 @@ def bounds(mean: MeanCI) -> tuple[float | None, float | None]:
 
 def rounded(value: float) -> float:
     """Return a value with the decimals of the figures' data."""
-    return round(value, DECIMALS) + 0.0  # turns -0.0 into 0.0
+    return round(value, ROUNDING) + 0.0  # turns -0.0 into 0.0
 
 
 def to_csv(kind: type[Any], rows: Iterable[Any]) -> str:

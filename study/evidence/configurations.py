@@ -1,32 +1,83 @@
-"""experiments.yaml: configurations, each run with several seeds."""
+"""experiments.yaml: the configurations, each run with several seeds."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from typing import Annotated
 
-import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from study.base.errors import UserError, quote
-from study.base.yaml_io import load
+from study.base.yaml_io import Document, load
 from study.recipes.params_file import Params
 from study.recipes.recipe import Recipe
 
-# Keys of a configuration in experiments.yaml.
-NEEDED = ("id", "model", "description")
-OPTIONAL = ("default", "set", "seeds")
+NAME = "experiments.yaml"
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The configurations in experiments.yaml, without the values in params.yaml."""
+def well_formed(name: str) -> str:
+    """Return an id. Raises ValueError if it would not do as a name in Git and DVC."""
+    if not re.fullmatch("[a-z0-9]+([.-][a-z0-9]+)*", name):
+        raise ValueError("must be lowercase letters and digits, joined by - or .")
+    return name
 
-    descriptions: dict[str, str]
-    """Description of each configuration, by id."""
-    defaults: dict[str, str]
-    """The model of each configuration that is a model as params.yaml has it, by id."""
-    final: str | None
+
+def without_duplicates(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    """Return seeds. Raises ValueError if one occurs twice."""
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("must not have duplicates")
+    return seeds
+
+
+def as_text(value: object) -> str:
+    """Return a value as `dvc exp run -S` takes it. Raises ValueError for a list or a mapping."""
+    if value is None or isinstance(value, list | dict):
+        raise ValueError("must be a single value")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+Seeds = Annotated[
+    tuple[Annotated[int, Field(ge=0, lt=2**32)], ...],
+    Field(min_length=1),
+    AfterValidator(without_duplicates),
+]
+
+
+class Configuration(BaseModel):
+    """A model with a recipe, to be run with several seeds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[str, AfterValidator(well_formed)]
+    model: str
+    description: Annotated[str, Field(min_length=1)]
+    default: bool = False
+    """True if this is the model as params.yaml has it."""
+    overrides: dict[str, Annotated[str, BeforeValidator(as_text)]] = Field(default={}, alias="set")
+    """Overrides of params.yaml, by dotted key."""
+    seeds: Seeds | None = None
+    """Its own seeds; None for the common ones."""
+
+
+class Plan(BaseModel):
+    """The contents of experiments.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seeds: Seeds
+    final: str | None = None
     """Id of the configuration that aims at the target, if any."""
+    configurations: Annotated[tuple[Configuration, ...], Field(min_length=1)]
+
+    @property
+    def descriptions(self) -> dict[str, str]:
+        """Description of each configuration, by id."""
+        return {each.id: each.description for each in self.configurations}
+
+    @property
+    def defaults(self) -> dict[str, str]:
+        """The model of each default configuration, by id."""
+        return {each.id: each.model for each in self.configurations if each.default}
 
 
 @dataclass(frozen=True)
@@ -39,7 +90,7 @@ class Run:
     description: str
     recipe: Recipe
     overrides: tuple[str, ...]
-    """Where it departs from params.yaml, as `dvc exp run -S` takes it: `train.dropout=0.15`."""
+    """Overrides of params.yaml for `dvc exp run -S`: `train.dropout=0.15`."""
 
     @property
     def name(self) -> str:
@@ -52,121 +103,98 @@ def run_name(configuration: str, seed: int) -> str:
     return f"{configuration}-seed-{seed}"
 
 
+def read(text: str) -> Plan:
+    """Return the plan in the text of experiments.yaml.
+
+    It does not depend on params.yaml, so an experiment that changes a value there does not change
+    it. Raises UserError, with the line, for anything unknown, missing or duplicate.
+    """
+    return _read(text)[1]
+
+
+def _read(text: str) -> tuple[Document, Plan]:
+    """Return the plan in the text of experiments.yaml, and the lines of its values."""
+    document = load(NAME, text)
+    plan = document.to(Plan)
+    ids: dict[str, str] = {}
+    default_of: dict[str, str] = {}
+    for number, each in enumerate(plan.configurations):
+        where = document.at("configurations", number, "id")
+        if each.id in ids:
+            raise UserError(f"{where}: duplicate id {each.id}, also in {ids[each.id]}; rename one")
+        ids[each.id] = where
+        if not each.default:
+            continue
+        where = document.at("configurations", number, "default")
+        if each.overrides:
+            raise UserError(f"{where}: default must be false if `set` has overrides, got true")
+        if each.model in default_of:
+            raise UserError(
+                f"{where}: default must be true for one configuration of {each.model},"
+                f" got {default_of[each.model]} and {each.id}"
+            )
+        default_of[each.model] = each.id
+    if plan.final is not None and plan.final not in ids:
+        raise UserError(
+            f"{document.at('final')}: final must be the id of a configuration,"
+            f" got {quote(plan.final)}"
+        )
+    return document, plan
+
+
 def runs(text: str, params: Params) -> dict[str, Run]:
     """Return the runs that the text of experiments.yaml asks for, by name.
 
-    Runs with the first seed of their configuration come first. Raises UserError with the line of
+    Runs with the first seed of their configuration come first. Raises UserError, with the line, for
     anything unknown, missing, out of range or duplicate.
     """
-    top = parse(text)
-    common = read_seeds(top["seeds"])
-    ids: dict[str, str] = {}
+    document, plan = _read(text)
     known: dict[tuple[str, Recipe], str] = {}
-    found: list[tuple[Run, list[int]]] = []
-    for node in items(top["configurations"]):
-        run, own = read_configuration(node, params)
-        if earlier := ids.get(run.configuration):
-            raise UserError(
-                f"{at(node)}: id = {run.configuration}: also the id in {earlier}; give it another"
-            )
+    found: list[tuple[Run, tuple[int, ...]]] = []
+    for number, each in enumerate(plan.configurations):
+        run = _run(each, params, document, number)
         if earlier := known.get((run.model, run.recipe)):
             raise UserError(
-                f"{at(node)}: {run.configuration}: the same configuration as {earlier}; remove one"
+                f"{document.at('configurations', number)}: {each.id} has the same model and recipe"
+                f" as {earlier}; remove one"
             )
-        ids[run.configuration] = at(node)
-        known[run.model, run.recipe] = run.configuration
-        found.append((run, own or common))
-    runs: dict[str, Run] = {}
-    for seeds in zip_longest(*(seeds for _, seeds in found)):
-        for (plain, _), seed in zip(found, seeds, strict=True):
-            if seed is not None:
-                run = with_seed(plain, seed, params)
-                runs[run.name] = run
-    return runs
+        known[run.model, run.recipe] = each.id
+        found.append((run, each.seeds or plan.seeds))
+    in_order = (
+        with_seed(run, seed, params)
+        for seeds in zip_longest(*(seeds for _, seeds in found))
+        for (run, _), seed in zip(found, seeds, strict=True)
+        if seed is not None
+    )
+    return {run.name: run for run in in_order}
 
 
-def read(text: str) -> Plan:
-    """Return the plan in the text of experiments.yaml. Raises UserError.
-
-    It does not depend on params.yaml, so an experiment that changes a value there leaves it as it
-    is.
-    """
-    top = parse(text)
-    descriptions: dict[str, str] = {}
-    defaults: dict[str, str] = {}
-    for node in items(top["configurations"]):
-        fields = entries(node, NEEDED, OPTIONAL)
-        name, model = word(fields["id"]), word(fields["model"])
-        descriptions[name] = word(fields["description"])
-        if "default" in fields and is_true(fields["default"]):
-            if model in defaults.values():
-                raise UserError(
-                    f"{at(fields['default'])}: {model} already has a default configuration"
-                )
-            defaults[name] = model
-    final = word(top["final"]) if "final" in top else None
-    if final is not None and final not in descriptions:
-        raise UserError(f"{at(top['final'])}: final = {quote(final)}: give an id in this file")
-    return Plan(descriptions, defaults, final)
-
-
-def is_true(node: yaml.Node) -> bool:
-    """Return the truth value in a node. Raises UserError."""
-    if (text := word(node)) not in ("true", "false"):
-        raise UserError(f"{at(node)}: default must be true or false, got {quote(text)}")
-    return text == "true"
-
-
-def parse(text: str) -> dict[str, yaml.Node]:
-    """Return the top-level nodes of experiments.yaml."""
-    load("experiments.yaml", text)
-    root = yaml.compose(text, yaml.SafeLoader)
-    if root is None:
-        raise UserError("experiments.yaml: is empty; `git restore experiments.yaml` mends that")
-    return entries(root, ("seeds", "configurations"), ("final",))
-
-
-def read_seeds(node: yaml.Node) -> list[int]:
-    """Return the seeds, each once."""
-    seeds: list[int] = []
-    for item in items(node):
-        text = word(item)
-        if not text.isdecimal() or int(text) >= 2**32:
-            raise UserError(
-                f"{at(item)}: seed must be an integer in [0, {2**32}), got {quote(text)}"
-            )
-        if int(text) in seeds:
-            raise UserError(f"{at(item)}: seed {int(text)} is a duplicate; remove one")
-        seeds.append(int(text))
-    return seeds
-
-
-def read_configuration(node: yaml.Node, params: Params) -> tuple[Run, list[int]]:
-    """Return one configuration, with the seed in params.yaml, and its own seeds."""
-    fields = entries(node, NEEDED, OPTIONAL)
-    name, model = word(fields["id"]), word(fields["model"])
-    if not re.fullmatch("[a-z0-9]+([.-][a-z0-9]+)*", name):
-        raise UserError(
-            f"{at(fields['id'])}: id must be lowercase letters and digits, joined by - or .,"
-            f" got {quote(name)}"
-        )
+def _run(configuration: Configuration, params: Params, document: Document, number: int) -> Run:
+    """Return a configuration with the seed in params.yaml."""
+    model, overrides = configuration.model, configuration.overrides
     if model not in params.models:
         raise UserError(
-            f"{at(fields['model'])}: model must be one of {', '.join(params.models)},"
-            f" got {quote(model)}"
+            f"{document.at('configurations', number, 'model')}: model must be one of"
+            f" {', '.join(params.models)}, got {quote(model)}"
         )
     keys = {place: key for key, place in params.places[model].items() if key != "seed"}
-    changed: dict[str, str] = {}
-    if "set" in fields:
-        changed = {key: word(value) for key, value in entries(fields["set"], (), [*keys]).items()}
-    recipe = Recipe.parse(
-        params.models[model].model_dump()
-        | {keys[place]: value for place, value in changed.items()},
-        f"{at(fields.get('set', node))}: ",
+    for place in overrides:
+        if place not in keys:
+            raise UserError(
+                f"{document.at('configurations', number, 'set', place)}: set.{quote(place)} is not"
+                f" a known key; use one of {', '.join(keys)}"
+            )
+    changed = {keys[place]: value for place, value in overrides.items()}
+    return Run(
+        configuration.id,
+        model,
+        configuration.description,
+        Recipe.parse(
+            params.models[model].model_dump() | changed,
+            f"{document.at('configurations', number, 'set')}: ",
+        ),
+        tuple(f"{place}={value}" for place, value in overrides.items()),
     )
-    overrides = tuple(f"{place}={value}" for place, value in changed.items())
-    seeds = read_seeds(fields["seeds"]) if "seeds" in fields else []
-    return Run(name, model, word(fields["description"]), recipe, overrides), seeds
 
 
 def with_seed(run: Run, seed: int, params: Params) -> Run:
@@ -176,44 +204,3 @@ def with_seed(run: Run, seed: int, params: Params) -> Run:
         recipe=run.recipe.model_copy(update={"seed": seed}),
         overrides=(*run.overrides, f"{params.places[run.model]['seed']}={seed}"),
     )
-
-
-def at(node: yaml.Node) -> str:
-    """Where a node begins."""
-    return f"experiments.yaml line {node.start_mark.line + 1}"
-
-
-def entries(
-    node: yaml.Node, needed: Sequence[str], optional: Sequence[str] = ()
-) -> dict[str, yaml.Node]:
-    """Take a mapping apart, which may have these keys and no other."""
-    known = ", ".join((*needed, *optional))
-    if not isinstance(node, yaml.MappingNode):
-        raise UserError(f"{at(node)}: give keys with values here; known: {known}")
-    found: dict[str, yaml.Node] = {}
-    for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise UserError(f"{at(key)}: give a single word as a key; known here: {known}")
-        if key.value in found:
-            raise UserError(f"{at(key)}: {quote(key.value)}: stands here twice; remove one")
-        if key.value not in (*needed, *optional):
-            raise UserError(f"{at(key)}: {quote(key.value)}: unknown; known here: {known}")
-        found[key.value] = value
-    for name in needed:
-        if name not in found:
-            raise UserError(f"{at(node)}: {name} is missing")
-    return found
-
-
-def items(node: yaml.Node) -> list[yaml.Node]:
-    """Take a list apart, which has something in it."""
-    if not isinstance(node, yaml.SequenceNode) or not node.value:
-        raise UserError(f"{at(node)}: give a list of at least one here")
-    return list(node.value)
-
-
-def word(node: yaml.Node) -> str:
-    """Return a single value as it is written."""
-    if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
-        raise UserError(f"{at(node)}: give a single value here")
-    return " ".join(node.value.split())

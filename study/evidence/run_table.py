@@ -1,4 +1,4 @@
-"""metrics/runs.csv: what came of each run of experiments.yaml, one row each."""
+"""metrics/runs.csv: the result of each run of experiments.yaml, one row each."""
 
 import csv
 import io
@@ -10,6 +10,7 @@ from study.evaluation.steadiness import last_epochs_std
 from study.evidence.configurations import Run, run_name
 from study.recipes.recipe import Recipe
 
+NAME = "metrics/runs.csv"
 DECIMALS = {
     "accuracy": 2,
     "best_accuracy": 2,
@@ -18,6 +19,7 @@ DECIMALS = {
     "last_epochs_std": 3,
     "parameters": 0,
 }
+"""Decimals of each metric."""
 COLUMNS = (
     "configuration",
     "model",
@@ -30,22 +32,22 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one run."""
+    """The result of one run."""
 
     configuration: str
-    """Its id in experiments.yaml."""
+    """Id of the configuration."""
     model: str
     recipe: Recipe
     revision: str
-    """The commit on which it ran."""
+    """The commit that was run."""
     metrics: Mapping[str, str]
-    """As in metrics/, each with its DECIMALS; after a failed training, some may be `nan`."""
+    """As in metrics/models/, with the DECIMALS of each; `nan` after a failed training."""
     test_accuracies: tuple[float, ...]
     """After each epoch, in percent."""
 
     @property
     def name(self) -> str:
-        """Its run's."""
+        """Name of the run."""
         return run_name(self.configuration, self.recipe.seed)
 
 
@@ -54,21 +56,35 @@ def resolution(metric: str) -> float:
     return 10.0 ** -DECIMALS[metric] if DECIMALS[metric] else 0.0
 
 
-def on_the_test_set(rows: Iterable[Row]) -> list[Row]:
-    """Return the runs that were evaluated on the test set, not on held-out training images."""
-    return [row for row in rows if not row.recipe.validation_images]
-
-
 def format_metrics(metrics: Mapping[str, float]) -> dict[str, str]:
-    """Return the metrics of a model as a row has them; `nothing` for one that is not there."""
+    """Return the metrics of a model as a row has them; `nothing` for a missing one."""
     return {
         key: f"{metrics[key]:.{decimals}f}" if key in metrics else "nothing"
         for key, decimals in DECIMALS.items()
     }
 
 
+def on_the_test_set(rows: Iterable[Row]) -> list[Row]:
+    """Return the runs that were evaluated on the test set, not on validation images."""
+    return [row for row in rows if not row.recipe.validation_images]
+
+
+def by_configuration(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Return the runs of each configuration, by number of parameters, then by name."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.configuration, []).append(row)
+    order = sorted(groups, key=lambda name: (float(groups[name][0].metrics["parameters"]), name))
+    return {name: groups[name] for name in order}
+
+
+def by_seed(rows: Iterable[Row], metric: str) -> dict[int, float]:
+    """Return a metric of each run of a configuration, by seed."""
+    return {row.recipe.seed: float(row.metrics[metric]) for row in rows}
+
+
 def to_csv(rows: Iterable[Row]) -> str:
-    """Write a header and the rows, sorted by configuration and seed."""
+    """Return a header and the rows as CSV, sorted by configuration and seed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -82,59 +98,57 @@ def to_csv(rows: Iterable[Row]) -> str:
 
 
 def from_csv(text: str) -> list[Row]:
-    """Read what `to_csv` wrote. Raises UserError, which names the line, where somebody else did."""
+    """Read the output of `to_csv`. Raises UserError, with the line, if it is malformed."""
     header, *lines = csv.reader(io.StringIO(text)) if text else [[]]
     if tuple(header) != COLUMNS:
         known = ",".join(COLUMNS)
-        raise UserError(f"{at(1)}: give {known}, or `git restore metrics/runs.csv`")
+        raise UserError(f"{at(1)}: header must be {known}; `git restore {NAME}` brings it back")
     rows: dict[str, Row] = {}
-    for number, line in enumerate(lines, start=2):
-        if len(line) != len(COLUMNS):
-            raise UserError(f"{at(number)}: {len(line)} values: give {len(COLUMNS)}")
-        values = dict(zip(COLUMNS, line, strict=True))
-        recipe = Recipe.parse({key: values[key] for key in Recipe.model_fields}, f"{at(number)}: ")
-        metrics = {
-            key: f"{value(number, key, values[key]):.{decimals}f}"
-            for key, decimals in DECIMALS.items()
-        }
-        accuracies = tuple(
-            value(number, "test_accuracies", word) for word in values["test_accuracies"].split()
-        )
-        row = Row(
-            values["configuration"],
-            values["model"],
-            recipe,
-            values["revision"],
-            metrics,
-            accuracies,
-        )
+    for number, cells in enumerate(lines, start=2):
+        if len(cells) != len(COLUMNS):
+            raise UserError(f"{at(number)}: must have {len(COLUMNS)} values, got {len(cells)}")
+        row = parse(number, dict(zip(COLUMNS, cells, strict=True)))
         if row.name in rows:
-            raise UserError(f"{at(number)}: {row.name}: also in another line; remove one")
+            raise UserError(f"{at(number)}: duplicate run {row.name}; remove one")
         rows[row.name] = row
     return [*rows.values()]
 
 
-def value(line: int, key: str, text: str) -> float:
-    """Return a number that stands in a line. Raises UserError."""
-    try:
-        return float(text)
-    except ValueError:
-        raise UserError(f"{at(line)}: {key} = {quote(text)}: give a number") from None
+def parse(line: int, cells: Mapping[str, str]) -> Row:
+    """Return the row in a line, given its cells by column. Raises UserError."""
+
+    def number(key: str, text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise UserError(f"{at(line)}: {key} must be a number, got {quote(text)}") from None
+
+    metrics = {key: number(key, cells[key]) for key in DECIMALS}
+    return Row(
+        configuration=cells["configuration"],
+        model=cells["model"],
+        recipe=Recipe.parse({key: cells[key] for key in Recipe.model_fields}, f"{at(line)}: "),
+        revision=cells["revision"],
+        metrics=format_metrics(metrics),
+        test_accuracies=tuple(
+            number("test_accuracies", word) for word in cells["test_accuracies"].split()
+        ),
+    )
 
 
 def at(line: int) -> str:
-    """Where a line is."""
-    return f"metrics/runs.csv line {line}"
+    """Return where a line is, for an error."""
+    return f"{NAME} line {line}"
 
 
 def valid(row: Row, runs: Mapping[str, Run]) -> bool:
-    """Whether a row is of one of these runs, with the very recipe that it has now."""
+    """Return True if a row belongs to one of these runs, with the recipe that the run has now."""
     run = runs.get(row.name)
     return run is not None and (row.model, row.recipe) == (run.model, run.recipe)
 
 
 def merge(rows: Iterable[Row], runs: Mapping[str, Run]) -> dict[str, Row]:
-    """Return the rows that are valid, by name; the last one of a name counts."""
+    """Return the valid rows by name; the last one if there are several of a name."""
     return {row.name: row for row in rows if valid(row, runs)}
 
 
@@ -144,39 +158,52 @@ def contradictions(
     recipes: Mapping[str, Recipe],
     metrics: Mapping[str, Mapping[str, float]],
 ) -> Iterator[str]:
-    """Yield one line for each row that is of no run, and for each figure that metrics/ has too.
+    """Yield one line for each row without a run, and for each number that is wrong.
 
-    `rows` are in the order of the file, `recipes` are params.yaml's by model, and `metrics` what
-    came of them.
+    `rows` are in the order of the file. `recipes` and `metrics` are those of the models in
+    params.yaml and in metrics/models/.
     """
     for number, row in enumerate(rows, start=2):
-        if not valid(row, runs):
-            yield (
-                f"{at(number)}: {row.name}: experiments.yaml and params.yaml ask for no such run of"
-                f" {row.model} with this recipe; `make experiments` drops it"
-            )
-        elif recipes[row.model] == row.recipe:
-            committed = format_metrics(metrics.get(row.model, {}))
-            for key, value in row.metrics.items():
-                if value != committed[key]:
-                    yield (
-                        f"{at(number)}: {row.name}: {key} = {value}, metrics/{row.model}.json has"
-                        f" {committed[key]} for the same recipe; `git restore` the wrong one"
-                    )
-        yield from (f"{at(number)}: {row.name}: {line}" for line in disagreements(row))
+        for line in (*disagreements(row, runs, recipes, metrics), *inconsistencies(row)):
+            yield f"{at(number)}: {row.name}: {line}"
 
 
-def disagreements(row: Row) -> Iterator[str]:
-    """Yield what a row says twice and not alike: once as metrics, once epoch by epoch."""
-    mend = "`git restore metrics/runs.csv`"
+def disagreements(
+    row: Row,
+    runs: Mapping[str, Run],
+    recipes: Mapping[str, Recipe],
+    metrics: Mapping[str, Mapping[str, float]],
+) -> Iterator[str]:
+    """Yield in what a row differs from experiments.yaml or from metrics/models/."""
+    if not valid(row, runs):
+        yield (
+            f"experiments.yaml and params.yaml have no such run of {row.model} with this recipe;"
+            " `make experiments` drops it"
+        )
+    elif recipes[row.model] == row.recipe:
+        committed = format_metrics(metrics.get(row.model, {}))
+        for key, value in row.metrics.items():
+            if value != committed[key]:
+                yield (
+                    f"{key} is {value}, but metrics/models/{row.model}.json has {committed[key]}"
+                    " for the same recipe; `git restore` the wrong one"
+                )
+
+
+def inconsistencies(row: Row) -> Iterator[str]:
+    """Yield inconsistencies between the metrics of a row and its accuracies after each epoch."""
+    remedy = f"`git restore {NAME}` brings it back"
     if len(row.test_accuracies) != row.recipe.epochs:
-        yield f"{len(row.test_accuracies)} test_accuracies for {row.recipe.epochs} epochs; {mend}"
+        yield (
+            f"test_accuracies must have {row.recipe.epochs} values, one per epoch,"
+            f" got {len(row.test_accuracies)}; {remedy}"
+        )
         return
-    again = {
+    computed = {
         "accuracy": row.test_accuracies[-1],
         "best_accuracy": max(row.test_accuracies),
         "last_epochs_std": last_epochs_std(row.test_accuracies),
     }
-    for key, figure in again.items():
-        if row.metrics[key] != (worked_out := f"{figure:.{DECIMALS[key]}f}"):
-            yield f"{key} = {row.metrics[key]}, test_accuracies say {worked_out}; {mend}"
+    for key, value in computed.items():
+        if row.metrics[key] != (expected := f"{value:.{DECIMALS[key]}f}"):
+            yield f"{key} is {row.metrics[key]}, but test_accuracies give {expected}; {remedy}"

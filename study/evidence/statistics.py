@@ -1,92 +1,96 @@
-"""How sure it is that one network or one recipe is better than another.
+"""Statistical comparison of two networks (same images) or of two configurations (several seeds).
 
-Networks are compared by their answers to the same images, recipes by runs with several seeds.
+All intervals are 95% confidence intervals. SD is the sample standard deviation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from functools import cached_property
+from math import isfinite, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, t, ttest_1samp
 
 Correct = NDArray[np.bool_]
-"""Which images a network is right about: [n]."""
+"""True for each image that a network classifies correctly: [n]."""
 Interval = tuple[float, float]
 
 CONFIDENCE = 0.95
 RESOLUTION = 0.01
-"""Points between two accuracies on 10,000 images that are next to each other."""
+"""Step between two accuracies on 10,000 images, in points."""
+
+# Two networks, the same images
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A second network against a first one, on the same images; differences in points."""
+    """Network B compared with network A on the same images; differences in points."""
 
     only_a_correct: int
-    """Images that the first one alone is right about."""
+    """Number of images that only A classifies correctly."""
     only_b_correct: int
+    """Number of images that only B classifies correctly."""
     difference: float
-    """Accuracy of the second less that of the first."""
+    """Accuracy of B minus accuracy of A."""
     interval: Interval
-    """95 % interval of the difference."""
+    """95% CI of the difference."""
     p: float
-    """How likely a difference at least as large is if none is more often right than the other."""
+    """Two-sided p-value under the null hypothesis of equal accuracy."""
 
 
-def compare(first: Correct, second: Correct) -> Comparison:
-    """Compare two networks by the images that one of them alone is right about.
+def compare(a: Correct, b: Correct) -> Comparison:
+    """Compare two networks by the images that only one of them classifies correctly.
 
     `p` is that of the exact McNemar test: McNemar 1947, "Note on the sampling error of the
     difference between correlated proportions or percentages", Psychometrika 12:153.
     """
-    _, only_a_correct, only_b_correct, _ = counts(first, second)
-    discordant = only_a_correct + only_b_correct
+    _, only_a, only_b, _ = counts(a, b)
+    discordant = only_a + only_b
     return Comparison(
-        only_a_correct,
-        only_b_correct,
-        100 * (only_b_correct - only_a_correct) / len(first),
-        difference_interval(first, second),
-        float(binomtest(only_b_correct, discordant).pvalue) if discordant else 1.0,
+        only_a_correct=only_a,
+        only_b_correct=only_b,
+        difference=100 * (only_b - only_a) / len(a),
+        interval=difference_interval(a, b),
+        p=float(binomtest(only_b, discordant).pvalue) if discordant else 1.0,
     )
 
 
-def accuracy_interval(right: Correct) -> Interval:
-    """Return the 95 % interval of an accuracy in percent.
+def accuracy_interval(correct: Correct) -> Interval:
+    """Return the 95% CI of an accuracy, in percent.
 
     Wilson 1927, "Probable inference, the law of succession, and statistical inference", Journal of
     the American Statistical Association 22:209.
     """
-    test = binomtest(int(right.sum()), len(right))
+    test = binomtest(int(correct.sum()), len(correct))
     low, high = test.proportion_ci(CONFIDENCE, method="wilson")
     return 100 * float(low), 100 * float(high)
 
 
-def difference_interval(first: Correct, second: Correct) -> Interval:
-    """Return the 95 % interval of the second accuracy less the first, in points.
+def accuracy_se(accuracy: float, images: int) -> float:
+    """Return the binomial standard error of an accuracy on `images` images, both in percent."""
+    return sqrt(accuracy * (100 - accuracy) / images)
+
+
+def difference_interval(a: Correct, b: Correct) -> Interval:
+    """Return the 95% CI of the accuracy of B minus that of A, in points.
 
     Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions
     based on paired data", Statistics in Medicine 17:2635, method 10.
     """
-    both, only_a_correct, only_b_correct, neither = counts(first, second)
-    margins = (
-        (both + only_a_correct)
-        * (only_b_correct + neither)
-        * (both + only_b_correct)
-        * (only_a_correct + neither)
-    )
+    both, only_a, only_b, neither = counts(a, b)
+    margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
     correlation = 0.0
     if margins:
-        excess = both * neither - only_a_correct * only_b_correct
-        corrected = max(excess - len(first) / 2, 0) if excess > 0 else excess
+        excess = both * neither - only_a * only_b
+        corrected = max(excess - len(a) / 2, 0) if excess > 0 else excess
         correlation = corrected / sqrt(margins)
 
-    p, q = 100 * first.mean(), 100 * second.mean()
-    (p_low, p_high), (q_low, q_high) = accuracy_interval(first), accuracy_interval(second)
+    p, q = 100 * a.mean(), 100 * b.mean()
+    (p_low, p_high), (q_low, q_high) = accuracy_interval(a), accuracy_interval(b)
 
-    def distance(a: float, b: float) -> float:
-        return sqrt(max(a * a - 2 * correlation * a * b + b * b, 0))
+    def distance(x: float, y: float) -> float:
+        return sqrt(max(x * x - 2 * correlation * x * y + y * y, 0))
 
     difference = float(q - p)
     return (
@@ -95,61 +99,52 @@ def difference_interval(first: Correct, second: Correct) -> Interval:
     )
 
 
-def counts(first: Correct, second: Correct) -> tuple[int, int, int, int]:
-    """Count the images that both are right about, only the first, only the second, and neither."""
-    pairs = ((first & second), (first & ~second), (~first & second), (~first & ~second))
-    both, only_a_correct, only_b_correct, neither = (int(pair.sum()) for pair in pairs)
-    return both, only_a_correct, only_b_correct, neither
+def counts(a: Correct, b: Correct) -> tuple[int, int, int, int]:
+    """Return the numbers of images that both, only A, only B and neither classify correctly."""
+    both, only_a, only_b, neither = (
+        int(pairs.sum()) for pairs in ((a & b), (a & ~b), (~a & b), (~a & ~b))
+    )
+    return both, only_a, only_b, neither
 
 
-def holm(ps: Sequence[float]) -> list[float]:
-    """Return p-values corrected for being several, in the order given.
-
-    Holm 1979, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
-    Statistics 6:65.
-    """
-    order = np.argsort(ps, kind="stable")
-    factors = np.arange(len(ps), 0, -1)
-    corrected = np.empty(len(ps))
-    corrected[order] = np.minimum(np.maximum.accumulate(factors * np.array(ps)[order]), 1)
-    return [float(p) for p in corrected]
+# Several seeds
 
 
 @dataclass(frozen=True)
 class MeanCI:
-    """The mean of one figure over runs that differ by their seeds."""
+    """The mean of a metric over runs that differ in their seeds."""
 
     n: int
     mean: float
     sd: float
-    """Standard deviation (n - 1) of one run; nan of a single one."""
+    """SD between runs; nan for a single run."""
     interval: Interval | None
-    """95 % interval of the mean, Student's; None of a single run."""
+    """95% CI of the mean (Student's t); None for a single run."""
 
 
 def mean_ci(values: Sequence[float], resolution: float = RESOLUTION) -> MeanCI:
-    """Return the mean of at least one value, and how sure it is.
+    """Return the mean of at least one value, with its 95% CI.
 
     Student 1908, "The probable error of a mean", Biometrika 6:1. `resolution` is the rounding step
     of the values; it gives a nonzero standard error if all values are equal.
     """
     sample = drop_float_noise(values)
-    average = float(sample.mean())
+    mean = float(sample.mean())
     if len(sample) == 1:
-        return MeanCI(1, average, np.nan, None)
+        return MeanCI(1, mean, np.nan, None)
     if np.ptp(sample) == 0:
         width = rounding_se(sample, resolution) * float(
             t.ppf((1 + CONFIDENCE) / 2, len(sample) - 1)
         )
-        return MeanCI(len(sample), average, 0.0, (average - width, average + width))
+        return MeanCI(len(sample), mean, 0.0, (mean - width, mean + width))
     low, high = ttest_1samp(sample, 0).confidence_interval(CONFIDENCE)
-    return MeanCI(len(sample), average, float(sample.std(ddof=1)), (float(low), float(high)))
+    return MeanCI(len(sample), mean, float(sample.std(ddof=1)), (float(low), float(high)))
 
 
 def p_above(values: Sequence[float], bound: float, resolution: float = RESOLUTION) -> float:
     """Return the one-sided p-value of Student's t-test for a mean above `bound`.
 
-    `resolution` is the rounding step of the values. Equal counts (resolution 0) give 0 or 1.
+    `resolution` is the rounding step of the values; equal counts (resolution 0) give 0 or 1.
     """
     sample = drop_float_noise(values)
     if np.ptp(sample) == 0:
@@ -175,5 +170,68 @@ def rounding_se(sample: NDArray[np.float64], resolution: float) -> float:
 
 
 def drop_float_noise(values: Sequence[float]) -> NDArray[np.float64]:
-    """Return the values without the rounding error of a difference: 99.34 - 99.09 is 0.25."""
+    """Return the values without the floating-point error of a difference: 99.34 - 99.09 is 0.25."""
     return np.array(values, float).round(9)
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """A metric minus its baseline, paired by seed."""
+
+    seeds: tuple[int, ...]
+    """Seeds that have both values."""
+    values: tuple[float, ...]
+    baselines: tuple[float, ...]
+    resolution: float
+    """Rounding step of the metric; 0 for a count."""
+
+    @cached_property
+    def differences(self) -> tuple[float, ...]:
+        """Value minus baseline, for each seed."""
+        return tuple(a - b for a, b in zip(self.values, self.baselines, strict=True))
+
+    @property
+    def is_known(self) -> bool:
+        """True if there are runs and all differences are finite: a failed training may give nan."""
+        return bool(self.seeds) and all(map(isfinite, self.differences))
+
+    @property
+    def mean(self) -> MeanCI:
+        """The mean difference, of at least one seed."""
+        return mean_ci(self.differences, self.resolution)
+
+    def p_above(self, bound: float) -> float:
+        """Return the one-sided p-value for a mean difference above `bound`."""
+        return p_above(self.differences, bound, self.resolution)
+
+    def p_below(self, bound: float) -> float:
+        """Return the one-sided p-value for a mean difference below `bound`."""
+        return p_below(self.differences, bound, self.resolution)
+
+
+def paired_difference(
+    values: Mapping[int, float], baseline: Mapping[int, float] | float, resolution: float
+) -> PairedDifference:
+    """Pair the values of a metric, by seed, with those of a baseline or with a constant."""
+    if not isinstance(baseline, Mapping):
+        baseline = dict.fromkeys(values, baseline)
+    seeds = tuple(sorted(values.keys() & baseline.keys()))
+    return PairedDifference(
+        seeds,
+        tuple(values[seed] for seed in seeds),
+        tuple(baseline[seed] for seed in seeds),
+        resolution,
+    )
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Return p-values corrected for multiple testing, in the order given.
+
+    Holm 1979, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6:65.
+    """
+    order = np.argsort(ps, kind="stable")
+    factors = np.arange(len(ps), 0, -1)
+    corrected = np.empty(len(ps))
+    corrected[order] = np.minimum(np.maximum.accumulate(factors * np.array(ps)[order]), 1)
+    return [float(p) for p in corrected]

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from study.evidence import statistics
-from study.evidence.aggregates import by_configuration
-from study.evidence.run_table import Row, resolution
+from study.evidence.run_table import Row, by_configuration, by_seed, resolution
 from study.evidence.statistics import MeanCI
 from study.recipes.recipe import Recipe
 
@@ -87,14 +86,9 @@ def without_split(row: Row) -> tuple[str, Recipe]:
     return row.model, row.recipe.model_copy(update={"seed": 0, "validation_images": 0})
 
 
-def by_seed(rows: Iterable[Row], metric: str) -> dict[int, float]:
-    """Return a metric of each run, by seed."""
-    return {row.recipe.seed: float(row.metrics[metric]) for row in rows}
-
-
 def difference(rows: Iterable[Row], baseline: Iterable[Row], metric: str) -> MeanCI | None:
     """Return the mean difference to a baseline over common seeds; None if there are none."""
-    ours, theirs = by_seed(rows, metric), by_seed(baseline, metric)
-    shared = sorted(ours.keys() & theirs.keys())
-    differences = [ours[seed] - theirs[seed] for seed in shared]
-    return statistics.mean_ci(differences, resolution(metric)) if shared else None
+    paired = statistics.paired_difference(
+        by_seed(rows, metric), by_seed(baseline, metric), resolution(metric)
+    )
+    return paired.mean if paired.is_known else None

@@ -1,26 +1,33 @@
 """Verdicts on the claims of the write-up: the checks in claims.yaml, run on metrics/runs.csv."""
 
 import json
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from study.base.errors import UserError, quote
-from study.base.yaml_io import from_yaml
+from study.base.yaml_io import load
 from study.evidence import statistics
-from study.evidence.run_table import DECIMALS, Row, resolution
-from study.evidence.statistics import MeanCI
+from study.evidence.run_table import DECIMALS, Row, by_configuration, by_seed, resolution
+from study.evidence.statistics import PairedDifference
 from study.evidence.write_up import QuotedClaim, WriteUp
 
+NAME = "claims.yaml"
 LEVEL = 1 - statistics.CONFIDENCE
-
-Verdict = Literal["supported", "contradicted", "inconclusive"]
 ACCURACIES = ("accuracy", "best_accuracy", "train_accuracy")
 COUNT = "parameters"
 """The metric that is a count: it is the same for every seed."""
+
+Verdict = Literal["supported", "contradicted", "inconclusive"]
+
+
+def known_metric(metric: str) -> str:
+    """Return the name of a metric. Raises ValueError if metrics/runs.csv does not have it."""
+    if metric not in DECIMALS:
+        raise ValueError(f"must be one of {', '.join(DECIMALS)}")
+    return metric
 
 
 class Check(BaseModel):
@@ -28,7 +35,7 @@ class Check(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metric: str
+    metric: Annotated[str, AfterValidator(known_metric)]
     """A metric in metrics/runs.csv."""
     of: str
     """Id of the configuration."""
@@ -49,11 +56,11 @@ class CheckResult:
     seeds: tuple[int, ...]
     """Seeds with a run on both sides."""
     value: float | None
-    """Mean over these seeds; None if it is not finite."""
+    """Mean over these seeds; None without runs or after a failed training."""
     baseline: float | None
-    """Mean of the baseline over these seeds, or the number of the write-up."""
+    """Mean of the baseline over these seeds, or the number of the write-up; None as for value."""
     difference: float | None
-    """Value minus baseline."""
+    """Mean of value minus baseline; None as for value."""
     interval: statistics.Interval | None
     """95% CI of the difference, paired by seed; None for a count or for fewer than two seeds."""
     published: tuple[float | None, float | None] | None
@@ -81,47 +88,56 @@ class Claim:
     """Verdict at level 0.05 from the corrected p-value."""
 
 
-def read(text: str, published: WriteUp, configurations: Iterable[str]) -> dict[str, list[Check]]:
+def read(
+    text: str, published: WriteUp, configurations: Collection[str]
+) -> dict[str, Sequence[Check]]:
     """Return the checks of each claim, by id, in the order of the write-up.
 
-    `configurations` are the ids in experiments.yaml. Raises UserError for anything unknown or
-    missing.
+    `configurations` are the ids in experiments.yaml. Raises UserError, with the line, for anything
+    unknown or missing.
     """
-    checks = from_yaml(dict[str, list[Check]], "claims.yaml", text)
+    document = load(NAME, text)
+    checks = document.to(dict[str, list[Check]])
     claims = {claim.id: claim for claim in published.claims}
-    known = tuple(configurations)
-    for name, its_checks in checks.items():
+    for name, of_claim in checks.items():
         if name not in claims:
-            raise UserError(f"claims.yaml: {quote(name)}: give one of {', '.join(claims)}")
-        for number, check in enumerate(its_checks):
-            if mistake := find_mistake(check, claims[name], known):
-                raise UserError(f"claims.yaml: {name}.{number}: {mistake}")
+            raise UserError(
+                f"{document.at(name)}: {quote(name)} is not a claim in reference/write_up.yaml;"
+                f" use one of {', '.join(claims)}"
+            )
+        for number, check in enumerate(of_claim):
+            if mistake := find_mistake(check, claims[name], configurations):
+                raise UserError(f"{document.at(name, number)}: {mistake}")
     for name in claims:
         if not checks.get(name):
-            raise UserError(f"claims.yaml: {name}: no check of this claim; give at least one")
+            raise UserError(f"{NAME}: {name} must have at least one check")
     return {name: checks[name] for name in claims}
 
 
-def find_mistake(check: Check, claim: QuotedClaim, configurations: Sequence[str]) -> str | None:
-    """Return what is wrong with a check, or None."""
-    if check.metric not in DECIMALS:
-        return f"metric = {quote(check.metric)}: give one of {', '.join(DECIMALS)}"
+def find_mistake(check: Check, claim: QuotedClaim, configurations: Collection[str]) -> str | None:
+    """Return which key of a check does not go with the others, the claim or the configurations."""
     if check.of not in configurations:
-        return f"of = {quote(check.of)}: give an id of experiments.yaml"
+        return f"of must be an id in experiments.yaml, got {quote(check.of)}"
     if check.relation in ("not_higher", "equivalent") and check.metric not in ACCURACIES:
-        return f"is = {check.relation}: give higher or lower, or an accuracy as the metric"
+        return (
+            f"is must be higher or lower if metric is {check.metric} (the margin is one of"
+            f" accuracies), got {check.relation}"
+        )
     if check.than == "target":
-        return None if check.metric == "accuracy" else "than = target: it is an accuracy"
-    if check.than == "write_up":
-        if len(claimed(claim, check.metric)) == 1:
-            return None
-        return f"than = write_up: it does not give one {check.metric} with this claim"
-    if check.than not in configurations or check.than == check.of:
-        return f"than = {quote(check.than)}: give another id of experiments.yaml"
+        if check.metric != "accuracy":
+            return f"metric must be accuracy if than is target, got {check.metric}"
+    elif check.than == "write_up":
+        if len(quoted_numbers(claim, check.metric)) != 1:
+            return f"than must be an id: the claim does not quote one {check.metric}, got write_up"
+    elif check.than not in configurations or check.than == check.of:
+        return (
+            "than must be another id in experiments.yaml, write_up or target,"
+            f" got {quote(check.than)}"
+        )
     return None
 
 
-def claimed(claim: QuotedClaim, metric: str) -> list[float]:
+def quoted_numbers(claim: QuotedClaim, metric: str) -> list[float]:
     """Return the numbers that a claim quotes for a metric."""
     numbers = (getattr(each, metric, None) for each in claim.metrics)
     return [number for number in numbers if number is not None]
@@ -132,36 +148,34 @@ def evaluate_claims(
     published: WriteUp,
     rows: Iterable[Row],
     margin: float,
-    defaults: Collection[str],
+    defaults: Mapping[str, str],
 ) -> list[Claim]:
     """Run the checks of each claim and return the verdicts.
 
-    Accuracies within `margin` points of each other count as equivalent. `defaults` are the ids of
-    the configurations that are a model as params.yaml has it.
+    Accuracies within `margin` points of each other count as equivalent. `defaults` are the default
+    configurations in experiments.yaml, from id to model.
 
     A claim is supported if all of its checks are, so its p-value is the largest of theirs (Berger
     1982, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 24:295). It is
-    contradicted if one of them is: the smallest, times their number (Bonferroni).
+    contradicted if one of them is, so its p-value is the smallest, times their number (Bonferroni).
     """
-    runs: dict[str, dict[int, Row]] = {}
-    for row in rows:
-        runs.setdefault(row.configuration, {})[row.recipe.seed] = row
+    runs = by_configuration(rows)
     claims = {claim.id: claim for claim in published.claims}
     results = {
         name: tuple(
-            run_check(check, claims[name], published, runs, margin, defaults)
-            for check in its_checks
+            run_check(check, claims[name], published, runs, margin, defaults) for check in of_claim
         )
-        for name, its_checks in checks.items()
+        for name, of_claim in checks.items()
     }
-    both = [
+    p_pairs = [
         (
             max(each.p_for for each in of_claim),
             min(len(of_claim) * min(each.p_against for each in of_claim), 1.0),
         )
         for of_claim in results.values()
     ]
-    ps = [p_for if favors_claim(p_for, p_against) else p_against for p_for, p_against in both]
+    # The smaller one: that of the favored direction.
+    ps = [min(p_pair) for p_pair in p_pairs]
     return [
         Claim(
             id=name,
@@ -169,10 +183,10 @@ def evaluate_claims(
             checks=of_claim,
             p=round_p(p),
             p_holm=round_p(p_holm),
-            verdict=verdict(favors_claim(*for_and_against), p_holm),
+            verdict=verdict(favors_claim(*p_pair), p_holm),
         )
-        for (name, of_claim), for_and_against, p, p_holm in zip(
-            results.items(), both, ps, statistics.holm(ps), strict=True
+        for (name, of_claim), p_pair, p, p_holm in zip(
+            results.items(), p_pairs, ps, statistics.holm(ps), strict=True
         )
     ]
 
@@ -193,46 +207,45 @@ def run_check(
     check: Check,
     claim: QuotedClaim,
     published: WriteUp,
-    runs: Mapping[str, Mapping[int, Row]],
+    runs: Mapping[str, Sequence[Row]],
     margin: float,
-    defaults: Collection[str],
+    defaults: Mapping[str, str],
 ) -> CheckResult:
-    """Run one check; `runs` are by configuration and seed."""
-    fixed = {
-        "target": [published.target.accuracy],
-        "write_up": claimed(claim, check.metric),
-    }.get(check.than)
-    ours, theirs = runs.get(check.of, {}), runs.get(check.than, {})
-    seeds = tuple(sorted(ours if fixed else ours.keys() & theirs.keys()))
-    values = [float(ours[seed].metrics[check.metric]) for seed in seeds]
-    baselines = (
-        fixed * len(seeds)
-        if fixed
-        else [float(theirs[seed].metrics[check.metric]) for seed in seeds]
-    )
-    differences = [value - baseline for value, baseline in zip(values, baselines, strict=True)]
-    p_for, p_against = p_values(check, differences, margin)
-    mean = average(differences, check.metric)
-    interval = mean.interval if mean and check.metric != COUNT else None
-    value, baseline = average(values, check.metric), average(baselines, check.metric)
-    sides = (
-        (None, None)
-        if fixed
-        else (
-            published_metric(check.metric, ours, published, defaults),
-            published_metric(check.metric, theirs, published, defaults),
+    """Run one check; `runs` are by configuration."""
+    baseline: Mapping[int, float] | float
+    sides = None
+    if check.than == "target":
+        baseline = published.target.accuracy
+    elif check.than == "write_up":
+        (baseline,) = quoted_numbers(claim, check.metric)
+    else:
+        baseline = by_seed(runs.get(check.than, ()), check.metric)
+        both = (
+            published_metric(check.metric, side, published, defaults)
+            for side in (check.of, check.than)
         )
-    )
+        sides = next(both), next(both)
+    values = by_seed(runs.get(check.of, ()), check.metric)
+    paired = statistics.paired_difference(values, baseline, resolution(check.metric))
+    p_for, p_against = p_values(check, paired, margin)
+
+    def rounded(value: float) -> float:
+        return round(value, DECIMALS[check.metric] + 2)
+
+    def mean(values: Sequence[float]) -> float | None:
+        return rounded(statistics.mean_ci(values).mean) if paired.is_known else None
+
+    interval = paired.mean.interval if paired.is_known and check.metric != COUNT else None
     return CheckResult(
         metric=check.metric,
         of=check.of,
         relation=check.relation,
         than=check.than,
-        seeds=seeds,
-        value=rounded(value.mean, check) if value else None,
-        baseline=rounded(baseline.mean, check) if baseline else None,
-        difference=rounded(mean.mean, check) if mean else None,
-        interval=(rounded(interval[0], check), rounded(interval[1], check)) if interval else None,
+        seeds=paired.seeds,
+        value=mean(paired.values),
+        baseline=mean(paired.baselines),
+        difference=mean(paired.differences),
+        interval=(rounded(interval[0]), rounded(interval[1])) if interval else None,
         published=None if sides == (None, None) else sides,
         p_for=round_p(p_for),
         p_against=round_p(p_against),
@@ -241,18 +254,16 @@ def run_check(
 
 
 def published_metric(
-    metric: str, runs: Mapping[int, Row], published: WriteUp, defaults: Collection[str]
+    metric: str, configuration: str, published: WriteUp, defaults: Mapping[str, str]
 ) -> float | None:
-    """Return the published metric of a model if these are runs of its default configuration."""
-    for row in runs.values():
-        if row.configuration in defaults and row.model in published.models:
-            found: float | None = getattr(published.models[row.model], metric, None)
-            return found
-    return None
+    """Return the published metric of a default configuration of a model, if there is one."""
+    model = published.models.get(defaults.get(configuration, ""))
+    number: float | None = getattr(model, metric, None)
+    return number
 
 
-def p_values(check: Check, differences: Sequence[float], margin: float) -> tuple[float, float]:
-    """Return two-sided p-values for and against a check, given the paired differences.
+def p_values(check: Check, paired: PairedDifference, margin: float) -> tuple[float, float]:
+    """Return two-sided p-values for and against a check, given the paired difference.
 
     Equivalence takes two one-sided tests: Schuirmann 1987, "A comparison of the two one-sided tests
     procedure and the power approach for assessing the equivalence of average bioavailability",
@@ -261,16 +272,9 @@ def p_values(check: Check, differences: Sequence[float], margin: float) -> tuple
     outside.
     """
     enough = 1 if check.metric == COUNT else 2
-    # A failed training can leave a metric that is not finite.
-    if len(differences) < enough or not all(map(math.isfinite, differences)):
+    if len(paired.seeds) < enough or not paired.is_known:
         return 1.0, 1.0
-
-    def above(bound: float) -> float:
-        return statistics.p_above(differences, bound, resolution(check.metric))
-
-    def below(bound: float) -> float:
-        return statistics.p_below(differences, bound, resolution(check.metric))
-
+    above, below = paired.p_above, paired.p_below
     p_for, p_against = {
         "higher": (above(0), below(0)),
         "lower": (below(0), above(0)),
@@ -278,17 +282,6 @@ def p_values(check: Check, differences: Sequence[float], margin: float) -> tuple
         "equivalent": (max(below(margin), above(-margin)), min(above(margin), below(-margin))),
     }[check.relation]
     return min(2 * p_for, 1.0), min(2 * p_against, 1.0)
-
-
-def average(values: Sequence[float], metric: str) -> MeanCI | None:
-    """Return the mean of a metric; None if there are no values or one of them is not finite."""
-    finite = values and all(map(math.isfinite, values))
-    return statistics.mean_ci(values, resolution(metric)) if finite else None
-
-
-def rounded(value: float, check: Check) -> float:
-    """Return a metric with two decimals more than one run has."""
-    return round(value, DECIMALS[check.metric] + 2)
 
 
 def round_p(p: float) -> float:

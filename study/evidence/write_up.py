@@ -1,4 +1,4 @@
-"""The documents' figures, from reference/, as typed values."""
+"""The published numbers of the write-up, from reference/, as typed values."""
 
 import csv
 import re
@@ -10,33 +10,43 @@ from typing import Annotated
 from pydantic import BeforeValidator, ConfigDict, with_config
 
 from study.base.errors import UserError
+from study.base.files import read_text
 from study.base.yaml_io import from_yaml, typed
 from study.networks.receptive_field import COLUMNS, Row
 
+# A key that is not a field is a typing error; this holds for all classes below.
+known_keys_only = with_config(ConfigDict(extra="forbid"))
+
 
 def _rows(table: str | None) -> list[dict[str, str]] | None:
-    """Take the documents' receptive-field table, a header and a rule above its rows, apart."""
+    """Return the cells of a receptive-field table as printed: a header, a rule, and the rows."""
     if table is None:
         return None
-    # Layer names contain single blanks; `7x7` is a square of side 7.
-    cells = (re.split(r" {2,}", line.strip()) for line in table.splitlines()[2:])
-    return [
-        dict(zip(COLUMNS, (layer, field.partition("x")[0], *numbers), strict=True))
-        for layer, field, *numbers in cells
-    ]
+    rows = []
+    for line in table.splitlines()[2:]:
+        # Layer names contain single blanks; `7x7` is a square of side 7.
+        layer, *cells = re.split(r" {2,}", line.strip())
+        if len(cells) != len(COLUMNS) - 1:
+            raise ValueError(f"must be a table of {len(COLUMNS)} columns")
+        field, *numbers = cells
+        cells = [layer, field.partition("x")[0], *numbers]
+        rows.append(dict(zip(COLUMNS, cells, strict=True)))
+    return rows
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the write-up aims at: fewer `parameters`, an `accuracy` above this one (percent)."""
+    """The aim of the write-up."""
 
     parameters: int
+    """Fewer than this."""
     accuracy: float
+    """Above this, in percent."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Training parameters in the write-up; `dropout` is a probability."""
+    """The training parameters in the write-up."""
 
     optimizer: str
     momentum: float
@@ -45,6 +55,7 @@ class Recipe:
     batch_size_cpu: int
     epochs: int
     dropout: float
+    """A probability."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Model:
-    """Published facts about one model; None if not published."""
+    """The published facts about one model; None if not published."""
 
     architecture: str
     recipe: Recipe | None
@@ -74,17 +85,17 @@ class Model:
 
     @property
     def accuracy(self) -> float | None:
-        """Test accuracy of the last logged epoch, percent."""
+        """Test accuracy of the last logged epoch, in percent."""
         return self.epochs[-1].test_accuracy if self.epochs else None
 
     @property
     def loss(self) -> float | None:
-        """Test loss of the last logged epoch."""
+        """Test loss of the last logged epoch, in nats."""
         return self.epochs[-1].test_loss if self.epochs else None
 
     @property
     def best_accuracy(self) -> float | None:
-        """Highest test accuracy of any logged epoch, percent; without a log, the stated one."""
+        """Highest test accuracy of a logged epoch, in percent; without a log, the stated one."""
         return max((e.test_accuracy for e in self.epochs), default=self.stated_best_accuracy)
 
 
@@ -108,11 +119,10 @@ class QuotedClaim:
     quote: str
     metrics: tuple[ClaimedMetrics, ...]
     compares: tuple[str, str] | None = None
-    """Where it sets one logged model against another: their names, the baseline's first."""
+    """The two logged models that it compares, baseline first; None if it does not."""
 
 
-# A key that no field takes is a misspelling; this holds for the classes above, too.
-@with_config(ConfigDict(extra="forbid"))
+@known_keys_only
 @dataclass(frozen=True)
 class WriteUp:
     """Everything in reference/; `models` by name, as in models/."""
@@ -126,11 +136,10 @@ class WriteUp:
 def read(path: Path, log: Path) -> WriteUp:
     """Read write_up.yaml at `path` and epochs.csv at `log`.
 
-    Raises UserError when one of them is malformed, or when two places state the same and disagree.
+    Raises UserError if one of them is malformed, or if a number that is given twice differs.
     """
-    published = from_yaml(WriteUp, str(path), path.read_text(encoding="utf-8"))
-    with log.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    published = from_yaml(WriteUp, str(path), read_text(path))
+    rows = list(csv.DictReader(read_text(log).splitlines()))
     epochs = typed(list[Epoch], rows, lambda row, *_: f"{log} line {row + 2}")
     models = {
         name: replace(model, epochs=tuple(e for e in epochs if f"model_{e.model}" == name))
@@ -143,30 +152,36 @@ def read(path: Path, log: Path) -> WriteUp:
 
 
 def _contradictions(published: WriteUp, epochs: Sequence[Epoch]) -> Iterator[str]:
-    """Yield one line for each two places that state the same and disagree."""
+    """Yield one line for each number that is given twice and differs."""
     models = published.models
     for name in sorted({f"model_{epoch.model}" for epoch in epochs} - set(models)):
-        yield f"epochs.csv logs {name}, which is not among the models"
+        yield f"epochs.csv has a log of {name}, which is not in models"
     for name, model in models.items():
         if f"Total params: {model.parameters:,}" not in model.summary.splitlines():
-            yield f"{name}: parameters is {model.parameters}, its summary's total another"
+            yield f"models.{name}.parameters is {model.parameters}, but its summary differs"
         if model.epochs and model.stated_best_accuracy is not None:
-            yield f"{name}: stated_best_accuracy stands beside a log of its epochs"
+            yield f"models.{name}.stated_best_accuracy must be null, because epochs.csv has a log"
         for number, epoch in enumerate(model.epochs):
+            where = f"epochs.csv, {name}, epoch {epoch.epoch}"
             if epoch.epoch != number:
-                yield f"{name}: epochs.csv has epoch {epoch.epoch} where {number} is due"
+                yield f"{where} must be epoch {number}"
             if round(100 * epoch.test_correct / published.test_images, 2) != epoch.test_accuracy:
-                share = f"{epoch.test_correct} of {published.test_images}"
-                yield f"{name}, epoch {number}: {share} is not {epoch.test_accuracy} %"
+                yield (
+                    f"{where}: test_accuracy is {epoch.test_accuracy}, but test_correct is"
+                    f" {epoch.test_correct} of {published.test_images}"
+                )
     for claim in published.claims:
         for name in claim.compares or ():
             if name not in models:
-                yield f"{claim.id}: compares {name}, which is not among the models"
+                yield f"claim {claim.id} compares {name}, which is not in models"
         for metrics in claim.metrics:
             if metrics.model not in models:
-                yield f"{claim.id}: {metrics.model} is not among the models"
+                yield f"claim {claim.id} quotes {metrics.model}, which is not in models"
             elif metrics.variant is None:
                 for key in ("accuracy", "best_accuracy", "loss", "parameters"):
-                    stated, known = getattr(metrics, key), getattr(models[metrics.model], key)
-                    if stated not in (None, known):
-                        yield f"{claim.id}: {key} of {metrics.model} is {stated}, not {known}"
+                    quoted, known = getattr(metrics, key), getattr(models[metrics.model], key)
+                    if quoted not in (None, known):
+                        yield (
+                            f"claim {claim.id} quotes {key} {quoted} of {metrics.model},"
+                            f" which has {known}"
+                        )
