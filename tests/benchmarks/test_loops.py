@@ -1,0 +1,119 @@
+"""The two loops that are compared: they compute the same, each with its own settings."""
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_type_hints
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+from torchvision.transforms import ElasticTransform
+
+import models
+from benchmarks import baseline_loop, comparison, processes
+from benchmarks.processes import Measurement
+from study.base.errors import UserError
+from study.data import mnist
+from study.evaluation import evaluator
+from study.training import augmentation, sgd
+from tests.recipes import recipe
+
+RECIPE = recipe(epochs=1, dropout=0, train_images=128)
+
+
+def first(count: int, dataset: Dataset[tuple[Tensor, Tensor]]) -> baseline_loop.Loader:
+    """Return a loader of one batch, the first images."""
+    return DataLoader(Subset(dataset, range(count)), batch_size=count)
+
+
+@pytest.mark.parametrize("model", models.names())
+def test_both_loops_compute_the_same(mnist_folder: Path, model: str) -> None:
+    network = sgd.initialize(model, RECIPE)
+    baseline = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
+
+    trained = sgd.Trainer(network, mnist.read_training_set(mnist_folder, 128), RECIPE).train(0)
+    train_set = baseline_loop.mnist(mnist_folder, True, baseline_loop.train_transform(RECIPE))
+    loss, accuracy = baseline_loop.train(
+        baseline,
+        first(128, train_set),
+        torch.optim.SGD(baseline.parameters(), lr=0.01, momentum=0.9),
+    )
+    assert trained.last_batch_loss == pytest.approx(loss, rel=1e-4)
+    assert trained.accuracy == pytest.approx(accuracy)
+    # In the deeper network and this batch, rounding puts a value on the other side of a ReLU.
+    tolerance = 2e-3 if model == "model_4_deeper" else 1e-4
+    for ours, plain in zip(network.parameters(), baseline.parameters(), strict=True):
+        assert ours.grad is not None
+        assert plain.grad is not None
+        # Before a batch norm, some gradients are 0 except for rounding.
+        assert float((ours.grad - plain.grad).norm()) < tolerance * float(plain.grad.norm()) + 1e-6
+
+    images, labels = mnist.read_evaluation_set(mnist_folder)
+    tested = evaluator.evaluate(network, images[:500], labels[:500])
+    test_set = baseline_loop.mnist(mnist_folder, False, baseline_loop.test_transform())
+    loss, accuracy = baseline_loop.test(baseline, first(500, test_set))
+    assert tested.loss == pytest.approx(loss, rel=1e-3)
+    assert tested.accuracy == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize("key", ["rotation", "translation", "scaling", "elastic"])
+def test_baseline_augments_only_if_asked(mnist_folder: Path, key: str) -> None:
+    augmented = recipe(**{key: 0.5 if key == "scaling" else 5})
+    plain, same, changed, again = (
+        next(
+            iter(
+                first(
+                    8, baseline_loop.mnist(mnist_folder, True, baseline_loop.train_transform(each))
+                )
+            )
+        )[0]
+        for each in (RECIPE, RECIPE, augmented, augmented)
+    )
+    assert torch.equal(plain, same)
+    assert not torch.equal(plain, changed)
+    assert not torch.equal(changed, again)
+
+
+def test_baselines_elastic_displacements_are_as_large() -> None:
+    (transform,) = (
+        each
+        for each in baseline_loop.train_transform(recipe(elastic=3)).transforms
+        if isinstance(each, ElasticTransform)
+    )
+    plain = torch.cat(
+        [transform.get_params(transform.alpha, transform.sigma, [28, 28]) for _ in range(200)]
+    )
+    weights = augmentation.bspline_basis(28)
+    shape = (200, 2, augmentation.CONTROL_POINTS, augmentation.CONTROL_POINTS)
+    ours = weights @ np.random.default_rng(1).uniform(-3, 3, shape) @ weights.T
+    assert 28 / 2 * float(plain.std()) == pytest.approx(ours.std(), rel=0.05)
+
+
+@pytest.mark.parametrize("module", ["benchmarks.baseline_loop", "benchmarks.__main__"])
+def test_baseline_is_free_of_this_projects_settings(module: str) -> None:
+    """It has them neither from its imports nor from the process that starts it."""
+    code = (
+        f"import os, sys; before = dict(os.environ); import {module};"
+        "sys.exit('stages' in sys.modules or before != dict(os.environ))"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=processes.ROOT, check=True)
+
+
+@pytest.mark.slow
+def test_turn_measures_both_loops(mnist_folder: Path) -> None:
+    recipes = {model: comparison.recipes()[model] for model in ("model_3", "model_5")}
+    turn = comparison.take_turn(recipes, batches=2, jobs=2, raw=mnist_folder)
+    for pair in turn.values():
+        for loop in (pair["baseline"], pair["project"]):
+            assert set(loop) == set(get_type_hints(Measurement))
+            assert all(value > 0 for value in loop.values() if isinstance(value, int | float))
+        assert pair["project"]["threads"] == 1
+
+
+def test_failing_process_is_named_with_its_last_line() -> None:
+    with pytest.raises(UserError, match=r"json\.tool no_file failed: .*No such file"):
+        processes.run("json.tool", ["no_file"])
