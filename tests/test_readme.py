@@ -7,12 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import models
-from experiments import project_files
 from stages import paths
 from study.evaluation.steadiness import last_epochs_std
-from study.evidence import aggregates, configurations, run_table, target, verdicts, write_up
-from study.reporting import document
 from study.training import history
 from tests.checkout import ROOT, Checkout
 
@@ -37,34 +33,13 @@ def table(lines: list[str]) -> dict[str, tuple[str, ...]]:
     return {f"{path} {metric}": tuple(values) for path, metric, *values in rows}
 
 
-def test_the_table_of_results_is_the_report_s() -> None:
-    names = models.names()
-    metrics = {
-        name: document.Metrics(**json.loads((ROOT / paths.metrics(name)).read_text("utf-8")))
-        for name in names
-    }
-    histories = {
-        name: history.from_csv((ROOT / paths.history(name)).read_text("utf-8")) for name in names
-    }
-    published = write_up.read(ROOT / paths.WRITE_UP, ROOT / paths.EPOCHS)
-    plan = configurations.read((ROOT / paths.EXPERIMENTS).read_text("utf-8"))
-    rows = run_table.on_the_test_set(project_files.rows())
-    stats = aggregates.configuration_stats(rows, published, plan.defaults)
-    assert document.results_table(metrics, histories, stats, published) in README
-    assert document.target(metrics, published) in README
-    reached = target.final_model(rows, plan.final, published.target.accuracy)
-    assert document.reached(reached, published) in README
-
-
-def test_the_verdicts_are_the_pipeline_s() -> None:
-    published = write_up.read(ROOT / paths.WRITE_UP, ROOT / paths.EPOCHS)
-    claims = {claim.id: claim for claim in published.claims}
-    judged = verdicts.from_json((ROOT / paths.VERDICTS).read_text("utf-8"))
-    (count,) = {len(test.seeds) for claim in judged for test in claim.checks}
-    assert f"runs with {('no', 'one', 'two', 'three', 'four', 'five')[count]} seeds," in README
-    for claim in judged:
-        words = document.said(claims[claim.id])
-        assert f"| {words} | `{claim.id}` | {claim.verdict} |\n" in README
+@pytest.mark.parametrize("block", ["findings", "results"])
+def test_generated_block_is_the_report_s(block: str) -> None:
+    report = (ROOT / paths.REPORT).read_text("utf-8")
+    begin, end = f"<!-- begin: {block} -->\n", f"<!-- end: {block} -->"
+    assert README.partition(begin)[2].partition(end)[0] == (
+        report.partition(begin)[2].partition(end)[0]
+    )
 
 
 def test_the_documents_comparisons_are_those_of_the_metrics() -> None:

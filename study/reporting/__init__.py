@@ -1,1 +1,9 @@
-"""The report: its text, tables and figures."""
+"""The report: its template, its tables and its figures. Readies matplotlib before it is loaded."""
+
+import os
+
+# A notebook passes its own backend to the processes that it starts, and a user's matplotlibrc may
+# be broken. Either can fail the import of matplotlib, although neither has an effect: figures are
+# drawn without a backend, in the style of figures.py.
+os.environ["MPLBACKEND"] = "svg"
+os.environ["MATPLOTLIBRC"] = os.devnull

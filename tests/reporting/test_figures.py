@@ -1,0 +1,355 @@
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from dvc_render.vega import VegaRenderer  # type: ignore[import-untyped]
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from study.evidence.aggregates import EpochBand
+from study.evidence.verdicts import Claim
+from study.reporting import figures
+from tests.reporting.report_inputs import EVIDENCE, PUBLISHED, ROOT, check, claim, stats, training
+
+TARGET = PUBLISHED.target
+HISTORIES = {
+    "model_1": training([95.5, 97.5, 98.3, 98.6, 98.95]),
+    "model_3": training([90.0, 97.0, 98.0, 98.2, 98.65]),
+    "model_5": training([92.0, 97.9, 98.4, 98.9, 99.24]),
+    "resnet_tiny": training([91.0, 97.8, 98.3, 98.8, 99.31]),  # not in the write-up
+}
+
+
+def matrix(errors: Mapping[tuple[int, int], int]) -> NDArray[np.int64]:
+    """A confusion matrix: 990 right predictions of each digit, and these errors."""
+    counts = np.diag(np.full(10, 990))
+    for cell, count in errors.items():
+        counts[cell] = count
+    return counts
+
+
+MATRICES = {"model_1": matrix({(4, 9): 17, (9, 4): 3}), "model_2": matrix({})}
+IMAGES = np.random.Generator(np.random.SFC64(1)).integers(0, 256, (60, 28, 28), np.uint8)
+LABELS = np.arange(60) % 10
+PREDICTIONS = {"model_1": (LABELS + 1) % 10, "model_2": (LABELS + 2) % 10}
+CONFIGURATIONS = [
+    stats("model-2", 99.33, 14796, published=99.29),
+    stats("model-3", 98.8, 3928, published=98.51),
+    stats("resnet-tiny", 99.32, 8018),
+]
+BANDS = {
+    name: [EpochBand(name, epoch, n, 98.9, 99.0, 99.1, 99.05) for epoch in range(15)]
+    for name, n in (("model-1", 5), ("model-4-deeper", 10))
+}
+
+
+def drawn() -> str:
+    """All figures, one after the other."""
+    return "".join(
+        (
+            figures.accuracy(CONFIGURATIONS, TARGET),
+            figures.confusion(MATRICES),
+            figures.curves(HISTORIES, PUBLISHED.models),
+            figures.forest(EVIDENCE.claims, 0.1),
+            figures.misses([3, 14], IMAGES, LABELS, PREDICTIONS),
+            figures.seeds(BANDS),
+        )
+    )
+
+
+def plotted(draw: Callable[..., str], *arguments: object) -> Figure:
+    """The figure itself, before it becomes SVG."""
+    figure: Figure = inspect.unwrap(draw)(*arguments)
+    figure.draw_without_rendering()
+    return figure
+
+
+def texts(figure: Figure) -> list[str]:
+    """Every text in a figure, without ticks."""
+    found = [each.get_text() for panel in figure.axes for each in (*panel.texts, panel.title)]
+    return found + [each.get_text() for legend in figure.legends for each in legend.get_texts()]
+
+
+def rows(panel: Axes) -> dict[str, float]:
+    """The names of a panel's rows with their heights."""
+    return {
+        label.get_text(): float(place)
+        for label, place in zip(panel.get_yticklabels(), panel.get_yticks(), strict=True)
+    }
+
+
+def marks(panel: Axes, y: float) -> list[float]:
+    """Where the marks in a row are, from left to right."""
+    return sorted(
+        float(line.get_xdata()[0])  # type: ignore[index, arg-type]
+        for line in panel.lines
+        if line.get_marker() not in ("None", "") and list(line.get_ydata()) == [y]  # type: ignore[arg-type]
+    )
+
+
+def test_bytes_are_the_same_wherever_they_are_drawn(tmp_path: Path) -> None:
+    """Not even with the backend of a notebook, a broken matplotlibrc and no folder for caches."""
+    settings = tmp_path / "matplotlibrc"
+    settings.write_bytes(b"font.size: 22\nsvg.fonttype: none\nfont.family: \xff\n")
+    surroundings = {
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MATPLOTLIBRC": str(settings),
+        "MPLCONFIGDIR": str(settings / "below a file"),
+        "PYTHONHASHSEED": "7",
+        "TZ": "Asia/Tokyo",
+    }
+    # As in the stage, nothing loads matplotlib before the study does.
+    program = "import sys, study.reporting; from tests.reporting.test_figures import drawn"
+    command = [sys.executable, "-c", f"{program}; sys.stdout.write(drawn())"]
+    output = subprocess.run(
+        command, cwd=ROOT, env=os.environ | surroundings, check=True, capture_output=True
+    )
+    assert output.stdout.decode() == drawn()
+
+
+def test_settings_of_the_process_neither_show_nor_change() -> None:
+    plain = drawn()
+    assert matplotlib.__version__ not in plain
+    assert "date" not in plain
+    with matplotlib.rc_context({"font.size": 22}):
+        assert drawn() == plain
+        assert matplotlib.rcParams["font.size"] == 22
+
+
+def test_letters_are_of_the_font_that_comes_with_matplotlib() -> None:
+    found = matplotlib.font_manager.findfont(figures.STYLE["font.family"])
+    assert Path(found).is_relative_to(matplotlib.get_data_path())
+
+
+def test_page_shows_through() -> None:
+    # White is only behind the digits.
+    without_digits = figures.accuracy(CONFIGURATIONS, TARGET) + figures.curves(HISTORIES, {})
+    assert "#ffffff" not in without_digits
+    assert "#000000" not in without_digits
+
+
+def contrast(color: str, background: str) -> float:
+    """The contrast of two colors, WCAG 2.1: from 1 to 21."""
+
+    def luminance(name: str) -> float:
+        linear = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(name))
+        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    low, high = sorted((luminance(color), luminance(background)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("page", ["#ffffff", "#0d1117"])
+def test_colors_are_legible_on_light_and_dark_pages(page: str) -> None:
+    assert contrast(figures.GRAY, page) >= 4
+    for color in (figures.BLUE, figures.ORANGE, figures.GREEN, *figures.colors(9)):
+        assert contrast(color, page) >= 2.5
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 30])
+def test_each_model_has_a_color_of_its_own(count: int) -> None:
+    assert len(set(figures.colors(count))) == count
+
+
+def test_curves_are_labeled_from_the_highest_down_without_overlap() -> None:
+    overlay = plotted(figures.curves, HISTORIES, PUBLISHED.models).axes[0]
+    labels = [text.get_text().strip() for text in overlay.texts]
+    assert labels == ["Resnet tiny  99.31", "Model 5  99.24", "Model 1  98.95", "Model 3  98.65"]
+    assert figures.spread([99.0, 98.99, 98.5, float("nan")], 0.1, 98.0) == pytest.approx(
+        [99.0, 98.9, 98.5, 98.0]
+    )
+    assert len({text.get_color() for text in overlay.texts}) == 4
+
+
+def test_curves_have_the_write_up_behind_them() -> None:
+    def behind(model: str) -> int:
+        figure = plotted(figures.curves, {model: HISTORIES["model_1"]}, PUBLISHED.models)
+        width = figures.PUBLISHED["linewidth"]
+        lines = [line for panel in figure.axes for line in panel.lines if len(line.get_xdata())]  # type: ignore[arg-type]
+        return sum(line.get_linewidth() == width for line in lines)
+
+    # Accuracy and loss; the best accuracy alone; nothing.
+    assert [behind(model) for model in ("model_1", "model_3", "resnet_tiny")] == [2, 1, 0]
+
+
+def test_curves_zoom_in_on_the_final_epochs_and_cut_nothing_off() -> None:
+    low, high = plotted(figures.curves, HISTORIES, {}).axes[0].get_ylim()
+    assert 97 < low < 98.0
+    assert high > 99.31
+    one_epoch = plotted(figures.curves, {"model_1": training([11.35])}, {}).axes[0]
+    assert one_epoch.get_ylim()[0] < 11.35 < one_epoch.get_ylim()[1]
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), 0.0])
+def test_curves_of_a_failed_training_are_drawn(loss: float) -> None:
+    figure = plotted(figures.curves, {"model_6": training([9.8, 9.8], loss)}, {})
+    assert "   Model 6  9.80" in texts(figure)
+
+
+def test_accuracy_has_each_configuration_where_it_is() -> None:
+    figure = plotted(figures.accuracy, CONFIGURATIONS, TARGET)
+    (panel,) = figure.axes
+    places = rows(panel)
+    assert [*places] == ["Model 3  (3,928)", "Resnet tiny  (8,018)", "Model 2  (14,796)"]
+    assert [marks(panel, y) for y in places.values()] == [[98.51, 98.8], [99.32], [99.29, 99.33]]
+    assert "99.33 ± 0.05" in texts(figure)
+
+
+def test_accuracy_shades_the_target_next_to_small_configurations() -> None:
+    (panel,) = plotted(figures.accuracy, CONFIGURATIONS, TARGET).axes
+    (area,) = panel.patches
+    box = area.get_extents().transformed(panel.transData.inverted())
+    assert box.x0 == pytest.approx(TARGET.accuracy)
+    # The first row alone is small enough.
+    assert sorted((box.y0, box.y1)) == pytest.approx([-0.6, 0.4])
+
+
+def test_accuracy_of_a_single_run_has_no_interval() -> None:
+    lines = [
+        len(plotted(figures.accuracy, [stats("model-1", n=n)], TARGET).axes[0].lines)
+        for n in (5, 1)
+    ]
+    assert lines == [2, 1]
+
+
+def test_failed_runs_are_drawn() -> None:
+    nan = float("nan")
+    failed = replace(stats("model-1"), accuracy=nan, low=nan, high=nan, sd=nan)
+    assert "– ± –" in texts(plotted(figures.accuracy, [failed], TARGET))
+    bands = {"model-1": [EpochBand("model-1", 0, 2, nan, nan, nan, None)]}
+    assert "n = 2" in texts(plotted(figures.seeds, bands))
+
+
+def test_seeds_have_a_panel_for_each_model_with_its_number_of_seeds() -> None:
+    figure = plotted(figures.seeds, BANDS)
+    shown = [
+        (panel.get_title(loc="left"), [text.get_text() for text in panel.texts])
+        for panel in figure.axes
+    ]
+    assert [count for _, count in shown] == [["n = 5"], ["n = 10"]]
+    assert "<!-- Model 4 deeper -->" in figures.seeds(BANDS)
+
+
+CLAIMS = [
+    claim("a", "inconclusive", check("higher"), check("higher", metric="loss")),
+    claim("not-run", "inconclusive", check(ran=False)),
+    claim(
+        "b",
+        "contradicted",
+        check("equivalent", "target", verdict="contradicted"),
+        check("not_higher", "write_up", metric="best_accuracy", verdict="inconclusive"),
+    ),
+]
+
+
+def test_forest_groups_the_accuracies_by_claim() -> None:
+    figure = plotted(figures.forest, CLAIMS, 0.1)
+    (panel,) = figure.axes
+    places = rows(panel)
+    assert [*places] == [
+        "A",
+        "Model 2 − Model 1 > 0",
+        "B",
+        "Model 2 − target ≈ 0",
+        "Model 2 − write-up (best epoch) ≤ 0.1",
+    ]
+    assert [marks(panel, y) for y in places.values()] == [[], [0.22], [], [0.22], [0.22]]
+    assert texts(figure).count("+0.220 (+0.030 to +0.410)") == 3
+
+
+def test_forest_colors_by_verdict() -> None:
+    (panel,) = plotted(figures.forest, CLAIMS, 0.1).axes
+    found = {text.get_text(): text.get_color() for text in panel.texts}
+    assert found["contradicted"] == figures.ORANGE
+    assert [line.get_color() for line in panel.lines if line.get_marker() == "o"] == [
+        figures.BLUE,
+        figures.ORANGE,
+        figures.GRAY,
+    ]
+
+
+@pytest.mark.parametrize("claims", [[], CLAIMS[1:2]])
+def test_figures_without_runs_are_drawn(claims: list[Claim]) -> None:
+    for svg in (figures.accuracy([], TARGET), figures.seeds({}), figures.forest(claims, 0.1)):
+        assert svg.startswith("<?xml")
+
+
+def test_confusion_shows_errors_alone() -> None:
+    figure = plotted(figures.confusion, MATRICES)
+    counts = [[text.get_text() for text in panel.texts] for panel in figure.axes]
+    assert counts == [["17", "3"], []]
+    svg = figures.confusion(MATRICES)
+    assert svg.index("Model 1: 20 errors") < svg.index("Model 2: 0 errors")
+
+
+def test_misses_have_label_number_and_predictions() -> None:
+    figure = plotted(figures.misses, [3, 14], IMAGES, LABELS, PREDICTIONS)
+    third, fourth = figure.axes
+    assert (third.get_title(loc="right"), fourth.get_title(loc="right")) == ("#3", "#14")
+    assert third.get_xlabel() == "4 (1 of 2)\n5: Model 2"
+    assert fourth.get_xlabel() == "5 (1 of 2)\n6: Model 2"
+
+
+def test_misses_name_only_models_that_dissent() -> None:
+    predictions = {"model_1": 3, "model_2": 3, "model_3": 3, "model_4_deeper": 6, "model_5": 6}
+    assert figures.votes(predictions).splitlines() == [
+        "3 (3 of 5)",
+        "6: Model 4",
+        "deeper, Model 5",
+    ]
+
+
+def test_misses_are_cut_off_after_the_first_ones() -> None:
+    figure = plotted(figures.misses, range(60), IMAGES, LABELS, PREDICTIONS)
+    assert len(figure.axes) == figures.MAX_DIGITS
+    assert "60" in figure.get_suptitle()
+    assert plotted(figures.misses, [], IMAGES, LABELS, PREDICTIONS).axes == []
+
+
+def test_runs_cover_the_mask() -> None:
+    mask = IMAGES[0] > 127
+    ys, xs = np.mgrid[0:28, 0:28]
+    centers = np.column_stack([xs.ravel(), ys.ravel()]) + 0.5
+    assert np.array_equal(figures.runs(mask).contains_points(centers), mask.ravel())
+
+
+@pytest.mark.parametrize(
+    ("template", "x", "y", "row"),
+    [
+        ("curves", "epoch", "test_loss", {"model": "a", "epoch": "0", "test_loss": "0.0331"}),
+        (
+            "confusion_counts",
+            "predicted",
+            "actual",
+            {"actual": "4", "predicted": "9", "count": "2"},
+        ),
+    ],
+)
+def test_dvc_fills_the_template(template: str, x: str, y: str, row: dict[str, str]) -> None:
+    files = [{"filename": "some.csv", "field": y}]
+    renderer = VegaRenderer(
+        [row | files[0] | {"rev": "workspace"}],
+        "plot",
+        template=template,
+        template_dir=ROOT / ".dvc" / "plots",
+        x=x,
+        y=y,
+        anchors_y_definitions=files,
+        revs_with_datapoints=["workspace"],
+    )
+    filled = json.dumps(renderer.get_filled_template())
+    assert "<DVC" not in filled
+    assert not re.search(r'"[^"]*" ?: ?"<', filled)
+    for key, value in row.items():
+        assert f'"{key}": "{value}"' in filled

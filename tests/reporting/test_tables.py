@@ -1,0 +1,168 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import models
+from study.base.errors import UserError
+from study.networks import model_summary, receptive_field
+from study.reporting import tables
+from study.reporting.tables import Metrics
+from tests.reporting.report_inputs import EVIDENCE, IMAGE, METRICS, PUBLISHED, check, stats, study_of
+
+
+def test_metrics_may_be_missing_not_a_number_or_unknown() -> None:
+    text = json.dumps({"accuracy": 9.8, "loss": float("nan"), "f1": 0.5, "train_accuracy": None})
+    metrics = tables.read_metrics("metrics/models/m.json", text)
+    assert metrics.accuracy == 9.8
+    assert metrics.loss != metrics.loss
+    assert metrics.train_accuracy is None
+    assert metrics.parameters is None
+
+
+def test_metrics_that_are_not_numbers_are_an_error() -> None:
+    with pytest.raises(UserError) as error:
+        tables.read_metrics("metrics/models/m.json", '{"accuracy": "high"}')
+    assert "metrics/models/m.json" in str(error.value)
+    assert "accuracy" in str(error.value)
+
+
+def test_standard_error_is_that_of_a_proportion() -> None:
+    right = np.random.Generator(np.random.SFC64(1)).binomial(10_000, 0.99, size=20_000)
+    assert tables.standard_error(99.0, 10_000) == pytest.approx(right.std() / 100, rel=0.02)
+
+
+def test_standard_errors_are_larger_for_fewer_images() -> None:
+    one = study_of({"model_1": replace(METRICS["model_1"], accuracy=99.0)})
+    # √(99 · 1 / n)
+    assert tables.standard_errors(one, 400) == pytest.approx((0.4975, 0.4975), abs=1e-4)
+    assert tables.standard_errors(one, 10_000) == pytest.approx((0.0995, 0.0995), abs=1e-4)
+
+
+def test_standard_errors_without_an_accuracy_are_missing() -> None:
+    assert tables.standard_errors(study_of({"model_1": Metrics(accuracy=float("nan"))}), 1) is None
+
+
+def test_target_is_reached_below_its_parameters_and_above_its_accuracy() -> None:
+    assert tables.reaching_target(study_of(METRICS), PUBLISHED) == ["Resnet tiny"]
+    almost = {"model_6": Metrics(accuracy=99.41, parameters=8000), "model_3": Metrics()}
+    assert tables.reaching_target(study_of(almost), PUBLISHED) == []
+
+
+def test_missed_are_the_images_that_no_model_gets_right() -> None:
+    labels = np.array([7, 2, 1, 0])
+    predictions = {"model_1": np.array([7, 3, 4, 5]), "model_3": np.array([1, 3, 1, 6])}
+    correct = {name: each == labels for name, each in predictions.items()}
+    assert replace(study_of(METRICS), correct=correct).missed == [1, 3]
+
+
+def test_distinguished_rows_have_an_interval_without_zero() -> None:
+    assert tables.distinguished(EVIDENCE, "accuracy") == [r"“wider \| deeper”"]
+    assert tables.distinguished(EVIDENCE, "loss") == []
+
+
+@pytest.mark.parametrize(
+    ("relation", "than", "words"),
+    [
+        ("higher", "model-1", ("Model 2", "higher than", "Model 1")),
+        ("not_higher", "write_up", ("Model 2", "not higher than", "write-up")),
+        ("equivalent", "target", ("Model 2", "equivalent to", "target")),
+    ],
+)
+def test_check_text_names_both_sides(relation: str, than: str, words: tuple[str, ...]) -> None:
+    text = tables.check_text(check(relation, than))
+    places = [text.find(word) for word in words]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_difference_of_means_has_one_more_decimal_and_of_counts_none() -> None:
+    assert tables.decimals(check()) == (2, 3)
+    assert tables.decimals(replace(check(metric="parameters"), interval=None)) == (0, 0)
+
+
+def test_mean_gain_counts_every_run() -> None:
+    one, five = replace(stats("a", n=1), gain=0.6), replace(stats("b"), gain=0.0)
+    assert tables.mean_gain([one, five]) == pytest.approx(0.1)
+
+
+def test_curves_have_each_epoch_of_each_model_in_order() -> None:
+    points = tables.curve_points(study_of(METRICS).histories)
+    assert [(each.model, each.epoch) for each in points] == [
+        (model, epoch) for model in METRICS for epoch in range(2)
+    ]
+    assert points[1].test_accuracy == 98.9
+
+
+def test_pairs_are_tested_on_the_same_images_and_corrected() -> None:
+    metrics = {
+        "model_1": Metrics(loss=0.04, parameters=14620),
+        "model_2": Metrics(loss=0.03, parameters=14796),
+        "model_4": Metrics(loss=0.0305, parameters=7416),
+        "model_6": METRICS["resnet_tiny"],
+    }
+    # 200 images: Model 2 is right about two more than Model 1, Model 4 about two others.
+    images = np.arange(200)
+    correct = {
+        "model_1": images < 194,
+        "model_2": images < 196,
+        "model_4": (images < 194) | (images >= 198),
+        "model_6": images < 200,
+    }
+    first, second = tables.pair_rows(replace(study_of(metrics), correct=correct), PUBLISHED)
+    assert (first.a, first.b, second.a, second.b) == ("model_1", "model_2", "model_2", "model_4")
+    assert first.accuracies[0][0] == pytest.approx(97)
+    assert first.result.difference == pytest.approx(1)
+    assert (first.result.only_a_correct, first.result.only_b_correct) == (0, 2)
+    # p of 2 against 0 is that of two tosses alike, 1/2, and twice that after correction.
+    assert (first.result.p, first.p_holm) == pytest.approx((0.5, 1))
+    assert (second.result.p, second.p_holm) == pytest.approx((1, 1))
+    assert (first.loss, first.parameters) == pytest.approx((-0.01, 176))
+    assert (second.loss, second.parameters) == pytest.approx((0.0005, -7380))
+
+
+def test_pairs_need_both_models() -> None:
+    assert tables.pair_rows(study_of(METRICS), PUBLISHED) == []
+
+
+def test_receptive_fields_show_both_values_where_the_write_up_differs() -> None:
+    computed = receptive_field.table(models.build("model_1", 0.1), IMAGE)
+    reference = PUBLISHED.models["model_1"].receptive_field
+    assert reference is not None
+    table = tables.field_table(["model_1"], computed, reference)
+    cells = {row[0]: row[1:] for row in table.rows}
+    assert cells["Conv3 (3x3)"] == ["7x7", "24", "22", "1", "1", "2", "3"]
+    assert cells["MaxPool"] == ["**8x8** ~~14x14~~", "22", "11", "1", "2", "3", "**3.5** ~~6~~"]
+    assert cells["Conv8 (7x7)"][0] == "28x28"
+    differing = receptive_field.differing(computed, reference)
+    assert str(table.rows).count("~~") / 2 == sum(map(len, differing))
+    assert table.differs
+
+
+def test_receptive_fields_of_more_layers_than_published_end_in_dashes() -> None:
+    computed = receptive_field.table(models.build("model_1", 0.1), IMAGE)
+    table = tables.field_table(["model_1"], computed, computed[:-1])
+    assert table.rows[-1][:2] == ["**Conv8 (7x7)** ~~–~~", "**28x28** ~~–~~"]
+    assert not tables.field_table(["model_1"], computed, computed).differs
+
+
+def test_receptive_fields_are_shared_by_models_with_the_same_table() -> None:
+    names = ["model_1", "model_2", "model_3", "model_4", "model_5"]
+    found = tables.field_tables(study_of({name: Metrics() for name in names}), PUBLISHED)
+    assert [each.models for each in found] == [
+        ["model_1", "model_2"],
+        ["model_3", "model_4"],
+        ["model_5"],
+    ]
+
+
+def test_summaries_are_compared_with_the_write_up() -> None:
+    text = model_summary.table(models.build("model_1", 0.1), IMAGE)
+    summaries = {"model_1": text, "model_6": "its table"}
+    study = replace(study_of(METRICS), summaries=summaries)
+    same, unpublished = tables.summaries(study, PUBLISHED)
+    assert (same.is_published, same.differs) == (True, False)
+    assert (unpublished.is_published, unpublished.lines) == (False, ["its table"])
+    changed = replace(study, summaries={"model_1": text.replace("14,620", "14,621")})
+    assert tables.summaries(changed, PUBLISHED)[0].differs
