@@ -1,4 +1,4 @@
-"""The GPU's trainer, as far as it goes without one: the same work, step by step on the CPU."""
+"""The GPU's trainer; without a GPU, it takes the same steps on the CPU."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from study.base.errors import UserError
+from study.base.errors import DivergedError, NoGpuError
 from study.data import mnist
 from study.evaluation import evaluator
+from study.networks import inputs
 from study.recipes.recipe import Recipe
 from study.training import augmentation, cuda, sgd
 from tests.recipes import recipe
@@ -21,29 +22,31 @@ GPU = torch.cuda.is_available()
 
 
 @pytest.fixture(autouse=True)
-def torch_as_it_was() -> Iterator[None]:
+def torch_settings() -> Iterator[None]:
     with torch.random.fork_rng():
         yield
     torch.use_deterministic_algorithms(False)
 
 
 def trainer(folder: Path, recipe: Recipe, on: str) -> cuda.Trainer:
-    network = sgd.initialise("model_2", recipe)
-    data = mnist.read(folder, "train", recipe.train_images)
+    network = sgd.initialize("model_2", recipe)
+    data = mnist.read_training_set(folder, recipe.train_images)
     return cuda.Trainer(network, data, recipe, torch.device(on))
 
 
 @pytest.mark.skipif(GPU, reason="there is a GPU")
-def test_without_a_gpu_one_line_says_so(mnist_folder: Path) -> None:
-    with pytest.raises(UserError, match=r"train\.device = cuda: torch finds no NVIDIA GPU here"):
-        cuda.Trainer(sgd.initialise("model_2", RECIPE), mnist.read(mnist_folder, "test"), RECIPE)
+def test_trainer_without_a_gpu_raises_an_error(mnist_folder: Path) -> None:
+    with pytest.raises(NoGpuError, match=r"train\.device.*cpu.*cuda"):
+        cuda.Trainer(
+            sgd.initialize("model_2", RECIPE), mnist.read_training_set(mnist_folder), RECIPE
+        )
 
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not GPU, reason="no GPU"))]
 
 
 @pytest.mark.parametrize("on", DEVICES)
-def test_it_learns_and_twice_the_same(mnist_folder: Path, on: str) -> None:
+def test_training_learns_and_repeats_itself(mnist_folder: Path, on: str) -> None:
     weights = []
     for _ in range(2):
         run = trainer(mnist_folder, RECIPE, on)
@@ -57,29 +60,29 @@ def test_it_learns_and_twice_the_same(mnist_folder: Path, on: str) -> None:
 
 
 @pytest.mark.parametrize("on", DEVICES)
-def test_an_epoch_sees_every_image_once(mnist_folder: Path, on: str) -> None:
-    """A rate too small to change anything: the epoch's figures are those of the first weights."""
+def test_train_stats_equal_an_evaluation_of_unchanged_weights(mnist_folder: Path, on: str) -> None:
+    """The learning rate is too small to change a weight."""
     still = recipe(learning_rate=1e-30, dropout=0, batch_size=70, train_images=600)
-    data = mnist.read(mnist_folder, "train", still.train_images)
-    network = sgd.initialise("model_1", still)
+    data = mnist.read_training_set(mnist_folder, still.train_images)
+    network = sgd.initialize("model_1", still)
     expected = evaluator.evaluate(network, *data)
-    said = cuda.Trainer(network, data, still, torch.device(on)).train(0)
-    assert said.loss == pytest.approx(expected.loss, rel=1e-4)
-    assert said.accuracy == pytest.approx(expected.accuracy, abs=0.2)
+    stats = cuda.Trainer(network, data, still, torch.device(on)).train(0)
+    assert stats.loss == pytest.approx(expected.loss, rel=1e-4)
+    assert stats.accuracy == pytest.approx(expected.accuracy, abs=0.2)
 
 
-def test_divergence_is_named(mnist_folder: Path) -> None:
+def test_training_stops_when_the_loss_diverges(mnist_folder: Path) -> None:
     fast = RECIPE.model_copy(update={"learning_rate": 1e9})
-    with pytest.raises(UserError, match=r"diverged.* epoch 0; learning_rate = 1000000000.0"):
+    with pytest.raises(DivergedError, match=r"epoch 0.*1000000000\.0"):
         trainer(mnist_folder, fast, "cpu").train(0)
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
-def test_it_changes_images_as_the_cpu_does(
+def test_augment_equals_the_cpus(
     mnist_folder: Path, monkeypatch: pytest.MonkeyPatch, interpolation: str
 ) -> None:
-    """With the same numbers drawn, whatever is drawn first."""
-    images, _ = mnist.read(mnist_folder, "train", 50)
+    """With the same random numbers, in any order of drawing."""
+    images, _ = mnist.read_training_set(mnist_folder, 50)
     ranges = recipe(rotation=10, translation=2, scaling=0.1, elastic=3, interpolation=interpolation)
     generator = np.random.default_rng(1)
     amounts = {
@@ -88,7 +91,7 @@ def test_it_changes_images_as_the_cpu_does(
         "scaling": generator.uniform(-0.1, 0.1, 50),
         "elastic": generator.uniform(-3, 3, (50, 2, 7, 7)),
     }
-    fixed = {purpose: Fixed(numbers) for purpose, numbers in amounts.items()}
+    fixed = {stream: Fixed(numbers) for stream, numbers in amounts.items()}
     expected = augmentation.augment(images, ranges, 0.5, cast(Any, fixed))
 
     def draw(tensor: torch.Tensor, low: float, high: float) -> torch.Tensor:
@@ -98,15 +101,15 @@ def test_it_changes_images_as_the_cpu_does(
         return tensor.copy_(torch.from_numpy(numbers))
 
     monkeypatch.setattr(torch.Tensor, "uniform_", draw)
-    changed = cuda.augment(evaluator.normalise(images), ranges, torch.tensor(0.5))
-    apart = (changed - evaluator.normalise(expected)).abs()
-    # The CPU rounds means to whole numbers; of two nearest neighbours, either may be taken.
-    rounding = {"nearest": 0, "bilinear": 0.5 / 255 / evaluator.STANDARD_DEVIATION}
+    changed = cuda.augment(inputs.normalize(images), ranges, torch.tensor(0.5))
+    apart = (changed - inputs.normalize(expected)).abs()
+    # The CPU rounds means to integers; of two nearest neighbors, either may be taken.
+    rounding = {"nearest": 0, "bilinear": 0.5 / 255 / inputs.SD}
     assert (apart > rounding[interpolation] + 1e-3).float().mean() < 0.002
 
 
 class Fixed:
-    """A generator whose numbers are known."""
+    """A random generator that returns given numbers."""
 
     def __init__(self, numbers: NDArray[np.float64]) -> None:
         self.numbers = numbers
@@ -117,8 +120,8 @@ class Fixed:
         return self.numbers
 
 
-def test_its_rate_is_the_cpu_s(mnist_folder: Path) -> None:
-    """One cycle, on the card's tensor that a captured graph reads."""
+def test_learning_rate_equals_the_cpus(mnist_folder: Path) -> None:
+    """With one_cycle, in the tensor on the card that a captured graph reads."""
     cycle = recipe(
         epochs=2,
         batch_size=64,
@@ -128,8 +131,8 @@ def test_its_rate_is_the_cpu_s(mnist_folder: Path) -> None:
         warmup_fraction=0.2,
     )
     run = trainer(mnist_folder, cycle, "cpu")
-    network = sgd.initialise("model_2", cycle)
-    usual = sgd.Trainer(network, mnist.read(mnist_folder, "train", 600), cycle)
+    network = sgd.initialize("model_2", cycle)
+    usual = sgd.Trainer(network, mnist.read_training_set(mnist_folder, 600), cycle)
     for epoch in range(2):
         run.train(epoch)
         usual.train(epoch)

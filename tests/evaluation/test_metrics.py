@@ -6,7 +6,7 @@ from torch import nn
 
 from study.evaluation import metrics
 from study.evaluation.evaluator import Evaluation
-from study.training import history
+from study.evaluation.steadiness import last_epochs_std
 from study.training.history import Epoch
 
 EPOCHS = [
@@ -16,16 +16,7 @@ EPOCHS = [
 ]
 
 
-def test_history_comes_back_as_it_was_written() -> None:
-    text = history.to_csv(EPOCHS)
-    assert text.splitlines()[0] == (
-        "epoch,train_loss,train_accuracy,last_batch_loss,test_loss,test_accuracy"
-    )
-    assert text.splitlines()[2] == "1,0.2500,95.25,0.062500,0.1250,97.75"
-    assert history.from_csv(text) == EPOCHS
-
-
-def test_metrics_are_flat_and_in_the_documents_units() -> None:
+def test_metrics_are_rounded_as_in_the_write_up() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     tested = Evaluation(0.02384, torch.zeros(10_000), 9922)
     assert metrics.metrics(network, tested, EPOCHS, 0) == {
@@ -36,25 +27,22 @@ def test_metrics_are_flat_and_in_the_documents_units() -> None:
         "last_epochs_std": 1.233,
         "parameters": 24,
     }
-    validation_images = metrics.metrics(network, tested, EPOCHS, 10_000)
-    assert validation_images == metrics.metrics(network, tested, EPOCHS, 0) | {
-        "validation_images": 10_000
-    }
-    assert json.dumps(validation_images)
+    validated = metrics.metrics(network, tested, EPOCHS, 10_000)
+    assert validated == metrics.metrics(network, tested, EPOCHS, 0) | {"validation_images": 10_000}
+    assert json.dumps(validated)
 
 
 @pytest.mark.parametrize(
     ("accuracies", "expected"),
     [([99.0], 0.0), ([99.0, 99.1], 0.071), ([10.0, 99.0, 99.0, 99.0], 0.0)],
 )
-def test_deviation_is_that_of_the_last_epochs(accuracies: list[float], expected: float) -> None:
-    epochs = [Epoch(i, 0.5, 90.0, 0.1, 0.2, accuracy) for i, accuracy in enumerate(accuracies)]
-    tested = Evaluation(0.02384, torch.zeros(10_000), 9922)
-    measured = metrics.metrics(nn.Sequential(nn.Conv2d(1, 2, 3)), tested, epochs, 0)
-    assert measured["last_epochs_std"] == expected
+def test_last_epochs_std_is_the_sample_sd_of_three_epochs(
+    accuracies: list[float], expected: float
+) -> None:
+    assert last_epochs_std(accuracies) == expected
 
 
-def test_predictions_and_confusion() -> None:
+def test_predictions_and_confusion_counts_are_csv() -> None:
     labels, predictions = torch.tensor([7, 7, 3, 0]), torch.tensor([7, 1, 3, 0])
     assert metrics.predictions_csv(labels, predictions).splitlines() == [
         "image,label,prediction", "0,7,7", "1,7,1", "2,3,3", "3,0,0",
@@ -67,6 +55,6 @@ def test_predictions_and_confusion() -> None:
     ]  # fmt: skip
 
 
-def test_predictions_and_labels_of_different_length() -> None:
+def test_predictions_csv_rejects_different_lengths() -> None:
     with pytest.raises(ValueError, match="zip"):
         metrics.predictions_csv(torch.zeros(3), torch.zeros(2))

@@ -14,15 +14,15 @@ from tests.recipes import recipe
 INTERPOLATIONS = ["nearest", "bilinear"]
 
 
-def changed(
+def warped(
     images: torch.Tensor,
     interpolation: str,
     degrees: float = 0.0,
     scale: float = 1.0,
     shift: tuple[float, float] = (0.0, 0.0),
-    pulls: NDArray[np.float64] | None = None,
+    displacements: NDArray[np.float64] | None = None,
 ) -> torch.Tensor:
-    """Change every image by the same amounts."""
+    """Warp every image by the same amounts."""
     n = len(images)
     angles = np.deg2rad(np.full(n, degrees))
     result = np.empty(images.shape, np.uint8)
@@ -31,8 +31,8 @@ def changed(
         np.cos(angles) / scale,
         np.sin(angles) / scale,
         np.tile(shift, (n, 1)),
-        np.empty((0, 2, 7, 7)) if pulls is None else np.stack([pulls] * n),
-        augmentation.splines(28),
+        np.empty((0, 2, 7, 7)) if displacements is None else np.stack([displacements] * n),
+        augmentation.bspline_basis(28),
         interpolation == "bilinear",
         result,
     )
@@ -40,7 +40,24 @@ def changed(
 
 
 def generators(seed: int) -> Mapping[str, np.random.Generator]:
-    return {purpose: np.random.default_rng(seed) for purpose in augmentation.PURPOSES}
+    return {stream: np.random.default_rng(seed) for stream in augmentation.STREAMS}
+
+
+@pytest.mark.parametrize(
+    ("anneal", "strengths"),
+    [(0, [1, 1, 1, 1]), (0.5, [1, 1, 1, 0.5]), (1, [1, 0.75, 0.5, 0.25])],
+)
+def test_annealed_strength_decays_over_the_last_epochs(
+    anneal: float, strengths: list[float]
+) -> None:
+    annealed = recipe(epochs=4, rotation=7, augmentation_anneal=anneal)
+    assert [augmentation.annealed_strength(annealed, epoch) for epoch in range(4)] == strengths
+
+
+@pytest.mark.parametrize("key", augmentation.STREAMS)
+def test_augments_if_any_range_is_not_0(key: str) -> None:
+    assert augmentation.augments(recipe(**{key: 0.5}))
+    assert not augmentation.augments(recipe())
 
 
 def noise(count: int) -> torch.Tensor:
@@ -49,12 +66,12 @@ def noise(count: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-def test_quarter_turns_and_whole_pixels_are_exact(interpolation: str) -> None:
+def test_warp_by_quarter_turns_and_whole_pixels_is_exact(interpolation: str) -> None:
     images = noise(3)
-    assert torch.equal(changed(images, interpolation), images)
-    assert torch.equal(changed(images, interpolation, degrees=90), torch.rot90(images, 1, (1, 2)))
-    assert torch.equal(changed(images, interpolation, degrees=180), images.flip((1, 2)))
-    moved = changed(images, interpolation, shift=(2, -3))
+    assert torch.equal(warped(images, interpolation), images)
+    assert torch.equal(warped(images, interpolation, degrees=90), torch.rot90(images, 1, (1, 2)))
+    assert torch.equal(warped(images, interpolation, degrees=180), images.flip((1, 2)))
+    moved = warped(images, interpolation, shift=(2, -3))
     assert torch.equal(moved[:, :-3, 2:], images[:, 3:, :-2])
     assert not moved[:, -3:].any()
     assert not moved[:, :, :2].any()
@@ -69,35 +86,35 @@ AMOUNTS = [
 
 
 @pytest.mark.parametrize(("degrees", "scale", "shift"), AMOUNTS)
-def test_nearest_equals_torchvision_s(
+def test_nearest_neighbor_equals_torchvision(
     degrees: float, scale: float, shift: tuple[float, float]
 ) -> None:
     images = noise(4)
     expected = affine(images, -degrees, [int(s) for s in shift], scale, [0.0])
-    differ = (changed(images, "nearest", degrees, scale, shift) != expected).float().mean()
-    assert differ < 0.002  # a neighbour at almost equal distance may be the other one
+    differ = (warped(images, "nearest", degrees, scale, shift) != expected).float().mean()
+    assert differ < 0.002  # of two neighbors at almost equal distance, either may be taken
 
 
 @pytest.mark.parametrize(("degrees", "scale", "shift"), AMOUNTS)
-def test_bilinear_equals_torchvision_s(
+def test_bilinear_equals_torchvision(
     degrees: float, scale: float, shift: tuple[float, float]
 ) -> None:
     images = noise(4)
     expected = affine(
         images.float(), -degrees, [int(s) for s in shift], scale, [0.0], InterpolationMode.BILINEAR
     )
-    apart = (changed(images, "bilinear", degrees, scale, shift).float() - expected).abs()
-    assert apart.max() < 0.501  # rounded to whole numbers
+    apart = (warped(images, "bilinear", degrees, scale, shift).float() - expected).abs()
+    assert apart.max() < 0.501  # our pixels are rounded to integers
 
 
-def test_half_a_pixel_is_the_mean_of_two() -> None:
+def test_shift_by_half_a_pixel_is_the_mean_of_two() -> None:
     images = noise(1)
-    moved = changed(images, "bilinear", shift=(0.5, 0)).float()
+    moved = warped(images, "bilinear", shift=(0.5, 0)).float()
     mean = (images[:, :, :-1].float() + images[:, :, 1:].float()) / 2
     assert torch.equal(moved[:, :, 1:], (mean + 0.5).floor())
 
 
-def test_each_image_changes_in_a_way_of_its_own() -> None:
+def test_augment_draws_for_each_image_from_its_generators() -> None:
     images = noise(1).expand(64, 28, 28).contiguous()
     for key, value in {"rotation": 7, "translation": 2, "scaling": 0.1, "elastic": 2}.items():
         ranges = recipe(interpolation="bilinear", **{key: value})
@@ -107,7 +124,7 @@ def test_each_image_changes_in_a_way_of_its_own() -> None:
         assert not torch.equal(augmentation.augment(images, ranges, 1, generators(2)), result)
 
 
-def test_half_the_strength_is_half_the_range() -> None:
+def test_strength_scales_all_ranges() -> None:
     images = noise(8)
     ranges = {"rotation": 8, "translation": 2, "scaling": 0.1, "elastic": 3}
     halves = recipe(**{key: value / 2 for key, value in ranges.items()})
@@ -116,8 +133,8 @@ def test_half_the_strength_is_half_the_range() -> None:
     assert torch.equal(augmentation.augment(images, recipe(**ranges), 0, generators(1)), images)
 
 
-def test_angles_cover_the_range_and_stay_inside() -> None:
-    # One bright pixel 13 columns right of the centre moves by 13 * sin(angle) rows.
+def test_angles_cover_exactly_the_range() -> None:
+    # One bright pixel 13 columns right of the center moves by 13 * sin(angle) rows.
     images = torch.zeros(2000, 28, 28, dtype=torch.uint8)
     images[:, 13:15, 25:27] = 255
     turned = augmentation.augment(images, recipe(rotation=20), 1, generators(1))
@@ -126,7 +143,7 @@ def test_angles_cover_the_range_and_stay_inside() -> None:
     assert -4.6 < moved.min() < -3.4
 
 
-def test_shifts_and_sizes_cover_the_range_and_stay_inside() -> None:
+def test_shifts_and_scales_cover_exactly_the_range() -> None:
     images = torch.zeros(2000, 28, 28, dtype=torch.uint8)
     images[:, 8:20, 8:20] = 255
     moved = augmentation.augment(images, recipe(translation=3), 1, generators(1)).bool()
@@ -139,32 +156,31 @@ def test_shifts_and_sizes_cover_the_range_and_stay_inside() -> None:
     assert 14 <= sides.max() <= 16
 
 
-def test_splines_are_shares_without_kinks() -> None:
-    """They add up to 1, and are scipy's."""
-    splines = augmentation.splines(28)
-    assert splines.sum(axis=1) == pytest.approx(np.ones(28))
-    places = (np.arange(28) + 0.5) / 28 * 4
+def test_bspline_basis_equals_scipy_and_sums_to_1() -> None:
+    basis = augmentation.bspline_basis(28)
+    assert basis.sum(axis=1) == pytest.approx(np.ones(28))
+    positions = (np.arange(28) + 0.5) / 28 * 4
     for point in range(7):
         weights = np.eye(7)[point]
-        expected = BSpline(np.arange(-3, 8), weights, 3)(places)
-        assert splines[:, point] == pytest.approx(expected)
+        expected = BSpline(np.arange(-3, 8), weights, 3)(positions)
+        assert basis[:, point] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-def test_points_that_all_pull_alike_move_the_image(interpolation: str) -> None:
+def test_uniform_displacement_equals_a_shift(interpolation: str) -> None:
     images = noise(3)
-    pulls = np.stack([np.full((7, 7), -2.0), np.full((7, 7), 1.0)])
-    expected = changed(images, interpolation, shift=(2, -1))
-    assert torch.equal(changed(images, interpolation, pulls=pulls), expected)
+    displacements = np.stack([np.full((7, 7), -2.0), np.full((7, 7), 1.0)])
+    expected = warped(images, interpolation, shift=(2, -1))
+    assert torch.equal(warped(images, interpolation, displacements=displacements), expected)
 
 
-def test_a_point_pulls_at_its_own_place_most() -> None:
-    """Point (3, 3) lies between pixels 13 and 14; its pull to the right ends 14 pixels away."""
+def test_displacement_of_a_point_is_largest_at_the_point() -> None:
+    """Point (3, 3) is between pixels 13 and 14, and has no effect from 14 pixels on."""
     ramp = torch.arange(28, dtype=torch.uint8).mul(8).expand(1, 28, 28).contiguous()
-    pulls = np.zeros((2, 7, 7))
-    pulls[0, 3, 3] = 3.0
-    moved = (changed(ramp, "bilinear", pulls=pulls).float() - ramp.float())[0] / 8
-    # (2/3)² of 3 pixels, but for half a pixel beside the point.
+    displacements = np.zeros((2, 7, 7))
+    displacements[0, 3, 3] = 3.0
+    moved = (warped(ramp, "bilinear", displacements=displacements).float() - ramp.float())[0] / 8
+    # (2/3)² of 3 pixels, but half a pixel from the point.
     assert float(moved.max()) == pytest.approx(3 * (2 / 3) ** 2, abs=0.1)
     assert {int(moved[13].argmax()), int(moved[:, 13].argmax())} <= {13, 14}
     assert not moved[0].any()

@@ -1,0 +1,136 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from study.base.errors import UserError
+from study.data import mnist
+from study.recipes.recipe import Recipe
+from study.training import checkpoint, sgd
+from study.training.checkpoint import Checkpoint
+from study.training.history import Epoch
+from tests.checkout import ROOT
+from tests.recipes import recipe
+
+MODEL = "model_4"
+# With all that is kept from step to step: momentum, learning rate and moving average.
+RECIPE = recipe(
+    epochs=3,
+    batch_size=32,
+    scheduler="one_cycle",
+    warmup_fraction=0.3,
+    ema_decay=0.9,
+    weight_decay=0.001,
+    rotation=7,
+    augmentation_anneal=0.5,
+    train_images=100,
+)
+DONE = [Epoch(0, 1.25, 60.1, 1 / 3, 0.7, 80.0), Epoch(1, 0.1 + 0.2, 90.0, 0.2, 0.1, 97.31)]
+
+
+def trainer(folder: Path) -> sgd.Trainer:
+    network = sgd.initialize(MODEL, RECIPE)
+    return sgd.Trainer(network, mnist.read_training_set(folder, RECIPE.train_images), RECIPE)
+
+
+def tensors(of: sgd.Trainer) -> list[torch.Tensor]:
+    momentum = [state["momentum_buffer"] for state in of.optimizer.state.values()]
+    return [*of.network.state_dict().values(), *of.eval_network.state_dict().values(), *momentum]
+
+
+def equal(one: sgd.Trainer, other: sgd.Trainer) -> bool:
+    pairs = zip(tensors(one), tensors(other), strict=True)
+    return all(torch.equal(this, that) for this, that in pairs)
+
+
+@pytest.fixture
+def saved(mnist_folder: Path, tmp_path: Path) -> Path:
+    """The checkpoint of a training that was stopped in its third epoch."""
+    ended = trainer(mnist_folder)
+    ended.train(0)
+    ended.train(1)
+    path = tmp_path / "model.pt"
+    Checkpoint(path, MODEL, RECIPE).save(ended, DONE)
+    return path
+
+
+def test_resumed_training_ends_with_the_same_bytes(mnist_folder: Path, saved: Path) -> None:
+    undisturbed = trainer(mnist_folder)
+    expected = [undisturbed.train(epoch) for epoch in range(3)]
+    resumed = trainer(mnist_folder)
+    assert Checkpoint(saved, MODEL, RECIPE).load(resumed) == DONE
+    assert not equal(resumed, undisturbed)
+    assert resumed.train(2) == expected[2]
+    assert equal(resumed, undisturbed)
+
+
+def test_load_without_a_file_keeps_the_trainer(mnist_folder: Path, tmp_path: Path) -> None:
+    untouched, begun = trainer(mnist_folder), trainer(mnist_folder)
+    assert Checkpoint(tmp_path / "model.pt", MODEL, RECIPE).load(begun) == []
+    assert equal(begun, untouched)
+
+
+def test_load_ignores_a_checkpoint_with_another_key(mnist_folder: Path, saved: Path) -> None:
+    other = RECIPE.model_copy(update={"seed": 2})
+    untouched, begun = trainer(mnist_folder), trainer(mnist_folder)
+    assert Checkpoint(saved, MODEL, other).load(begun) == []
+    assert equal(begun, untouched)
+
+
+@pytest.mark.parametrize("name", Recipe.model_fields)
+def test_key_depends_on_the_recipe(name: str) -> None:
+    other = {
+        "scheduler": "constant",
+        "interpolation": "bilinear",
+        "device": "cuda",
+        "train_images": 99,
+        "epochs": 4,
+        "batch_size": 31,
+        "seed": 2,
+        "validation_images": 1,
+    }
+    changed = RECIPE.model_copy(update={name: other.get(name, 0.25)})
+    assert checkpoint.key(MODEL, changed) != checkpoint.key(MODEL, RECIPE)
+
+
+def test_key_depends_on_model_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = checkpoint.key(MODEL, RECIPE)
+    assert checkpoint.key("model_2", RECIPE) != expected
+    monkeypatch.setattr(checkpoint, "versions", lambda: {"torch": "1.0"})
+    assert checkpoint.key(MODEL, RECIPE) != expected
+
+
+@pytest.mark.parametrize(
+    "path", ["models/model_1.py", "stages/train.py", "study/training/kernels.py"]
+)
+def test_key_depends_on_all_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    for folder in checkpoint.CODE:
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    expected = checkpoint.key(MODEL, RECIPE)
+    monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
+    assert checkpoint.key(MODEL, RECIPE) == expected
+    with (tmp_path / path).open("a", encoding="utf-8") as file:
+        file.write("# edited\n")
+    assert checkpoint.key(MODEL, RECIPE) != expected
+
+
+@pytest.mark.fault(
+    "a flipped byte in a checkpoint, or its end cut off", "reported, with the file and a remedy"
+)
+@pytest.mark.parametrize("place", [0, 40, 5000, -1, "cut"])
+def test_load_rejects_a_damaged_checkpoint(
+    mnist_folder: Path, saved: Path, place: int | str
+) -> None:
+    content = bytearray(saved.read_bytes())
+    if isinstance(place, int):
+        content[place] ^= 1
+    else:
+        del content[-100:]
+    saved.write_bytes(content)
+    begun, untouched = trainer(mnist_folder), trainer(mnist_folder)
+    with pytest.raises(UserError, match=rf"{saved}: .*`rm {saved}`"):
+        Checkpoint(saved, MODEL, RECIPE).load(begun)
+    assert equal(begun, untouched)
