@@ -18,14 +18,15 @@ def check(kind: type[Model], values: Mapping[str, object], where: str) -> Model:
     `where` precedes a key in an error, such as `params.yaml: train.`. Raises UserError with one
     line for the first value that is not allowed, or key that is missing or unknown.
     """
+    # A misspelt key is both unknown and missing: it is named as it was written.
+    if unknown := [key for key in values if key not in kind.model_fields]:
+        known = ", ".join(kind.model_fields)
+        raise UserError(f"{where}{quote(unknown[0])} is not a known key; use one of {known}")
     try:
         # Text in all cases: `true` is not a number, and null is not a word.
         return kind.model_validate({key: str(value) for key, value in values.items()})
     except ValidationError as error:
         key = str(error.errors()[0]["loc"][0])
-    if key not in kind.model_fields:
-        known = ", ".join(kind.model_fields)
-        raise UserError(f"{where}{quote(key)} is not a known key; use one of {known}")
     if key not in values:
         raise UserError(f"{where}{key} is missing; it must be {requirement(kind, key)}")
     raise UserError(f"{where}{key} must be {requirement(kind, key)}, got {shown(values[key])}")

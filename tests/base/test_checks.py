@@ -69,6 +69,10 @@ def test_check_names_an_unknown_key_and_the_known_ones() -> None:
     assert "steps, rate, mode, name" in message
 
 
+def test_check_names_a_misspelt_key_as_it_was_written() -> None:
+    assert complaint({"rat": 0.1}).startswith("file.yaml: part.rat ")
+
+
 def test_check_names_a_missing_key_and_its_rule() -> None:
     message = complaint({"steps": 1})
     assert message.startswith("file.yaml: part.rate ")

@@ -1,0 +1,120 @@
+import pytest
+
+from study.base.errors import UserError
+from study.recipes.recipe import Recipe
+from study.training import sgd
+from tests.recipes import VALUES, recipe
+
+RANGES: dict[str, tuple[str, list[object], list[object]]] = {
+    "seed": ("an integer in [0, 4294967295]", [0, 2**32 - 1], [-1, 2**32, 1.5]),
+    "epochs": ("an integer in [1, 1000]", [1, 1000], [0, 1001, 1.5, True, None, [15], "1e1"]),
+    "batch_size": ("an integer in [1, 60000]", [1, 60000], [0, 60001]),
+    "learning_rate": ("a number in (0, 1000]", [1e-9, 1000], [0, 1001, "fast", "nan", "inf"]),
+    "scheduler": ("constant or one_cycle", ["constant", "one_cycle"], ["cosine", None, 1]),
+    "warmup_fraction": ("a number in [0, 1)", [0], [-0.1, 1]),
+    "momentum": ("a number in [0, 1)", [0, 0.999], [-0.1, 1, True, None]),
+    "weight_decay": ("a number in [0, 1]", [0, 1], [-0.1, 1.1]),
+    "ema_decay": ("a number in [0, 1)", [0, 0.999], [-0.1, 1]),
+    "dropout": ("a number in [0, 0.99]", [0, 0.99], [-0.1, 1, 1.5]),
+    "rotation": ("a number in [0, 180]", [0, 180], [-1, 181]),
+    "translation": ("a number in [0, 28]", [0, 28], [-1, 29]),
+    "scaling": ("a number in [0, 1)", [0, 0.999], [-0.1, 1]),
+    "elastic": ("a number in [0, 28]", [0, 28], [-1, 29]),
+    "augmentation_anneal": ("a number in [0, 1]", [0], [-0.1, 1.1]),
+    "interpolation": ("nearest or bilinear", ["nearest", "bilinear"], ["bicubic"]),
+    "train_images": ("an integer in [1, 60000]", [128, 60000], [0, 60001]),
+    "validation_images": ("an integer in [0, 60000)", [0, 59872], [-1, 60000]),
+    "device": ("cpu or cuda", ["cpu", "cuda"], ["gpu", None]),
+}
+"""By key: what is allowed in words, values that are allowed, and values that are not."""
+
+
+def complaint(values: dict[str, object]) -> str:
+    with pytest.raises(UserError) as caught:
+        Recipe.parse(VALUES | values, "train.")
+    return str(caught.value)
+
+
+@pytest.mark.fault("a value that a recipe may not have", "one line with what is allowed")
+@pytest.mark.parametrize("key", Recipe.model_fields)
+def test_recipe_accepts_exactly_the_values_in_range(key: str) -> None:
+    requirement, allowed, forbidden = RANGES[key]
+    for value in allowed:
+        assert getattr(recipe(**{key: value}), key) == value
+    for value in forbidden:
+        message = complaint({key: value})
+        assert message.startswith(f"train.{key} must be {requirement}, got "), value
+
+
+def test_recipe_from_text_equals_recipe_from_numbers() -> None:
+    text = {key: str(value) for key, value in VALUES.items()}
+    assert Recipe.parse(text) == Recipe.parse(VALUES)
+
+
+def test_recipe_names_an_unknown_key() -> None:
+    message = complaint({"droput": 0.1})
+    assert message.startswith("train.droput ")
+    assert "seed, epochs" in message
+
+
+def test_recipe_names_a_missing_key() -> None:
+    with pytest.raises(UserError, match=r"^train\.momentum .*\[0, 1\)"):
+        Recipe.parse({key: value for key, value in VALUES.items() if key != "momentum"}, "train.")
+
+
+@pytest.mark.fault("values that do not go together", "one line that names both")
+@pytest.mark.parametrize(
+    ("values", "key", "other", "got"),
+    [
+        ({"train_images": 100}, "batch_size", "train_images = 100", "128"),
+        ({"validation_images": 59_900}, "batch_size", "validation_images = 100", "128"),
+        ({"warmup_fraction": 0.2}, "warmup_fraction", "scheduler", "0.2"),
+        ({"augmentation_anneal": 0.5}, "augmentation_anneal", "rotation", "0.5"),
+        (
+            {"train_images": 128, "epochs": 1, "scheduler": "one_cycle"},
+            "scheduler",
+            "one step",
+            "one_cycle",
+        ),
+    ],
+)
+def test_recipe_names_values_that_contradict_each_other(
+    values: dict[str, object], key: str, other: str, got: str
+) -> None:
+    message = complaint(values)
+    assert message.startswith(f"train.{key} ")
+    assert other in message
+    assert message.endswith(f", got {got}")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"train_images": 128},
+        {"validation_images": 59_872},
+        {"warmup_fraction": 0.2, "scheduler": "one_cycle"},
+        {"augmentation_anneal": 1, "translation": 1},
+        {"train_images": 129, "epochs": 1, "scheduler": "one_cycle"},
+    ],
+)
+def test_recipe_accepts_values_that_go_together(values: dict[str, object]) -> None:
+    recipe(**values)
+
+
+@pytest.mark.parametrize(("steps", "warmup_fraction"), [(5, 0.2), (10, 0.1), (2, 0.5)])
+def test_recipe_rejects_a_warmup_of_exactly_one_step(steps: int, warmup_fraction: float) -> None:
+    """PyTorch's scheduler would divide by zero; it works with less and with more than one step."""
+    values: dict[str, object] = {
+        "train_images": 10 * steps,
+        "batch_size": 10,
+        "epochs": 1,
+        "scheduler": "one_cycle",
+        "warmup_fraction": warmup_fraction,
+    }
+    message = complaint(values)
+    assert message.startswith("train.warmup_fraction ")
+    assert f"{steps} steps" in message
+    network = sgd.initialize("model_3", recipe())
+    for other in (warmup_fraction / 2, warmup_fraction * 1.5):
+        possible = recipe(**values | {"warmup_fraction": other})
+        sgd.scheduler(sgd.optimizer(network, possible), possible, 10 * steps)
