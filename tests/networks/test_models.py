@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import models
+from study.recipes import params_file
 from tests.checkout import ROOT
 
 NAMES = models.names()
@@ -49,6 +50,12 @@ def test_models_of_our_own_have_this_many_parameters(name: str, parameters: int)
     assert sum(weights.numel() for weights in network.parameters()) == parameters
     # The write-up's target.
     assert parameters < 8_000 or not name.startswith("model_6")
+
+
+def test_model_6_and_its_variant_have_the_same_recipe() -> None:
+    """They are compared, so only the convolutions may differ."""
+    recipes = params_file.read((ROOT / "params.yaml").read_text("utf-8"), NAMES).models
+    assert recipes["model_6"] == recipes["model_6_standard"]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
