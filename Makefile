@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 WATCHED := END_WITH_PID=$${END_WITH_PID:-$$PPID}
 
 .DEFAULT_GOAL := help
-.PHONY: help repro train experiments test test-slow faults verify bench check format lock
+.PHONY: help repro train experiments test test-slow faults verify bench readme check format lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' Makefile
@@ -53,7 +53,11 @@ verify: $(VENV) ## Retrain and compare with dvc.lock (MODELS=model_3)
 bench: $(VENV) ## Benchmark against a plain PyTorch loop
 	@python -m benchmarks
 
-check: $(VENV) ## Check format, style, types and the run table
+readme: $(VENV) ## Fill in README's generated parts
+	cog -P -I . -r README.md
+
+check: $(VENV) ## Check format, style, types, run table and README
+	@cog -P -I . --check --check-fail-msg='run `make readme`' README.md
 	ruff format --check
 	ruff check
 	mypy
