@@ -97,7 +97,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> node.Study:
 
 @pytest.mark.fault(
     "on a Ray cluster: a node has another version of a package",
-    "it is named with both versions, and gets no experiments",
+    "it is excluded, and both versions are printed",
 )
 @pytest.mark.parametrize("name", ["torch", "numpy", "dvc", "processor"])
 def test_node_with_another_version_is_unfit(study: node.Study, name: str) -> None:

@@ -108,7 +108,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Itera
 @pytest.mark.slow
 @pytest.mark.fault(
     "on a Ray cluster: an experiment fails for its own reasons",
-    "it is listed with the place of its log; the others go on",
+    "it is listed with the path of its log; the others continue",
 )
 def test_cluster_gives_the_same_as_the_queue(study: Study, tmp_path: Path) -> None:
     study.plan([1, 2], [1])
@@ -165,7 +165,7 @@ def test_cluster_gives_the_same_as_the_queue(study: Study, tmp_path: Path) -> No
 @pytest.mark.slow
 @pytest.mark.fault(
     "on a Ray cluster: a worker process is killed",
-    "what it had started ends with it; Ray runs the experiment again",
+    "the processes that it started end; Ray runs the experiment again",
 )
 def test_experiment_runs_again_if_its_worker_is_killed(study: Study) -> None:
     study.plan([3, 10])
@@ -203,7 +203,7 @@ def test_experiment_runs_again_if_its_node_is_killed(study: Study) -> None:
 @pytest.mark.slow
 @pytest.mark.fault(
     "on a Ray cluster: Ctrl-C, and the driver killed and started again",
-    "nodes end what ran and remove what it left; what was collected is not run again",
+    "nodes end the experiments and remove their files; collected ones do not run again",
 )
 def test_stopped_and_killed_driver_continues(study: Study) -> None:
     study.plan([5, 12])
@@ -233,7 +233,7 @@ def test_stopped_and_killed_driver_continues(study: Study) -> None:
 @pytest.mark.slow
 @pytest.mark.fault(
     "on a Ray cluster: a node's disk is full",
-    "it is named with the room it has, and gets no more; others run its experiments",
+    "it is excluded, and its free space is printed; others run its experiments",
 )
 def test_node_with_a_full_disk_is_excluded(study: Study) -> None:
     full = study.nodes / "full"
