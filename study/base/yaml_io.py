@@ -100,7 +100,8 @@ def typed(kind: type[T], data: object, at: Callable[..., str]) -> T:
     try:
         return adapter.validate_python(data)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A key that is misspelled is unknown, and the right one is missing: the former says more.
+        first = min(error.errors(), key=lambda each: each["type"] not in UNKNOWN_KEY)
         raise UserError(f"{at(*first['loc'])}: {_rule(first, adapter.json_schema())}") from None
 
 

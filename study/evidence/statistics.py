@@ -67,11 +67,6 @@ def accuracy_interval(correct: Correct) -> Interval:
     return 100 * float(low), 100 * float(high)
 
 
-def accuracy_se(accuracy: float, images: int) -> float:
-    """Return the binomial standard error of an accuracy on `images` images, both in percent."""
-    return sqrt(accuracy * (100 - accuracy) / images)
-
-
 def difference_interval(a: Correct, b: Correct) -> Interval:
     """Return the 95% CI of the accuracy of B minus that of A, in points.
 

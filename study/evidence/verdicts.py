@@ -275,12 +275,16 @@ def p_values(check: Check, paired: PairedDifference, margin: float) -> tuple[flo
     if len(paired.seeds) < enough or not paired.is_known:
         return 1.0, 1.0
     above, below = paired.p_above, paired.p_below
-    p_for, p_against = {
-        "higher": (above(0), below(0)),
-        "lower": (below(0), above(0)),
-        "not_higher": (below(margin), above(margin)),
-        "equivalent": (max(below(margin), above(-margin)), min(above(margin), below(-margin))),
-    }[check.relation]
+    match check.relation:
+        case "higher":
+            p_for, p_against = above(0), below(0)
+        case "lower":
+            p_for, p_against = below(0), above(0)
+        case "not_higher":
+            p_for, p_against = below(margin), above(margin)
+        case "equivalent":
+            p_for = max(below(margin), above(-margin))
+            p_against = min(above(margin), below(-margin))
     return min(2 * p_for, 1.0), min(2 * p_against, 1.0)
 
 

@@ -67,11 +67,12 @@ def test_from_yaml_names_line_key_rule_and_value(
     [
         ("parts:\n- rat: 1", ("line 2", "parts.0.rat", "rate, seed, device")),
         ("by_name: {}", ("line 1", "parts", "missing")),
+        ("by_name: {}\npart: []", ("line 2", "part", "parts, by_name")),
         ("parts: []\n\nparts: []", ("line 3", "parts", "duplicate")),
         ("parts:\n- rate: 1\n  rate: 2", ("line 3", "rate", "duplicate")),
         ("parts: []\nby_name: [", ("line 2", "YAML", "`git restore x.yaml`")),
         ("parts: 2001-99-99", ("YAML", "`git restore x.yaml`")),
-        ("parts: " + "[" * 5000, ("YAML", "`git restore x.yaml`")),
+        ("parts: " + "[" * 1000, ("YAML", "`git restore x.yaml`")),
         ("parts: &a [*a]", ("line 1", "parts.0")),
         ("", ("empty", "`git restore x.yaml`")),
     ],

@@ -1,0 +1,159 @@
+from collections import Counter
+
+import pytest
+
+import models
+from study.base.errors import UserError
+from study.evidence import configurations
+from study.recipes import params_file
+from tests.checkout import ROOT
+
+PARAMS = params_file.read((ROOT / "params.yaml").read_text("utf-8"), models.names())
+TEXT = """\
+# Three configurations.
+seeds: [1, 7]
+final: dropout-7.5
+
+configurations:
+  - id: base
+    model: model_4
+    default: true
+    description: Model 4
+
+  - id: dropout-7.5
+    model: model_4
+    description: Model 4 with
+      less dropout
+    set: {train.dropout: 0.075}
+
+  - id: short
+    model: model_5
+    description: Model 5, few epochs
+    set:
+      models.model_5.epochs: 3
+      train.learning_rate: 1e-5
+"""
+
+
+def test_runs_are_in_the_order_of_seeds() -> None:
+    runs = configurations.runs(TEXT, PARAMS)
+    assert list(runs) == [
+        f"{name}-seed-{seed}" for seed in (1, 7) for name in ("base", "dropout-7.5", "short")
+    ]
+    assert all(run.name == name for name, run in runs.items())
+
+
+def test_runs_use_the_seeds_of_their_configuration() -> None:
+    text = TEXT.replace("model: model_5", "model: model_5\n    seeds: [2, 1, 3]")
+    assert list(configurations.runs(text, PARAMS)) == [
+        "base-seed-1",
+        "dropout-7.5-seed-1",
+        "short-seed-2",
+        "base-seed-7",
+        "dropout-7.5-seed-7",
+        "short-seed-1",
+        "short-seed-3",
+    ]
+
+
+def test_run_has_recipe_and_overrides() -> None:
+    runs = configurations.runs(TEXT, PARAMS)
+    base, dropout, short = (runs[f"{name}-seed-7"] for name in ("base", "dropout-7.5", "short"))
+    assert base.overrides == ("train.seed=7",)
+    assert dropout.overrides == ("train.dropout=0.075", "train.seed=7")
+    assert dropout.description == "Model 4 with less dropout"
+    assert dropout.recipe == base.recipe.model_copy(update={"dropout": 0.075})
+    assert (base.recipe.seed, base.recipe.epochs, base.recipe.rotation) == (7, 15, 0)
+    assert short.overrides == (
+        "models.model_5.epochs=3",
+        "train.learning_rate=1e-5",
+        "train.seed=7",
+    )
+    assert (short.recipe.epochs, short.recipe.rotation, short.recipe.learning_rate) == (3, 7, 1e-5)
+
+
+def test_plan_has_descriptions_defaults_and_the_final_configuration() -> None:
+    plan = configurations.read(TEXT)
+    assert list(plan.descriptions) == ["base", "dropout-7.5", "short"]
+    assert plan.descriptions["dropout-7.5"] == "Model 4 with less dropout"
+    assert plan.defaults == {"base": "model_4"}
+    assert plan.final == "dropout-7.5"
+    assert configurations.read(TEXT.replace("final: dropout-7.5", "")).final is None
+
+
+SEEDS = "seeds: [1, 7]"
+DROPOUT = "train.dropout: 0.075"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "parts"),
+    [
+        (SEEDS, "seeds: [1, 01]", 2, ("seeds", "duplicates")),
+        (SEEDS, "seeds: [-1]", 2, ("seeds.0", "[0, 4294967296)", "-1")),
+        (SEEDS, "seeds: [a]", 2, ("seeds.0", "integer", "a")),
+        (SEEDS, "seeds: []", 2, ("seeds", "at least 1")),
+        (SEEDS, "seeds: 5", 2, ("seeds", "list", "5")),
+        (SEEDS, "seed: [1]", 2, ("seed", "seeds, final, configurations")),
+        (f"{SEEDS}\n", "\n", 3, ("seeds", "missing")),
+        (SEEDS, f"{SEEDS}\n{SEEDS}", 3, ("duplicate", "seeds")),
+        ("final: dropout-7.5", "final: dropout", 3, ("final", "dropout")),
+        ("model: model_5", "model: model_5\n    seeds: [1, 1]", 19, ("seeds", "duplicates")),
+        ("description: Model 4\n", "words: Model 4\n", 9, ("words", "id, model, description")),
+        ("    model: model_5\n", "", 17, ("model", "missing")),
+        ("model: model_5", "model: model_9", 18, ("model", "model_1, model_2", "model_9")),
+        ("model: model_5", "model:", 18, ("model", "text", "nothing")),
+        ("id: short", "id: Short", 17, ("id", "lowercase", "Short")),
+        ("id: short", "id: a..b", 17, ("id", "a..b")),
+        ("id: short", "id: base", 17, ("id", "base", "line 6")),
+        ("default: true", "default: perhaps", 8, ("default", "true or false", "perhaps")),
+        (f"set: {{{DROPOUT}}}", "default: true", 15, ("default", "model_4", "base", "dropout")),
+        (f"set: {{{DROPOUT}}}", f"set: {{{DROPOUT}}}\n    default: true", 16, ("default", "set")),
+        (DROPOUT, "train.droput: 0.1", 15, ("train.droput", "train.dropout")),
+        (DROPOUT, "train.seed: 2", 15, ("train.seed", "train.epochs")),
+        (DROPOUT, "candidate: model_1", 15, ("candidate", "train.epochs")),
+        (DROPOUT, "models.model_5.epochs: 2", 15, ("models.model_5.epochs", "train.epochs")),
+        ("models.model_5.epochs", "train.epochs", 21, ("train.epochs", "models.model_5.epochs")),
+        (DROPOUT, "train.dropout: 1.5", 15, ("dropout", "[0, 0.99]", "1.5")),
+        (DROPOUT, "train.dropout: true", 15, ("dropout", "true")),
+        (DROPOUT, "train.dropout: [0.1, 0.2]", 15, ("train.dropout", "[0.1, 0.2]")),
+        (DROPOUT, "train.train_images: 100", 15, ("batch_size", "100", "128")),
+        (f"{{{DROPOUT}}}", "train.dropout=0.1", 15, ("set", "keys", "train.dropout=0.1")),
+        # The same recipe in other words.
+        (DROPOUT, "train.dropout: 0.10", 11, ("dropout-7.5", "base")),
+        (f"    set: {{{DROPOUT}}}", "", 11, ("dropout-7.5", "base")),
+    ],
+)
+def test_runs_names_line_key_and_value(
+    old: str, new: str, line: int, parts: tuple[str, ...]
+) -> None:
+    assert old in TEXT
+    message = complaint(TEXT.replace(old, new, 1))
+    assert message.startswith(f"experiments.yaml line {line}: ")
+    assert all(part in message for part in parts), message
+    assert message.isprintable()
+
+
+def complaint(text: str) -> str:
+    with pytest.raises(UserError) as caught:
+        configurations.runs(text, PARAMS)
+    return str(caught.value)
+
+
+def test_experiments_yaml_has_every_model_with_enough_seeds() -> None:
+    text = (ROOT / "experiments.yaml").read_text("utf-8")
+    runs = configurations.runs(text, PARAMS).values()
+    # At least: a reader may add more.
+    assert {f"model_{number}" for number in range(1, 7)} <= {run.model for run in runs}
+    seeds = Counter(run.configuration for run in runs)
+    tested = {run.configuration for run in runs if not run.recipe.validation_images}
+    assert {seeds[each] for each in tested} == {5, 10}
+    assert {seeds[each] for each in seeds.keys() - tested} == {3}
+
+
+def test_experiments_yaml_defaults_have_the_recipe_of_params_yaml() -> None:
+    text = (ROOT / "experiments.yaml").read_text("utf-8")
+    plan, runs = configurations.read(text), configurations.runs(text, PARAMS)
+    assert plan.final in plan.defaults
+    for name, model in plan.defaults.items():
+        run = runs[configurations.run_name(name, PARAMS.models[model].seed)]
+        assert run.recipe == PARAMS.models[model]

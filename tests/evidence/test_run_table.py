@@ -1,0 +1,153 @@
+from dataclasses import replace
+
+import pytest
+
+from study.base.errors import UserError
+from study.evidence import configurations, run_table
+from study.evidence.run_table import Row
+from tests.evidence.test_configurations import PARAMS, TEXT
+
+RUNS = configurations.runs(TEXT, PARAMS)
+METRICS = {
+    "accuracy": 99.04,
+    "loss": 0.0281,
+    "best_accuracy": 99.1,
+    "train_accuracy": 98.8,
+    "last_epochs_std": 0.05,
+    "parameters": 7416,
+}
+
+
+def row(name: str, **metrics: float) -> Row:
+    """A run with the test accuracies of METRICS, whatever its other metrics are."""
+    run = RUNS[name]
+    return Row(
+        configuration=run.configuration,
+        model=run.model,
+        recipe=run.recipe,
+        revision="5f3a",
+        metrics=run_table.format_metrics(METRICS | metrics),
+        test_accuracies=(*(98.0,) * (run.recipe.epochs - 3), 99.0, 99.1, 99.04),
+    )
+
+
+ROWS = [row("short-seed-1"), row("base-seed-7"), row("base-seed-1", loss=float("nan"))]
+
+
+def test_to_csv_sorts_rows_by_configuration_and_seed() -> None:
+    text = run_table.to_csv(ROWS)
+    assert text == run_table.to_csv(reversed(ROWS))
+    header, *lines = text.splitlines()
+    assert tuple(header.split(",")) == run_table.COLUMNS
+    cells = [dict(zip(run_table.COLUMNS, line.split(","), strict=True)) for line in lines]
+    assert [(each["configuration"], each["seed"]) for each in cells] == [
+        ("base", "1"),
+        ("base", "7"),
+        ("short", "1"),
+    ]
+    failed, _, short = cells
+    assert (failed["accuracy"], failed["loss"], failed["parameters"]) == ("99.04", "nan", "7416")
+    assert (short["learning_rate"], short["last_epochs_std"]) == ("1e-05", "0.050")
+    assert short["test_accuracies"] == "99.00 99.10 99.04"
+
+
+@pytest.mark.parametrize("rows", [ROWS, []])
+def test_from_csv_reads_to_csv(rows: list[Row]) -> None:
+    assert run_table.from_csv(run_table.to_csv(rows)) == list(reversed(rows))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "parts"),
+    [
+        ("configuration,", "", 1, ("configuration,model,seed", "`git restore")),
+        ("99.04", "99,04", 2, ("29", "30")),
+        ("99.04", "good", 2, ("accuracy", "number", "good")),
+        ("98.00", "high", 2, ("test_accuracies", "number", "high")),
+        ("cpu", "gpu", 2, ("device", "cpu or cuda", "gpu")),
+        ("base,model_4,7", "base,model_4,1", 3, ("duplicate", "base-seed-1")),
+        ("short", "short\n\n", 4, ("29", "1")),
+    ],
+)
+def test_from_csv_names_line_and_mistake(
+    old: str, new: str, line: int, parts: tuple[str, ...]
+) -> None:
+    text = run_table.to_csv(ROWS)
+    assert old in text
+    message = complaint(text.replace(old, new, 1))
+    assert message.startswith(f"metrics/runs.csv line {line}: ")
+    assert all(part in message for part in parts), message
+
+
+def test_from_csv_empty_file_names_the_header() -> None:
+    assert "line 1" in complaint("")
+
+
+def complaint(text: str) -> str:
+    with pytest.raises(UserError) as error:
+        run_table.from_csv(text)
+    return str(error.value)
+
+
+def test_merge_keeps_valid_rows_and_the_last_of_a_name() -> None:
+    stale = replace(ROWS[0], recipe=ROWS[0].recipe.model_copy(update={"momentum": 0.8}))
+    of_another = replace(ROWS[1], model="model_3")
+    gone = replace(ROWS[2], configuration="gone")
+    newer = row("base-seed-1", accuracy=99.5)
+    assert run_table.merge([stale, of_another, gone], RUNS) == {}
+    assert run_table.merge([*ROWS, stale, newer], RUNS) == {
+        "short-seed-1": ROWS[0],
+        "base-seed-7": ROWS[1],
+        "base-seed-1": newer,
+    }
+
+
+def contradictions(rows: list[Row], metrics: dict[str, dict[str, float]]) -> list[str]:
+    recipes = {
+        "model_4": RUNS["base-seed-1"].recipe,
+        # Not that of the short configuration.
+        "model_5": RUNS["short-seed-1"].recipe.model_copy(update={"epochs": 25}),
+    }
+    return list(run_table.contradictions(rows, RUNS, recipes, metrics))
+
+
+def test_contradictions_none_in_rows_that_agree() -> None:
+    rows = [
+        row("base-seed-1"),
+        # Neither has the recipe of params.yaml.
+        row("base-seed-7", train_accuracy=1),
+        row("short-seed-1", loss=9),
+    ]
+    assert contradictions(rows, {"model_4": METRICS}) == []
+    assert contradictions([], {}) == []
+    failed = METRICS | {"loss": float("nan")}
+    assert contradictions([row("base-seed-1", **failed)], {"model_4": failed}) == []
+
+
+def test_contradictions_are_one_line_each() -> None:
+    rows = [
+        row("base-seed-7"),
+        row("base-seed-1", accuracy=99.05, last_epochs_std=0.1),
+        replace(row("short-seed-1"), configuration="shorter"),
+        replace(row("short-seed-7"), model="model_4"),
+        replace(row("base-seed-7"), test_accuracies=(99.0, 99.04)),
+    ]
+    found = contradictions(rows, {"model_4": METRICS})
+    expected: list[tuple[int, tuple[str, ...]]] = [
+        (3, ("base-seed-1", "accuracy", "99.05", "metrics/models/model_4.json", "99.04")),
+        (3, ("base-seed-1", "last_epochs_std", "0.100", "metrics/models/model_4.json", "0.050")),
+        (3, ("base-seed-1", "accuracy", "99.05", "test_accuracies", "99.04")),
+        (3, ("base-seed-1", "last_epochs_std", "0.100", "test_accuracies", "0.050")),
+        (4, ("shorter-seed-1", "experiments.yaml")),
+        (5, ("short-seed-7", "experiments.yaml")),
+        (6, ("base-seed-7", "test_accuracies", "15", "2")),
+    ]
+    for message, (line, parts) in zip(found, expected, strict=True):
+        assert message.startswith(f"metrics/runs.csv line {line}: ")
+        assert "\n" not in message
+        assert all(part in message for part in parts), message
+
+
+def test_contradictions_with_missing_metrics_are_one_per_metric() -> None:
+    found = contradictions([row("base-seed-1")], {})
+    assert len(found) == len(run_table.DECIMALS)
+    assert all("nothing" in line for line in found)

@@ -1,0 +1,70 @@
+import pytest
+
+from study.evidence import target
+from tests.evidence.hand_made import rows
+
+FINAL = {"ema_decay": 0.999}
+VALIDATION = {"validation_images": 10_000}
+TESTED = rows("ours", [99.50, 99.54, 99.52, 99.58, 99.56], model="model_6", values=FINAL)
+VALIDATED = [
+    *rows("no-ema-val", [99.4, 99.4, 99.5], model="model_6", values=VALIDATION, loss=0.05),
+    *rows("ours-val", [99.5, 99.6, 99.6], model="model_6", values=VALIDATION | FINAL, loss=0.04),
+    *rows("wider-val", [99.7], model="model_6_wider", values=VALIDATION | FINAL),
+]
+OTHERS = [*rows("model-4", [99.0, 99.1]), *rows("variant", [99.9, 99.9], model="model_6")]
+
+
+def test_final_model_is_the_configuration_that_is_named() -> None:
+    final = target.final_model([*OTHERS, *TESTED], "ours", 99.4)
+    assert final is not None
+    assert (final.configuration, final.parameters) == ("ours", 7416)
+    assert (final.lowest, final.highest) == (99.50, 99.58)
+    assert final.accuracy.n == 5
+    assert final.accuracy.mean == pytest.approx(99.54)
+    # t = 0.14 / (0.0316 / √5) = 9.9 with 4 degrees of freedom: p = 0.00029, one-sided.
+    assert final.p == pytest.approx(0.00029, abs=0.00001)
+
+
+def test_final_model_p_needs_two_runs_above_the_target() -> None:
+    at_the_mean, single = (
+        target.final_model(runs, "ours", accuracy)
+        for runs, accuracy in ((TESTED, 99.54), (TESTED[:1], 99.4))
+    )
+    assert at_the_mean is not None
+    assert at_the_mean.p == pytest.approx(0.5)
+    assert single is not None
+    assert single.p == 1
+
+
+@pytest.mark.parametrize("final", ["ours", None])
+def test_final_model_without_runs_is_none(final: str | None) -> None:
+    assert target.final_model(OTHERS, final, 99.4) is None
+
+
+def test_ablation_compares_validation_runs_with_the_final_recipe() -> None:
+    ours, wider, no_ema = target.ablation([*OTHERS, *VALIDATED, *TESTED], "ours")
+    assert [each.configuration for each in (ours, wider, no_ema)] == [
+        "ours-val",
+        "wider-val",
+        "no-ema-val",
+    ]
+    assert ours.accuracy.mean == pytest.approx(99.5667, abs=1e-4)
+    assert (ours.validation_images, ours.parameters) == (10_000, 7416)
+    assert no_ema.accuracy_difference is not None
+    assert no_ema.accuracy_difference.n == 3
+    assert no_ema.accuracy_difference.mean == pytest.approx(-0.4 / 3)
+    assert no_ema.loss_difference is not None
+    assert no_ema.loss_difference.mean == pytest.approx(0.01)
+    # One seed in common.
+    assert wider.accuracy_difference is not None
+    assert wider.accuracy_difference.interval is None
+
+
+def test_ablation_without_the_final_recipe_has_no_differences() -> None:
+    first, *_ = target.ablation(VALIDATED, "ours")
+    assert first.configuration == "wider-val"
+    assert first.accuracy_difference is None
+
+
+def test_ablation_without_validation_runs_is_empty() -> None:
+    assert target.ablation([*OTHERS, *TESTED], "ours") == []
