@@ -69,8 +69,8 @@ def stage(checkout: Checkout, name: str) -> str:
         ("evaluate@model_3", "metrics", "metrics/confusion/model_3.csv"),
         ("summarize@model_3", "summaries", "summaries/model_3.txt"),
         ("claims", "metrics", "metrics/claims.json"),
-        ("report", "reports", "reports/data/forest.csv"),
-        ("report", "reports/figures", "reports/figures/forest.svg"),
+        ("report", "reports", "reports/data/accuracy.csv"),
+        ("report", "reports/figures", "reports/figures/accuracy.svg"),
     ],
 )
 def test_full(done: Checkout, name: str, folder: str, path: str) -> None:

@@ -104,12 +104,6 @@ def test_every_drawing_is_shown() -> None:
     assert shown == ["forest", "accuracy", "seeds", "curves", "confusion", "misses"]
 
 
-def test_results_are_between_the_marks_that_readme_has() -> None:
-    for block in ("findings", "results"):
-        begin, end = f"<!-- begin: {block} -->\n", f"\n<!-- end: {block} -->"
-        assert len(REPORT.partition(begin)[2].partition(end)[0]) > 100
-
-
 def test_report_without_runs_says_what_makes_them() -> None:
     text = document.render(STUDY, NO_RUNS, PUBLISHED)
     assert text.count("`make experiments`") == 2
