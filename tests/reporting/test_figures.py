@@ -68,10 +68,15 @@ def drawn() -> str:
     )
 
 
+@pytest.fixture(scope="module")
+def plain() -> str:
+    """All figures, as this process draws them."""
+    return drawn()
+
+
 def plotted(draw: Callable[..., str], *arguments: object) -> Figure:
     """The figure itself, before it becomes SVG."""
     figure: Figure = inspect.unwrap(draw)(*arguments)
-    figure.draw_without_rendering()
     return figure
 
 
@@ -98,7 +103,7 @@ def marks(panel: Axes, y: float) -> list[float]:
     )
 
 
-def test_bytes_are_the_same_wherever_they_are_drawn(tmp_path: Path) -> None:
+def test_bytes_are_the_same_wherever_they_are_drawn(tmp_path: Path, plain: str) -> None:
     """Not even with the backend of a notebook, a broken matplotlibrc and no folder for caches."""
     settings = tmp_path / "matplotlibrc"
     settings.write_bytes(b"font.size: 22\nsvg.fonttype: none\nfont.family: \xff\n")
@@ -115,11 +120,10 @@ def test_bytes_are_the_same_wherever_they_are_drawn(tmp_path: Path) -> None:
     output = subprocess.run(
         command, cwd=ROOT, env=os.environ | surroundings, check=True, capture_output=True
     )
-    assert output.stdout.decode() == drawn()
+    assert output.stdout.decode() == plain
 
 
-def test_settings_of_the_process_neither_show_nor_change() -> None:
-    plain = drawn()
+def test_settings_of_the_process_neither_show_nor_change(plain: str) -> None:
     assert matplotlib.__version__ not in plain
     assert "date" not in plain
     with matplotlib.rc_context({"font.size": 22}):

@@ -9,7 +9,15 @@ from study.base.errors import UserError
 from study.networks import model_summary, receptive_field
 from study.reporting import tables
 from study.reporting.tables import Metrics
-from tests.reporting.report_inputs import EVIDENCE, IMAGE, METRICS, PUBLISHED, check, stats, study_of
+from tests.reporting.report_inputs import (
+    EVIDENCE,
+    IMAGE,
+    METRICS,
+    PUBLISHED,
+    check,
+    stats,
+    study_of,
+)
 
 
 def test_metrics_may_be_missing_not_a_number_or_unknown() -> None:

@@ -124,10 +124,10 @@ def test_report_of_failed_trainings_is_written(study: Path) -> None:
 
 
 def test_report_leaves_everything_as_it_was_if_an_input_is_missing(study: Path) -> None:
-    stage.main()
     write(paths.REPORT, "before")
     paths.predictions("model_3").unlink()
     with pytest.raises(FileNotFoundError) as missing:
         stage.main()
     assert str(missing.value.filename) == "predictions/model_3.csv"
+    assert [*paths.REPORT.parent.rglob("*")] == [paths.REPORT]
     assert paths.REPORT.read_text("utf-8") == "before"
