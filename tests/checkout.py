@@ -1,6 +1,7 @@
 """A checkout of this repository elsewhere, in which commands run as a user's would."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,11 +13,14 @@ from typing import Self
 import yaml
 
 ROOT = Path(__file__).parent.parent
-OUTPUTS = ("data", "weights", "summaries", "predictions", "metrics", "reports")
+OUTPUTS = ("data", "recipes", "weights", "summaries", "predictions", "metrics", "reports")
+NUMBA_CACHE = ("study/**/*.nbi", "study/**/*.nbc")  # an index refers to code, so it is copied first
+FOREIGN = ("DVC_", "GIT_", "MAKE", "MFLAGS")
+"""Prefixes of the variables of whatever runs the tests: make, a Git hook, a DVC stage."""
 
 
 class Checkout:
-    """A Git repository of its own, with its own DVC cache and configuration."""
+    """A Git repository with its own DVC cache and configuration."""
 
     def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
         self.root = root
@@ -24,22 +28,21 @@ class Checkout:
 
     @classmethod
     def create(cls, folder: Path, mnist: Path) -> Self:
-        """Commit, in `folder`, the files as they are here; `mnist` is where `download` finds MNIST.
+        """Commit, in `folder`, the files as they are here; `download` copies MNIST from `mnist`.
 
-        The files are those that Git knows or would add, so no outputs that DVC keeps.
+        The files are those that Git tracks or would add, so no outputs that only DVC keeps.
         """
         root = folder / "checkout"
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
         names = subprocess.run(listed, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-        for name in names.decode().split("\0"):
+        # Numba compiles for half a minute what it does not find in its cache.
+        compiled = (str(path.relative_to(ROOT)) for glob in NUMBA_CACHE for path in ROOT.glob(glob))
+        for name in [*names.decode().split("\0"), *compiled]:
             if (ROOT / name).is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, root / name)
 
-        # Neither what calls the tests (make, a Git hook, a DVC stage) nor what the user has
-        # configured for all repositories is to reach the commands.
-        foreign = ("DVC_", "GIT_", "MAKE", "MFLAGS")
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(foreign)} | {
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)} | {
             "DVC_GLOBAL_CONFIG_DIR": str(folder / "global"),
             "DVC_SYSTEM_CONFIG_DIR": str(folder / "system"),
             "DVC_SITE_CACHE_DIR": str(folder / "site"),
@@ -47,7 +50,9 @@ class Checkout:
             "GIT_CONFIG_SYSTEM": os.devnull,
             "MNIST_FOLDER": str(mnist),
             "COLUMNS": "100",
-            # dvc.yaml says `python`, which is to be the one that runs the tests.
+            # As in a terminal that a notebook has started.
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            # dvc.yaml says `python`, which must be the one that runs the tests.
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
         }
         checkout = cls(root, environment)
@@ -58,10 +63,10 @@ class Checkout:
         return checkout
 
     def start(self, *command: str) -> subprocess.Popen[str]:
-        """Start a command here as a terminal does; its `stdout` has all that it writes.
+        """Start a command as a terminal does; its `stdout` has everything that it writes.
 
-        It is in a process group of its own, which Ctrl-C reaches, and ends on that and on a
-        hang-up, whatever runs the tests ignores: a shell's background, or nohup.
+        It runs in a process group of its own, which Ctrl-C reaches. It ends on Ctrl-C and on a
+        hang-up even if whatever runs the tests ignores them: a shell's background, or nohup.
         """
         ends = (signal.SIGINT, signal.SIGHUP)
         before = {number: signal.signal(number, signal.SIG_DFL) for number in ends}
@@ -80,13 +85,8 @@ class Checkout:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def outputs(self) -> dict[str, bytes]:
-        """Return every output of a stage that is there, by its path."""
-        files = (path for folder in OUTPUTS for path in self.root.glob(f"{folder}/**/*"))
-        return {str(f.relative_to(self.root)): f.read_bytes() for f in files if f.is_file()}
-
     def attempt(self, *command: str) -> tuple[int, str]:
-        """Run a command here and return its exit status and all that it wrote."""
+        """Run a command and return its exit status and everything that it wrote."""
         done = subprocess.run(
             command,
             cwd=self.root,
@@ -100,36 +100,69 @@ class Checkout:
         return done.returncode, done.stdout
 
     def run(self, *command: str) -> str:
-        """Run a command here, which is to succeed, and return all that it wrote."""
+        """Run a command that must succeed, and return everything that it wrote."""
         status, output = self.attempt(*command)
         assert status == 0, f"{' '.join(command)} ended with status {status}:\n{output}"
         return output
 
+    def due(self) -> list[str]:
+        """Return the stages that `dvc repro` would run for what has changed so far.
+
+        A stage whose dependency would only change while others run is not among them.
+        """
+        return stages_run(self.run("dvc", "repro", "--dry"))
+
+    def changed(self) -> list[str]:
+        """Return the paths that Git sees as changed or new."""
+        return self.run("git", "status", "--porcelain", "--untracked-files=all").split()[1::2]
+
+    def outputs(self) -> dict[str, bytes]:
+        """Return every existing output of a stage, by its path."""
+        files = (path for folder in OUTPUTS for path in self.root.glob(f"{folder}/**/*"))
+        return {str(f.relative_to(self.root)): f.read_bytes() for f in files if f.is_file()}
+
     def commit(self, message: str) -> None:
+        """Commit all changes."""
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", message)
 
     def restore(self) -> None:
-        """Go back to the last commit; what DVC keeps stays as it is."""
+        """Go back to the last commit; what only DVC keeps stays as it is."""
         # DVC leaves Git in the belief that params.yaml is as committed when a value was replaced
         # by one of the same length within a second.
         (self.root / "params.yaml").touch()
+        edited = self.run("git", "diff", "--name-only", "HEAD", "study").split()
         self.run("git", "reset", "--quiet", "--hard")
+        self.run("git", "clean", "--quiet", "--force", "-d")
+        for name in edited:
+            # Numba would compile again after a change of the time.
+            shutil.copystat(ROOT / name, self.root / name)
+
+    def append_comment(self, *names: str) -> None:
+        """Edit source files in a way that changes nothing but their content."""
+        for name in names:
+            with (self.root / name).open("a", encoding="utf-8") as file:
+                file.write("# edited\n")
 
     def edit(self, name: str, old: str, new: str) -> None:
-        """Replace the one place of a file where `old` stands."""
+        """Replace the one place of a file where `old` is."""
         text = (self.root / name).read_text("utf-8")
         assert text.count(old) == 1
         (self.root / name).write_text(text.replace(old, new), encoding="utf-8")
 
     def set(self, values: Mapping[str, object]) -> None:
-        """Give params.yaml other values, by dotted key: train.dropout."""
+        """Give params.yaml other values, by dotted key such as train.dropout."""
         path = self.root / "params.yaml"
-        parameters = yaml.safe_load(path.read_text("utf-8"))
+        params = yaml.safe_load(path.read_text("utf-8"))
         for key, value in values.items():
             *above, last = key.split(".")
-            mapping = parameters
+            mapping = params
             for name in above:
                 mapping = mapping[name]
             mapping[last] = value
-        path.write_text(yaml.safe_dump(parameters, sort_keys=False), encoding="utf-8")
+        path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+
+def stages_run(output: str) -> list[str]:
+    """Return the stages that DVC ran, sorted; not those that it skipped or took from its cache."""
+    return sorted(re.findall(r"^Running stage '(.+)':$", output, re.MULTILINE))

@@ -6,10 +6,11 @@ import stages  # isort: skip  # noqa: F401
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from stages import paths
 from study.data import raw, sources
-from tests.faults.table import Table
+from tests.faults import table
 
 ROOT = Path(__file__).parent.parent
 
@@ -19,8 +20,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if path := config.getoption("--faults"):
-        config.pluginmanager.register(Table(path))
+    config.pluginmanager.register(table.Marks())
+    # The workers of pytest-xdist report to the process that has started them.
+    if (path := config.getoption("--faults")) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(table.Table(path))
 
 
 @pytest.fixture(scope="session")
@@ -30,5 +33,6 @@ def mnist_folder(pytestconfig: pytest.Config) -> Path:
     if all((own / name).exists() for name in raw.SHA256):
         return own
     folder = pytestconfig.cache.mkdir("mnist")
-    sources.download(folder, sources.known(None))
+    with FileLock(folder.with_suffix(".lock")):  # one worker fetches, the others wait
+        sources.download(folder, sources.known(None))
     return folder

@@ -1,10 +1,11 @@
-"""The pipeline, run by DVC and make as a user runs it: what runs again after which change?
+"""The pipeline as a user runs it, with real DVC, git and make: what runs after which change?
 
-On real MNIST, with few images and as few epochs as there can be. One checkout serves all tests: it
-is made and run once, each test starts from what that run left, and what a test changes is undone.
-Most of the time goes into starting Python and torch, two or three seconds a stage.
+One checkout serves all tests. It holds a study of three models with few images, which has run once
+(tests/small_study.py); each test starts from there. Where only the question is what would run, DVC
+is asked by `dvc repro --dry`, which takes a second; a stage takes three to eight.
 """
 
+import csv
 import json
 import os
 import re
@@ -13,277 +14,462 @@ import signal
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-import models
-from tests.checkout import ROOT, Checkout
+from stages import paths
+from study.recipes import recipe_file
+from tests import small_study
+from tests.checkout import ROOT, Checkout, stages_run
+from tests.small_study import MODELS, OVERRIDDEN, PLAIN, VARIANT
 
-MODELS = models.names()
-PARAMETERS = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+# One worker of pytest-xdist runs all of them, so that one checkout is enough.
+pytestmark = pytest.mark.xdist_group("pipeline")
 
-
-def with_own(key: str) -> list[str]:
-    """The models with a value of their own, which do not follow `train`'s."""
-    return [name for name, own in PARAMETERS["models"].items() if key in own]
-
-
-SMALL = {
-    "train.epochs": 1,
-    "train.train_images": 600,
-    "train.batch_size": 128,
-    "train.dropout": 0.1,
-    "candidate": "model_1",
-    **{f"models.{model}.epochs": 2 for model in with_own("epochs")},
-}
-# Not `claims`: what it reads is as it was committed.
-ONCE = ["validate", "download", "candidate", "report"]
+VALIDATION_IMAGES = 500
+"""Evaluation takes a fraction of the time that it takes on the 10,000 test images."""
 
 
 def each(stage: str, names: Iterable[str] = MODELS) -> list[str]:
     return [f"{stage}@{model}" for model in names]
 
 
-def ran(output: str) -> list[str]:
-    """The stages that ran; not those that DVC skipped or took from its cache of runs."""
-    return sorted(re.findall(r"^Running stage '(.+)':$", output, re.MULTILINE))
-
-
 @pytest.fixture(scope="module")
 def reproduced(
     tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path
 ) -> tuple[Checkout, str]:
-    """A checkout in which the study has run and is committed, and what the run wrote."""
-    checkout = Checkout.create(tmp_path_factory.mktemp("pipeline"), mnist_folder)
-    checkout.set(SMALL)
-    # With the packages that the tests run with, instead of a .venv of its own.
+    """A checkout in which the study has run and is committed, and the output of that run."""
+    checkout = small_study.create(tmp_path_factory.mktemp("pipeline"), mnist_folder)
+    checkout.set({"train.validation_images": VALIDATION_IMAGES})
+    # VENV= takes the packages that the tests run with, instead of creating .venv.
     output = checkout.run("make", "VENV=", "JOBS=2", "repro")
     checkout.commit("Results")
     return checkout, output
 
 
 @pytest.fixture
-def checkout(reproduced: tuple[Checkout, str]) -> Iterator[Checkout]:
+def edited(reproduced: tuple[Checkout, str]) -> Iterator[Checkout]:
+    """The checkout, for tests that leave alone what only DVC keeps."""
     checkout, _ = reproduced
     yield checkout
     checkout.restore()
-    checkout.run("dvc", "checkout", "--quiet", "--force")
 
 
-def differences(checkout: Checkout, *revisions: str) -> Any:
-    """What `dvc metrics diff` says, as {file: {key: {old, new, diff}}}."""
+@pytest.fixture
+def checkout(edited: Checkout) -> Iterator[Checkout]:
+    """The checkout, for tests that run stages."""
+    yield edited
+    edited.restore()
+    edited.run("dvc", "checkout", "--quiet", "--force")
+
+
+def metrics(checkout: Checkout, model: str) -> dict[str, float]:
+    values: dict[str, float] = json.loads((checkout.root / paths.metrics(model)).read_text())
+    return values
+
+
+def metrics_diff(checkout: Checkout, *revisions: str) -> Any:
+    """Return what `dvc metrics diff` shows, as {file: {key: {old, new, diff}}}."""
     return json.loads(checkout.run("dvc", "metrics", "diff", "--json", *revisions))
 
 
-def metrics(checkout: Checkout, name: str) -> dict[str, float]:
-    values: dict[str, float] = json.loads((checkout.root / f"metrics/{name}.json").read_text())
-    return values
+def table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(StringIO(text)))
+
+
+# Nothing has changed
 
 
 def test_make_repro_runs_every_stage_once(reproduced: tuple[Checkout, str]) -> None:
     _, output = reproduced
-    assert ran(output) == sorted(ONCE + each("summarize") + each("train") + each("evaluate"))
+    once = ["recipes", "download", "claims", "report", "candidate"]
+    assert stages_run(output) == sorted(once + each("summarize") + each("train") + each("evaluate"))
 
 
-def test_a_second_time_nothing(checkout: Checkout) -> None:
-    output = checkout.run("dvc", "repro")
-    assert ran(output) == []
-    assert "Data and pipelines are up to date." in output
-    assert checkout.run("git", "status", "--porcelain") == ""
+def test_repro_unchanged_runs_nothing(edited: Checkout) -> None:
+    output = edited.run("dvc", "repro")
+    assert stages_run(output) == []
+    assert "up to date" in output
+    assert edited.changed() == []
 
 
-def test_todays_value_changes_nothing(checkout: Checkout) -> None:
-    assert ran(checkout.run("dvc", "exp", "run", "-S", "train.dropout=0.1")) == []
+def test_repro_in_subdirectory_runs_nothing(edited: Checkout) -> None:
+    output = edited.run("env", "--chdir=docs", "dvc", "repro", "../dvc.yaml")
+    assert stages_run(output) == []
+    assert "up to date" in output
 
 
-def test_metrics_are_one_row_per_model(checkout: Checkout) -> None:
-    header, *rows = checkout.run("dvc", "metrics", "show").splitlines()
-    keys = ["accuracy", "best_accuracy", "last_epochs_std", "loss", "parameters", "train_accuracy"]
-    assert header.split() == ["Path", *keys]
-    expected = {
-        f"metrics/{name}.json": [str(metrics(checkout, name)[key]) for key in keys]
-        for name in [*MODELS, "candidate"]
+def test_same_values_written_differently_train_nothing(edited: Checkout) -> None:
+    """DVC writes 1e-2 into params.yaml as text."""
+    same = ("train.dropout=0.1", "train.rotation=0.0", "train.learning_rate=1e-2")
+    output = edited.run("dvc", "exp", "run", *(part for value in same for part in ("-S", value)))
+    assert stages_run(output) in ([], ["recipes"])
+    assert edited.due() == []
+
+
+def test_training_again_gives_same_bytes(edited: Checkout) -> None:
+    weights = edited.root / paths.weights(OVERRIDDEN)
+    before = weights.read_bytes()
+    train = f"train@{OVERRIDDEN}"
+    assert stages_run(edited.run("dvc", "repro", "--force", "--single-item", train)) == [train]
+    assert weights.read_bytes() == before
+    assert edited.changed() == []  # neither the history nor the sums in dvc.lock
+
+
+def test_committed_results_are_current(tmp_path: Path, mnist_folder: Path) -> None:
+    """In the whole study as it is committed; with a mistake, `dvc repro` has not run."""
+    whole = Checkout.create(tmp_path, mnist_folder)
+    assert stages_run(whole.run("dvc", "repro", "--dry", "--allow-missing")) == []
+
+
+@pytest.mark.parametrize("line_ends", ["false", "true"])
+def test_clone_is_current_after_pull(checkout: Checkout, tmp_path: Path, line_ends: str) -> None:
+    """Also where Git converts line ends on checkout, as on Windows: .gitattributes forbids it."""
+    storage = tmp_path / "storage"
+    checkout.run("dvc", "push", "--quiet", *with_remote(checkout, storage))
+    clone = Checkout(tmp_path / "clone", checkout.environment)
+    config = f"core.autocrlf={line_ends}"
+    checkout.run("git", "clone", "--quiet", "-c", config, ".", str(clone.root))
+    clone.run("dvc", "pull", "--quiet", *with_remote(clone, storage))
+    assert clone.outputs() == checkout.outputs()
+    assert clone.due() == []
+    assert clone.changed() == []
+
+
+def with_remote(checkout: Checkout, storage: Path) -> list[str]:
+    checkout.run("dvc", "remote", "add", "--quiet", "--force", "--local", "here", str(storage))
+    return ["--remote", "here"]
+
+
+# Something has changed
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("study/training/kernels.py", each("train")),
+        ("study/evaluation/metrics.py", each("evaluate")),
+        ("study/networks/receptive_field.py", each("summarize")),
+        ("study/reporting/figures.py", ["report"]),
+        ("claims.yaml", ["claims"]),
+        ("requirements.lock", ["recipes"]),
+        (
+            f"models/{OVERRIDDEN}.py",
+            [f"{s}@{OVERRIDDEN}" for s in ("summarize", "train", "evaluate")],
+        ),
+    ],
+    ids=lambda value: Path(value).stem if isinstance(value, str) else "",
+)
+def test_edit_makes_stages_due(edited: Checkout, file: str, stages: list[str]) -> None:
+    edited.append_comment(file)
+    assert edited.due() == sorted(stages)
+
+
+def test_edit_to_figures_reruns_report_only(checkout: Checkout) -> None:
+    checkout.append_comment("study/reporting/figures.py")
+    assert stages_run(checkout.run("dvc", "repro")) == ["report"]
+    assert sorted(checkout.changed()) == ["dvc.lock", "study/reporting/figures.py"]
+
+
+def test_edit_to_message_trains_nothing(checkout: Checkout) -> None:
+    """Error messages, help and descriptions of values, the log's format, signal handlers."""
+    checkout.append_comment(
+        "study/base/errors.py",
+        "study/base/checks.py",
+        "stages/command.py",
+        "stages/progress.py",
+        "stages/lifetime.py",
+        "study/recipes/recipe.py",
+    )
+    assert stages_run(checkout.run("dvc", "repro")) == ["recipes"]
+    assert checkout.due() == []
+
+
+def test_another_torch_version_makes_trainings_due(checkout: Checkout, tmp_path: Path) -> None:
+    installed = recipe_file.versions()["torch"]
+    fake = tmp_path / "torch-0.0.1.dist-info/METADATA"
+    fake.parent.mkdir()
+    fake.write_text("Metadata-Version: 2.1\nName: torch\nVersion: 0.0.1\n", encoding="utf-8")
+    checkout.run("env", f"PYTHONPATH={tmp_path}", "dvc", "repro", "--force", "recipes")
+    assert set(each("train")) <= set(checkout.due())
+    differences = json.loads(checkout.run("dvc", "params", "diff", "--json"))
+    assert differences == {
+        f"recipes/{model}.yaml": {"versions.torch": {"old": installed, "new": "0.0.1"}}
+        for model in MODELS
     }
-    assert {row.split()[0]: row.split()[1:] for row in rows} == expected
 
 
-def test_plots_overlay_the_models(checkout: Checkout) -> None:
-    checkout.run("dvc", "plots", "show")
-    page = (checkout.root / "dvc_plots/index.html").read_text("utf-8")
-    titles = re.findall(r'"title": \{"text": "(.+?)"', page)
-    for title in ["Test accuracy", "Test loss", *(f"{model}: test images" for model in MODELS)]:
-        assert titles.count(title) == 1
-    assert checkout.run("git", "status", "--porcelain") == ""
+def test_train_value_makes_models_without_own_value_due(checkout: Checkout) -> None:
+    checkout.run("dvc", "exp", "run", "-S", "train.epochs=3", "recipes")
+    assert checkout.due() == sorted(each("train", [PLAIN, VARIANT]))
+
+
+def test_first_own_value_makes_one_model_due(checkout: Checkout) -> None:
+    checkout.run("dvc", "exp", "run", "-S", f"+models.{PLAIN}.epochs=3", "recipes")
+    assert set(checkout.due()) - {"report"} == {f"train@{PLAIN}"}
+
+
+def test_no_validation_images_make_every_model_due(checkout: Checkout) -> None:
+    checkout.run("dvc", "exp", "run", "-S", "train.validation_images=0", "recipes")
+    assert checkout.due() == sorted(each("train") + each("evaluate"))
+
+
+def test_own_value_reruns_one_model(checkout: Checkout) -> None:
+    """The example of README, with the way back that README names."""
+    run, *diff, back = commands("README.md", "Change one thing")
+    ran = stages_run(checkout.run(*shlex.split(run)))
+    assert set(ran) == {"recipes", f"train@{OVERRIDDEN}", f"evaluate@{OVERRIDDEN}", "report"}
+    assert set(metrics_diff(checkout)) == {str(paths.metrics(OVERRIDDEN))}
+    for command in diff:
+        assert str(paths.metrics(OVERRIDDEN)) in checkout.run("bash", "-c", command)
+
+    epochs = int(run.rpartition("=")[2])
+    shown = json.loads(checkout.run("dvc", "params", "diff", "--json"))
+    assert shown[str(paths.recipe(OVERRIDDEN))] == {"epochs": {"old": 2, "new": epochs}}
+    experiments = table(checkout.run("dvc", "exp", "show", "--csv"))
+    column = f"{paths.recipe(OVERRIDDEN)}:epochs"
+    assert [row[column] for row in experiments][:2] == [str(epochs), "2"]
+
+    checkout.run("bash", "-c", back)
+    assert checkout.changed() == []
+    assert stages_run(checkout.run("dvc", "repro")) == []
 
 
 def test_another_candidate_trains_nothing(checkout: Checkout) -> None:
-    output = checkout.run("dvc", "exp", "run", "-S", "candidate=model_2")
-    assert ran(output) == ["candidate", "validate"]
-
-    old, new = metrics(checkout, "model_1"), metrics(checkout, "model_2")
-    changes = {
+    output = checkout.run("dvc", "exp", "run", "-S", f"candidate={OVERRIDDEN}")
+    assert stages_run(output) == ["candidate", "recipes"]
+    old, new = metrics(checkout, PLAIN), metrics(checkout, OVERRIDDEN)
+    differences = {
         key: {"old": old[key], "new": new[key], "diff": pytest.approx(new[key] - old[key])}
         for key in old
         if new[key] != old[key]
     }
-    assert changes["parameters"]["diff"] == 176
-    assert differences(checkout) == {"metrics/candidate.json": changes}
+    assert "parameters" in differences
+    assert metrics_diff(checkout) == {str(paths.CANDIDATE): differences}
 
 
-def test_an_edit_to_the_figures_concerns_the_report(checkout: Checkout) -> None:
-    checkout.edit("study/figures.py", "WIDTH = 8.0", "WIDTH = 7.0")
-    assert ran(checkout.run("dvc", "repro")) == ["report"]
-    changed = checkout.run("git", "diff", "--name-only").split()
-    assert "reports/figures/curves.svg" in changed
-    assert all(name.startswith(("reports/", "dvc.lock", "study/")) for name in changed)
+def test_mistake_in_params_deletes_nothing(checkout: Checkout) -> None:
+    before = checkout.outputs()
+    status, output = checkout.attempt("dvc", "exp", "run", "-S", "train.dropout=1.5")
+    assert status != 0
+    assert stages_run(output) == ["recipes"]
+    assert "Traceback" not in output
+    (line,) = re.findall("^error: .*", output, re.MULTILINE)
+    assert {"params.yaml:", "train.dropout", "1.5"} <= set(line.split())
+    after = checkout.outputs() | {str(paths.VALIDATED): before[str(paths.VALIDATED)]}
+    assert after == before
+
+    checkout.run("git", "restore", "params.yaml")
+    assert stages_run(checkout.run("dvc", "repro")) in ([], ["recipes"])
+    assert checkout.outputs() == before
 
 
-def test_an_edit_to_a_model_concerns_that_model(checkout: Checkout) -> None:
-    checkout.edit("models/model_4.py", "AvgPool2d", "MaxPool2d")
-    mine = ["summarize@model_4", "train@model_4", "evaluate@model_4", "report"]
-    assert ran(checkout.run("dvc", "repro")) == sorted(mine)
-    assert set(differences(checkout)) == {"metrics/model_4.json"}
-    assert "MaxPool2d" in (checkout.root / "summaries/model_4.txt").read_text().splitlines()[-5]
+# A model more, a model less
 
 
-def test_a_value_of_one_model_concerns_that_model(checkout: Checkout) -> None:
-    output = checkout.run("dvc", "exp", "run", "-S", "models.model_5.epochs=1")
-    assert ran(output) == sorted(["validate", "train@model_5", "evaluate@model_5", "report"])
-    assert set(differences(checkout)) == {"metrics/model_5.json"}
+def test_added_model_is_trained_reported_and_plotted(checkout: Checkout) -> None:
+    before = checkout.outputs()
+    source = (checkout.root / f"models/{PLAIN}.py").read_text("utf-8")
+    (checkout.root / "models/model_7.py").write_text(source, encoding="utf-8")
+    checkout.set({"models.model_7": {}})
+
+    output = checkout.run("dvc", "repro")
+    stages = [f"{stage}@model_7" for stage in ("summarize", "train", "evaluate")]
+    assert stages_run(output) == sorted(["recipes", *stages, "report"])
+    after = checkout.outputs()
+    added = {
+        str(path("model_7"))
+        for path in (
+            paths.recipe,
+            paths.weights,
+            paths.history,
+            paths.metrics,
+            paths.confusion,
+            paths.predictions,
+            paths.summary,
+            paths.receptive_field,
+        )
+    }
+    assert added == after.keys() - before.keys()
+    changed = {name for name in before if after[name] != before[name]}
+    assert all(name.startswith("reports/") for name in changed)
+    assert "Model 7" in after[str(paths.REPORT)].decode()
+    assert list(map(list, plotted(checkout))) == [[*MODELS, "model_7"]] * 2
 
 
-@pytest.mark.parametrize(("key", "value"), [("epochs", 2), ("dropout", 0.15)])
-def test_a_value_of_all_concerns_the_models_without_their_own(
-    checkout: Checkout, key: str, value: float
-) -> None:
-    output = checkout.run("dvc", "exp", "run", "-S", f"train.{key}={value}")
-    own = with_own(key)
-    assert own
-    theirs = [model for model in MODELS if model not in own]
-    assert ran(output) == sorted(
-        ["validate", *each("train", theirs), *each("evaluate", theirs), "candidate", "report"]
+def test_removed_model_disappears(checkout: Checkout) -> None:
+    path = checkout.root / "params.yaml"
+    params = yaml.safe_load(path.read_text("utf-8"))
+    del params["models"][VARIANT]
+    path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    (checkout.root / f"models/{VARIANT}.py").unlink()
+
+    assert stages_run(checkout.run("dvc", "repro")) == ["recipes", "report"]
+    # No stage depends on the folder of the weights.
+    assert [name for name in checkout.outputs() if Path(name).stem == VARIANT] == [
+        str(paths.weights(VARIANT))
+    ]
+    assert "Model 4 pooled first" not in (checkout.root / paths.REPORT).read_text("utf-8")
+    assert list(map(list, plotted(checkout))) == [[PLAIN, OVERRIDDEN]] * 2
+    assert checkout.due() == []
+
+
+# What DVC shows
+
+
+def test_metrics_show_has_a_row_for_each_model(edited: Checkout) -> None:
+    header, *rows = (line.split() for line in edited.run("dvc", "metrics", "show").splitlines())
+    shown = {path: dict(zip(header[1:], values, strict=True)) for path, *values in rows}
+    assert shown.keys() == {*map(str, map(paths.metrics, MODELS)), str(paths.CANDIDATE)}
+    for model in MODELS:
+        values = {key: str(value) for key, value in metrics(edited, model).items()}
+        assert shown[str(paths.metrics(model))] == values
+
+
+def test_plots_show_draws_each_model(edited: Checkout) -> None:
+    accuracy, loss = plotted(edited)
+    for curves in (accuracy, loss):
+        assert list(curves) == list(MODELS)
+        assert list(map(len, curves.values())) == [1, 2, 1]  # epochs
+    last = accuracy[OVERRIDDEN][-1]
+    assert last == metrics(edited, OVERRIDDEN)["accuracy"]
+    assert edited.changed() == []
+
+
+def plotted(checkout: Checkout) -> list[dict[str, list[float]]]:
+    """Return what `dvc plots show` draws for test accuracy and for test loss: a line per model."""
+    checkout.run("dvc", "plots", "show")
+    page = (checkout.root / "dvc_plots/index.html").read_text("utf-8")
+    drawn = {}
+    for text in re.findall(r"var spec = (\{.*?\});\n", page, re.DOTALL):
+        spec = json.loads(text)
+        drawn[spec["title"]["text"]] = spec
+    for model in MODELS:
+        if (checkout.root / paths.confusion(model)).exists():
+            assert any(title.startswith(f"{model}: ") for title in drawn)
+    found: list[dict[str, list[float]]] = []
+    for title in ("Test accuracy", "Test loss"):
+        spec = drawn[title]
+        assert spec["encoding"]["color"]["field"] == "model"
+        assert "transform" not in spec
+        lines: dict[str, list[float]] = {}
+        for point in spec["data"]["values"]:
+            lines.setdefault(point["model"], []).append(float(point[point["field"]]))
+        found.append(lines)
+    return found
+
+
+def test_validation_images_replace_test_images(edited: Checkout) -> None:
+    assert all(metrics(edited, m)["validation_images"] == VALIDATION_IMAGES for m in MODELS)
+    predictions = table((edited.root / paths.predictions(PLAIN)).read_text("utf-8"))
+    assert len(predictions) == VALIDATION_IMAGES
+    log = (edited.root / paths.log(PLAIN)).read_text("utf-8")
+    assert re.search(rf"Validation set: .*/{VALIDATION_IMAGES} ", log)
+    assert re.search(
+        rf"\b{VALIDATION_IMAGES}\b[^.]* training images",
+        (edited.root / paths.REPORT).read_text("utf-8"),
     )
 
 
-def test_held_out_images_take_the_test_set_s_place(checkout: Checkout) -> None:
-    """Everywhere, and everywhere said."""
-    output = checkout.run("dvc", "exp", "run", "-S", "train.validation_images=500")
-    assert ran(output) == sorted(
-        ["validate", *each("train"), *each("evaluate"), "candidate", "report"]
-    )
-    assert all(
-        metrics(checkout, name)["validation_images"] == 500 for name in [*MODELS, "candidate"]
-    )
-    answers = (checkout.root / "predictions/model_4.csv").read_text("utf-8").splitlines()
-    assert len(answers) == 1 + 500
-    report = (checkout.root / "reports/report.md").read_text("utf-8")
-    assert "are of the last 500 training images, which were held out" in report
-
-
-def test_training_again_gives_the_same_bytes(checkout: Checkout) -> None:
-    weights = checkout.root / "weights/model_3.safetensors"
-    before = weights.read_bytes()
-    output = checkout.run("dvc", "repro", "--force", "--single-item", "train@model_3")
-    assert ran(output) == ["train@model_3"]
-    assert weights.read_bytes() == before
-    # Nor does DVC's own record of sums change, nor the history.
-    assert checkout.run("git", "status", "--porcelain") == ""
+# Ended early
 
 
 def test_ctrl_c_ends_everything(checkout: Checkout) -> None:
-    checkout.set({key: 1000 for key in SMALL if key.endswith("epochs")})
-    before = trainings(checkout)
+    checkout.set({"train.epochs": 1000, f"models.{OVERRIDDEN}.epochs": 1000})
+    before = recorded(checkout)
     with checkout.start("make", "VENV=", "JOBS=2", "repro") as make:
         assert make.stdout is not None
         training: set[str] = set()
         for line in make.stdout:
-            training |= set(re.findall(r"^(\w+) \| .* \| Test set: ", line))
+            training |= set(re.findall(r"^(\w+) \| .* \| Validation set: ", line))
             if len(training) == 2:
                 break
         os.killpg(make.pid, signal.SIGINT)
         try:
-            last_words, _ = make.communicate(timeout=60)
+            output, _ = make.communicate(timeout=60)
             with pytest.raises(ProcessLookupError):
                 os.killpg(make.pid, 0)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(make.pid, signal.SIGKILL)
     assert make.returncode != 0
-    assert "Traceback" not in last_words
+    assert "Traceback" not in output
 
-    # The outputs of these two are gone, the others whole as before; DVC knows which is which.
+    # The outputs of these two are gone, those of the third are whole; DVC knows which are which.
     status = json.loads(checkout.run("dvc", "status", "--json", *each("train")))
     for model in MODELS:
-        gone = {"changed outs": dict.fromkeys(outs(model), "deleted")}
+        outputs = [str(paths.weights(model)), str(paths.history(model))]
+        gone = {"changed outs": dict.fromkeys(outputs, "deleted")}
         assert (gone in status[f"train@{model}"]) is (model in training)
-        assert all((checkout.root / out).exists() is (model not in training) for out in outs(model))
+        assert all((checkout.root / o).exists() is (model not in training) for o in outputs)
     assert not list(checkout.root.glob("**/.*.safetensors"))
-    assert trainings(checkout) == before
+    assert recorded(checkout) == before
 
 
-def outs(model: str) -> list[str]:
-    return [f"weights/{model}.safetensors", f"metrics/history/{model}.csv"]
-
-
-def trainings(checkout: Checkout) -> dict[str, Any]:
-    """What DVC holds for finished: the sums of what went into each training and came out of it."""
+def recorded(checkout: Checkout) -> dict[str, Any]:
+    """Return what DVC has recorded of each training: the sums of its dependencies and outputs."""
     lock = yaml.safe_load((checkout.root / "dvc.lock").read_text("utf-8"))
     return {stage: lock["stages"][stage] for stage in each("train")}
 
 
-def in_readme(start: str) -> list[str]:
-    """The command that README shows with this start, as a shell takes it apart."""
-    (line,) = re.findall(rf"(?m)^\$ ({start}.*)$", (ROOT / "README.md").read_text("utf-8"))
-    return shlex.split(line, comments=True)
+# What README and docs/ show
 
 
-def finished(status: str) -> set[str]:
-    """The experiments of which `dvc queue status` tells how they ended."""
-    return set(re.findall(r"(?m)^\w{7} +(\S+) .* (?:Success|Failed) *$", status))
+def commands(document: str, heading: str) -> list[str]:
+    """Return the commands in the first console block below a heading."""
+    text = (ROOT / document).read_text("utf-8").partition(f"# {heading}\n")[2]
+    block = text.partition("```console\n")[2].partition("```")[0]
+    lines = (line for line in block.splitlines() if line.startswith("$ "))
+    return [line.removeprefix("$ ").partition("  #")[0].strip() for line in lines]
+
+
+# Slow
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "values", [in_readme("dvc exp run --queue")[-1], "train.dropout=0.075,0.15"]
-)
-def test_queued_experiments(checkout: Checkout, values: str) -> None:
-    """As README says it, and at 100 columns the table that it promises."""
+def test_train_value_reruns_models_without_own_value(checkout: Checkout) -> None:
+    output = checkout.run("dvc", "exp", "run", "-S", "train.epochs=2")
+    models = [PLAIN, VARIANT]
+    assert stages_run(output) == sorted(
+        ["recipes", *each("train", models), *each("evaluate", models), "candidate", "report"]
+    )
+    assert set(metrics_diff(checkout)) == {
+        *map(str, map(paths.metrics, models)), str(paths.CANDIDATE)
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_queued_experiments_succeed(checkout: Checkout) -> None:
+    values = f"candidate={OVERRIDDEN},{VARIANT}"
     queued = checkout.run("dvc", "exp", "run", "--queue", "-S", values)
     names = re.findall(r"Queued experiment '(.+)'", queued)
-    start = in_readme("dvc queue start")
+    assert len(names) == 2
+    start = ("dvc", "queue", "start", "--jobs", "2")
     checkout.run(*start)
     try:
-        deadline = time.monotonic() + 1200
+        deadline = time.monotonic() + 600
         # One that is taken up while DVC looks is neither queued nor running.
         while not set(names) <= finished(status := checkout.run("dvc", "queue", "status")):
             assert time.monotonic() < deadline, status
-            # DVC's workers can stop before the queue is empty (DVC's issue 10562); README says what
-            # to do then.
+            # DVC's workers can stop before the queue is empty (treeverse/dvc issue 10562);
+            # docs/experiments.md says what to do then.
             if "Queued" in status and "0 active, 0 idle" in status:
                 checkout.run(*start)
             time.sleep(5)
     finally:
         checkout.run("dvc", "queue", "stop", "--kill")
-    assert checkout.run("git", "status", "--porcelain") == ""
+    assert checkout.changed() == []
 
-    table = checkout.run(*in_readme("dvc exp show"))
-    assert "…" not in table
-    assert max(map(len, table.splitlines())) <= 100
-    for name, value in zip(names, values.partition("=")[2].split(","), strict=True):
-        (row,) = (line for line in table.splitlines() if f"[{name}]" in line)
-        assert {"Success", value} < set(row.split()), f"{status}\n{table}"
-        assert differences(checkout, "main", name)
+    rows = {row["Experiment"]: row for row in table(checkout.run("dvc", "exp", "show", "--csv"))}
+    for name, model in zip(names, (OVERRIDDEN, VARIANT), strict=True):
+        assert rows[name]["candidate"] == model
+        assert set(metrics_diff(checkout, "main", name)) == {str(paths.CANDIDATE)}
 
 
-@pytest.mark.slow
-def test_the_way_back(checkout: Checkout) -> None:
-    checkout.run(*in_readme("dvc exp run -S models"))
-    assert set(differences(checkout)) == {"metrics/model_5.json"}
-    back = "git restore . && dvc checkout"
-    assert f"$ {back}" in (ROOT / "README.md").read_text("utf-8")
-    checkout.run("bash", "-c", back)
-    assert differences(checkout) == {}
-    assert ran(checkout.run("dvc", "repro")) == []
+def finished(status: str) -> set[str]:
+    """Return the experiments that have ended, according to `dvc queue status`."""
+    return set(re.findall(r"(?m)^\w{7} +(\S+) .* (?:Success|Failed) *$", status))

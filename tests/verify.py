@@ -1,7 +1,6 @@
-"""Train again from nothing, in a clone, and compare every output with the committed dvc.lock.
+"""Train again from nothing, in a clone, and compare each output with the committed dvc.lock.
 
-`python -m tests.verify` does so for all models, `python -m tests.verify model_3` for some. Prints
-a line per output; ends with status 1 when one differs.
+Prints a line for each output, and ends with status 1 if one differs.
 """
 
 import os
@@ -15,42 +14,59 @@ from typing import Any
 import yaml
 
 import models
-from stages.command import run
-from study.base.errors import UserError, quote
+from stages.command import ArgumentParser, run
+from study.base.errors import UserError
 
-Sums = dict[str, str]
+Sums = dict[str, dict[str, str]]
+"""By stage and path: the MD5 sum of an output."""
 
 
 def main() -> None:
-    chosen = sys.argv[1:]
-    for model in chosen:
-        if model not in models.names():
-            known = ", ".join(models.names())
-            raise UserError(f"MODELS = {quote(model)}: give some of {known}, or none for all")
+    """Verify the models that the command names, or the whole study."""
+    chosen = parse_models()
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         call(Path(), "git", "clone", "--quiet", ".", str(clone))
-        # Whatever the user has configured: a cache elsewhere could spare it the training.
+        # A cache that the user has configured elsewhere could spare the clone the training.
         call(clone, "dvc", "cache", "dir", "--quiet", "--local", ".dvc/cache")
         lock = clone / "dvc.lock"
-        committed = sums(lock)
-        lock.unlink()  # so that every stage runs, and only what ran stands in the new one
+        committed = output_sums(lock)
+        lock.unlink()  # every stage runs, and only these are in the new one
         if Path("data/mnist").is_dir():
             shutil.copytree("data/mnist", clone / "data/mnist")
         reproduce(clone, chosen)
-        again = sums(lock)
-    stages = [stage for stage in committed if not chosen or stage.endswith(tuple(chosen))]
-    same = True
-    for stage in stages:
-        for path, committed_sum in committed[stage].items():
-            equal = again.get(stage, {}).get(path) == committed_sum
-            same = same and equal
-            print("same   " if equal else "DIFFERS", path)
-    sys.exit(0 if same and stages else 1)
+        reproduced = output_sums(lock)
+    differ = False
+    for stage, sums in committed.items():
+        if chosen and stage.partition("@")[2] not in chosen:
+            continue
+        for path, committed_sum in sums.items():
+            same = reproduced.get(stage, {}).get(path) == committed_sum
+            differ |= not same
+            print("same   " if same else "DIFFERS", path)
+    sys.exit(1 if differ else 0)
+
+
+def parse_models() -> list[str]:
+    """Return the models that the command names; none for all. Raises UserError."""
+    parser = ArgumentParser(
+        prog="python -m tests.verify", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument(
+        "models",
+        nargs="*",
+        metavar="MODEL",
+        help="name of a model to verify, as in params.yaml; if none is named, the whole study is",
+    )
+    chosen: list[str] = parser.parse_args().models
+    for model in chosen:
+        if model not in models.names():
+            raise UserError(f"MODELS must be some of {', '.join(models.names())}, got {model}")
+    return chosen
 
 
 def reproduce(clone: Path, chosen: list[str]) -> None:
-    """Run the pipeline in a clone that has no cache, or the part that some models need."""
+    """Run the whole pipeline in a clone, or the stages of some models."""
     if chosen:
         stages = (f"{stage}@{model}" for model in chosen for stage in ("summarize", "evaluate"))
         call(clone, "dvc", "repro", *stages)
@@ -59,14 +75,14 @@ def reproduce(clone: Path, chosen: list[str]) -> None:
 
 
 def call(folder: Path, *command: str) -> None:
-    """Run a command, whose stages end with this program. Raises UserError when it fails."""
-    ends = os.environ | {"ENDS_WITH": str(os.getpid())}
-    if status := subprocess.run(command, cwd=folder, env=ends).returncode:
-        raise UserError(f"{' '.join(command)}: ended with status {status}, as it says above")
+    """Run a command whose stages end with this process. Raises UserError if it fails."""
+    environment = os.environ | {"END_WITH_PID": str(os.getpid())}
+    if status := subprocess.run(command, cwd=folder, env=environment).returncode:
+        raise UserError(f"{' '.join(command)}: failed with status {status}; see its output above")
 
 
-def sums(lock: Path) -> dict[str, Sums]:
-    """Read the sum of each output of each stage."""
+def output_sums(lock: Path) -> Sums:
+    """Return the sums of the outputs in a dvc.lock."""
     stages: dict[str, Any] = yaml.safe_load(lock.read_text("utf-8"))["stages"]
     return {
         name: {out["path"]: out["md5"] for out in stage.get("outs", [])}

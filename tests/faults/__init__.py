@@ -1,4 +1,4 @@
-"""What goes wrong around the study: each fault is done to the real commands, and comes out as said.
+"""Faults: damage, kills, full disks, odd checkouts, done to the real commands.
 
-`make faults` runs all of it and writes tests/faults/README.md; the quick part runs in `make test`.
+`make faults` runs all of them and writes tests/faults/README.md; `make test` runs the quick ones.
 """

@@ -1,4 +1,4 @@
-"""More than one at work: both end right, or one waits or says so."""
+"""Two commands at once: both end right, or one says that it has to wait."""
 
 import re
 from pathlib import Path
@@ -7,13 +7,14 @@ import pytest
 
 from tests.faults import one_model
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 @pytest.mark.fault(
     "two `dvc repro` at once in one checkout",
-    "the second says what is busy, and by whom; the first ends right",
+    "the second names the process that it would have to wait for; the first ends right",
 )
-def test_two_in_one_checkout(tmp_path: Path, mnist_folder: Path) -> None:
+def test_second_repro_names_the_first(tmp_path: Path, mnist_folder: Path) -> None:
     checkout = one_model.create(tmp_path, mnist_folder)
     with checkout.start("dvc", "repro") as first:
         assert first.stdout is not None
@@ -21,28 +22,23 @@ def test_two_in_one_checkout(tmp_path: Path, mnist_folder: Path) -> None:
         status, output = checkout.attempt("dvc", "repro")
         assert first.poll() is None
         assert status != 0
-        assert re.search(r"is busy, it is being blocked by:\s+\(PID \d+\): \S*dvc repro", output), (
-            output
-        )
+        assert re.search(r"busy.*blocked by:\s+\(PID \d+\): \S*dvc repro", output), output
         assert "Traceback" not in output
         first.communicate()
     assert first.returncode == 0
-    assert "Data and pipelines are up to date." in checkout.run("dvc", "repro")
+    assert checkout.due() == []
 
 
-@pytest.mark.slow
 @pytest.mark.fault(
-    "two checkouts with one DVC cache, and `dvc repro` in both at once",
-    "both end, with the same bytes",
+    "`dvc repro` at once in two checkouts that share a DVC cache", "both end, with the same bytes"
 )
-def test_one_cache(tmp_path: Path, mnist_folder: Path) -> None:
-    both = [one_model.create(tmp_path / name, mnist_folder) for name in ("one", "other")]
-    for checkout in both:
+def test_checkouts_with_one_cache_get_the_same_bytes(tmp_path: Path, mnist_folder: Path) -> None:
+    checkouts = [one_model.create(tmp_path / name, mnist_folder) for name in ("one", "other")]
+    for checkout in checkouts:
         checkout.run("dvc", "config", "--local", "cache.dir", str(tmp_path / "cache"))
-    at_work = [checkout.start("dvc", "repro") for checkout in both]
-    for process in at_work:
+    for process in [checkout.start("dvc", "repro") for checkout in checkouts]:
         output, _ = process.communicate()
         assert process.returncode == 0, output
-    one, other = (checkout.outputs() for checkout in both)
+    one, other = (checkout.outputs() for checkout in checkouts)
     assert one == other
-    assert f"weights/{one_model.MODEL}.safetensors" in one
+    assert one_model.WEIGHTS in one

@@ -1,4 +1,4 @@
-"""Bytes that are not what was written: noticed before they are used, named, and the way back."""
+"""Damaged files: noticed before they are used and named, with the way back."""
 
 import copy
 import random
@@ -16,17 +16,18 @@ from study.evaluation import trained_network
 from study.training import weights_file
 from tests.checkout import Checkout
 from tests.faults import one_model
+from tests.faults.one_model import EVALUATE, HISTORY, MODEL, SUMMARIZE, TRAIN, WEIGHTS
+
+pytestmark = pytest.mark.xdist_group("damage")
 
 FLIPPED = 1000
-WEIGHTS = f"weights/{one_model.MODEL}.safetensors"
-METRICS = f"metrics/{one_model.MODEL}.json"
-HISTORY = f"metrics/history/{one_model.MODEL}.csv"
+METRICS = f"metrics/models/{MODEL}.json"
 MARKERS = b"<<<<<<< HEAD\n%s=======\n%s>>>>>>> theirs\n"
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Checkout:
-    """A checkout in which the study has run, and is committed."""
+def reproduced(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Checkout:
+    """A checkout in which the study has run and is committed, next to a copy of its DVC cache."""
     checkout = one_model.create(tmp_path_factory.mktemp("damage"), mnist_folder)
     checkout.run("dvc", "repro")
     checkout.commit("Ran")
@@ -35,22 +36,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Che
 
 
 @pytest.fixture
-def checkout(trained: Checkout) -> Iterator[Checkout]:
-    yield trained
-    trained.restore()
-    cache = trained.root / ".dvc/cache"
+def checkout(reproduced: Checkout) -> Iterator[Checkout]:
+    yield reproduced
+    reproduced.restore()
+    cache = reproduced.root / ".dvc/cache"
     shutil.rmtree(cache)
-    shutil.copytree(trained.root.with_name("cache"), cache)
-    trained.run("dvc", "checkout", "--force")
+    shutil.copytree(reproduced.root.with_name("cache"), cache)
+    reproduced.run("dvc", "checkout", "--force")
 
 
-@pytest.mark.fault("a flipped byte in weights", "named before they are used", FLIPPED)
-def test_weights(tmp_path: Path) -> None:
-    network = models.build(one_model.MODEL, dropout=0.0)
+@pytest.mark.fault("a flipped byte in weights", "the file is named before it is used", FLIPPED)
+def test_load_names_damaged_weights(tmp_path: Path) -> None:
+    network = models.build(MODEL, dropout=0.0)
     path = tmp_path / "weights.safetensors"
     sound = weights_file.to_safetensors(network)
     path.write_bytes(sound)
-    loaded = trained_network.load(one_model.MODEL, path).state_dict()
+    loaded = trained_network.load(MODEL, path).state_dict()
     assert all(torch.equal(loaded[key], value) for key, value in network.state_dict().items())
     chance = random.Random(6)
     for place in chance.sample(range(len(sound)), FLIPPED):
@@ -58,39 +59,40 @@ def test_weights(tmp_path: Path) -> None:
         damaged[place] ^= chance.randrange(1, 256)
         path.write_bytes(damaged)
         with pytest.raises(UserError, match="altered") as caught:
-            trained_network.load(one_model.MODEL, path)
-        assert "`dvc repro --force train@model_3`" in str(caught.value)
+            trained_network.load(MODEL, path)
+        assert f"`dvc repro --force {TRAIN}`" in str(caught.value)
 
 
 @pytest.mark.slow
 @pytest.mark.fault(
-    "a flipped byte of weights in the DVC cache, which `dvc checkout` brings back",
-    "named before they are used; what it says brings back the right ones",
+    "a flipped byte of weights in the DVC cache, which `dvc checkout` restores",
+    "named before they are used; the commands in the message restore the right ones",
 )
-def test_cache(checkout: Checkout) -> None:
+def test_evaluate_names_weights_damaged_in_the_cache(checkout: Checkout) -> None:
     weights = checkout.root / WEIGHTS
     sound, damaged = damage_cache(checkout)
     weights.unlink()
     checkout.run("dvc", "checkout", "--force", WEIGHTS)
     assert weights.read_bytes() == damaged
 
-    evaluate, train = f"evaluate@{one_model.MODEL}", f"train@{one_model.MODEL}"
-    status, output = checkout.attempt("dvc", "repro", "--force", "--single-item", evaluate)
+    status, output = checkout.attempt("dvc", "repro", "--force", "--single-item", EVALUATE)
     assert status != 0
-    assert f"error: {WEIGHTS}: altered, " in output
-    # Even what is trained again, DVC replaces by what its cache holds for the same.
-    checkout.run("dvc", "repro", "--force", "--single-item", train)
+    (line,) = (line for line in output.splitlines() if line.startswith("error: "))
+    assert line.startswith(f"error: {WEIGHTS}: ")
+    assert "altered" in line
+    assert f"`rm -r .dvc/cache && dvc repro --force {TRAIN}`" in line
+    # DVC replaces even what is trained again by what its cache has for the same sum.
+    checkout.run("dvc", "repro", "--force", "--single-item", TRAIN)
     assert weights.read_bytes() == damaged
-    assert f"`rm -r .dvc/cache && dvc repro --force {train}`" in output
     shutil.rmtree(checkout.root / ".dvc/cache")
-    checkout.run("dvc", "repro", "--force", "--single-item", train)
+    checkout.run("dvc", "repro", "--force", "--single-item", TRAIN)
     assert weights.read_bytes() == sound
-    checkout.run("dvc", "repro", evaluate)
-    assert checkout.run("git", "status", "--porcelain") == ""
+    checkout.run("dvc", "repro", EVALUATE)
+    assert checkout.changed() == []
 
 
 def damage_cache(checkout: Checkout) -> tuple[bytes, bytes]:
-    """Flip a bit of the weights in the DVC cache; return what they were, and what they are."""
+    """Flip a bit of the weights in the DVC cache; return the bytes before and after."""
     sound = (checkout.root / WEIGHTS).read_bytes()
     (cached,) = (
         path
@@ -108,15 +110,15 @@ def damage_cache(checkout: Checkout) -> tuple[bytes, bytes]:
 @pytest.mark.slow
 @pytest.mark.fault(
     "the DVC cache damaged, or deleted",
-    "`rm -r .dvc/cache && dvc repro --force` makes it again, with the same bytes",
+    "`rm -r .dvc/cache && dvc repro --force` restores it, with the same bytes",
     2,
 )
-def test_cache_again(checkout: Checkout) -> None:
+def test_forced_repro_restores_the_cache(checkout: Checkout) -> None:
     for damaged in (True, False):
         sound = damage_cache(checkout)[0] if damaged else (checkout.root / WEIGHTS).read_bytes()
         shutil.rmtree(checkout.root / ".dvc/cache")
         checkout.run("dvc", "repro", "--force")
-        assert checkout.run("git", "status", "--porcelain") == ""
+        assert checkout.changed() == []
         (checkout.root / WEIGHTS).unlink()
         checkout.run("dvc", "checkout")
         assert (checkout.root / WEIGHTS).read_bytes() == sound
@@ -125,10 +127,10 @@ def test_cache_again(checkout: Checkout) -> None:
 @pytest.mark.slow
 @pytest.mark.fault(
     "merge-conflict markers in params.yaml, dvc.yaml or dvc.lock",
-    "a line names the file, and nothing runs; `git restore` brings it back",
+    "a line names the file, and nothing runs; `git restore` restores it",
 )
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "dvc.lock"])
-def test_markers_in_what_dvc_reads(checkout: Checkout, name: str) -> None:
+def test_dvc_names_file_with_conflict_markers(checkout: Checkout, name: str) -> None:
     path = checkout.root / name
     path.write_bytes(MARKERS % (path.read_bytes(), path.read_bytes()))
     status, output = checkout.attempt("dvc", "repro")
@@ -137,36 +139,36 @@ def test_markers_in_what_dvc_reads(checkout: Checkout, name: str) -> None:
     assert "Running stage" not in output
     assert "Traceback" not in output
     checkout.run("git", "restore", name)
-    assert "Data and pipelines are up to date." in checkout.run("dvc", "repro")
+    assert checkout.due() == []
 
 
 @pytest.mark.slow
 @pytest.mark.fault(
-    "merge-conflict markers in metrics, in the history of a training, in a report",
-    "the stage whose output it is runs again, and the bytes are what they were",
+    "merge-conflict markers in metrics, in the history of a training, in the report",
+    "the stage that writes the file runs again; the bytes are what they were",
 )
 @pytest.mark.parametrize("name", [METRICS, HISTORY, "reports/report.md"])
-def test_markers_in_what_stages_write(checkout: Checkout, name: str) -> None:
+def test_output_with_conflict_markers_is_written_again(checkout: Checkout, name: str) -> None:
     path = checkout.root / name
     path.write_bytes(MARKERS % (path.read_bytes(), path.read_bytes()))
     checkout.run("dvc", "repro")
-    assert checkout.run("git", "status", "--porcelain") == ""
+    assert checkout.changed() == []
 
 
 @pytest.mark.slow
 @pytest.mark.fault(
-    "an old dvc.lock: without a stage, with another sum of what one depends on",
-    "those stages run again, and dvc.lock is right",
+    "an old dvc.lock: a stage missing, other sums for the dependencies of one",
+    "these stages run again; dvc.lock is what it was",
 )
-def test_old_lock(checkout: Checkout) -> None:
+def test_repro_corrects_an_old_lock(checkout: Checkout) -> None:
     path = checkout.root / "dvc.lock"
     right = yaml.safe_load(path.read_text("utf-8"))
     lock = copy.deepcopy(right)
-    del lock["stages"][f"summarize@{one_model.MODEL}"]
-    for dependency in lock["stages"][f"evaluate@{one_model.MODEL}"]["deps"]:
+    del lock["stages"][SUMMARIZE]
+    for dependency in lock["stages"][EVALUATE]["deps"]:
         dependency["md5"] = "0" * 32
     path.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
     output = checkout.run("dvc", "repro")
     assert "Running stage 'train" not in output
     assert yaml.safe_load(path.read_text("utf-8")) == right
-    assert checkout.run("git", "status", "--porcelain").split() in ([], ["M", "dvc.lock"])
+    assert checkout.changed() in ([], ["dvc.lock"])

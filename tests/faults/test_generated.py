@@ -1,4 +1,4 @@
-"""Generated params.yaml and experiments.yaml: at worst one line, and DVC reads them alike."""
+"""Generated params.yaml and experiments.yaml: one line, or read as by DVC."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,15 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import models
-from stages import paths, validate
+from stages import paths
 from study.base.errors import UserError
+from study.base.files import read_text
 from study.evidence import configurations
 from study.recipes import params_file
 from study.recipes.recipe import Recipe
 from tests.checkout import ROOT
 
 GENERATED = 1000
-# The same ones each time: a test that fails is to fail again.
+# The same ones each time, so that a failure can be reproduced.
 ONE_THOUSAND = settings(
     max_examples=GENERATED,
     derandomize=True,
@@ -39,7 +40,7 @@ VALUES = (
 
 
 def texts(sound: str) -> st.SearchStrategy[str]:
-    """A sound file, a few of whose lines are changed, doubled, gone, or somewhere else."""
+    """Generate a sound file with a few lines changed, doubled, removed or indented, or any text."""
     lines = [line for line in sound.splitlines() if line.strip() and line.lstrip()[0] != "#"]
 
     def changed(changes: list[tuple[int, str, str]]) -> str:
@@ -65,7 +66,7 @@ def texts(sound: str) -> st.SearchStrategy[str]:
 
 
 def complaint(do: Callable[[], object]) -> str | None:
-    """What a user is told, if anything; an error of any other kind is what is looked for."""
+    """Return the message of a UserError, if one is raised; an error of another kind is a bug."""
     try:
         do()
     except UserError as error:
@@ -73,16 +74,9 @@ def complaint(do: Callable[[], object]) -> str | None:
     return None
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / paths.PIPELINE).write_bytes((ROOT / paths.PIPELINE).read_bytes())
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.fault(
     "a generated params.yaml",
-    "taken as DVC takes it, or one line that names the key or the line; never a traceback",
+    "accepted with the values that DVC reads, or one line that names the file; no traceback",
     GENERATED,
 )
 @ONE_THOUSAND
@@ -90,32 +84,39 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     text=texts((ROOT / paths.PARAMS).read_text("utf-8")),
     encoding=st.sampled_from(["utf-8"] * 9 + ["utf-16"]),
 )
-def test_parameters(folder: Path, text: str, encoding: str) -> None:
-    paths.PARAMS.write_bytes(text.encode(encoding, "surrogatepass"))
-    if message := complaint(validate.main):
-        assert message.startswith("params.yaml")
+def test_params_are_rejected_in_one_line_or_read_as_by_dvc(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
+    path = tmp_path / paths.PARAMS
+    path.write_bytes(text.encode(encoding, "surrogatepass"))
+    read: list[params_file.Params] = []
+    names = models.names()
+    if message := complaint(lambda: read.append(params_file.read(read_text(path), names))):
+        assert "params.yaml" in message.partition(": ")[0]
         assert message.isprintable()
         return
-    # What passes is the same to DVC, whose YAML is not PyYAML's.
-    ours = params_file.read_values(text)
+    # DVC reads YAML with another library than this project.
     theirs = parse_yaml(text, paths.PARAMS)
-    recipe = Recipe.parse(params_file.children(ours, "train."))
-    assert Recipe.parse(theirs["train"]) == recipe
-    assert str(theirs["candidate"]) == ours["candidate"]
+    (ours,) = read
+    assert {
+        name: Recipe.parse(theirs["train"] | (own or {})) for name, own in theirs["models"].items()
+    } == ours.models
+    assert str(theirs["candidate"]) == ours.candidate
 
 
 @pytest.mark.fault(
     "a generated experiments.yaml",
-    "taken, or one line that names the line; never a traceback",
+    "accepted, or one line that names the file; no traceback",
     GENERATED,
 )
 @ONE_THOUSAND
 @given(text=texts((ROOT / paths.EXPERIMENTS).read_text("utf-8")))
-def test_experiments(text: str) -> None:
+def test_experiments_are_rejected_in_one_line_or_read(text: str) -> None:
     params = params_file.read((ROOT / paths.PARAMS).read_text("utf-8"), models.names())
     if message := complaint(lambda: configurations.runs(text, params)):
         assert message.startswith("experiments.yaml")
         assert message.isprintable()
         return
     runs = configurations.runs(text, params)
-    assert configurations.read(text).descriptions.keys() == {run.configuration for run in runs.values()}
+    named = {run.configuration for run in runs.values()}
+    assert configurations.read(text).descriptions.keys() == named
