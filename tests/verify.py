@@ -31,17 +31,15 @@ def main() -> None:
         call(clone, "dvc", "cache", "dir", "--quiet", "--local", ".dvc/cache")
         lock = clone / "dvc.lock"
         committed = output_sums(lock)
-        lock.unlink()  # every stage runs, and only these are in the new one
+        lock.unlink()  # every stage runs; the new one has only stages that dvc.yaml still has
         if Path("data/mnist").is_dir():
             shutil.copytree("data/mnist", clone / "data/mnist")
         reproduce(clone, chosen)
         reproduced = output_sums(lock)
     differ = False
-    for stage, sums in committed.items():
-        if chosen and stage.partition("@")[2] not in chosen:
-            continue
-        for path, committed_sum in sums.items():
-            same = reproduced.get(stage, {}).get(path) == committed_sum
+    for stage, sums in reproduced.items():
+        for path, reproduced_sum in sums.items():
+            same = committed.get(stage, {}).get(path) == reproduced_sum
             differ |= not same
             print("same   " if same else "DIFFERS", path)
     sys.exit(1 if differ else 0)
