@@ -35,12 +35,12 @@ if sys.version_info < (3, 11):  # noqa: UP036
     )
 if missing := [name for name in NEEDED if find_spec(name) is None]:
     sys.exit(
-        f"error: {', '.join(missing)} is not installed for {sys.executable}; run `make repro`,"
-        " which creates .venv, or `pip install -r requirements.lock`"
+        f"error: not installed for {sys.executable}: {', '.join(missing)}; run `make repro`, which"
+        " creates .venv, or `pip install -r requirements.lock`"
     )
 
-# As early as possible: what changes before the stage has read it goes unnoticed.
-from stages import dependencies  # noqa: E402
+# As early as possible: what changes, or ends, before the stage has looked goes unnoticed.
+from stages import dependencies, lifetime  # noqa: E402, F401
 from study.training import environment  # noqa: E402
 
 DEPENDENCIES = dependencies.sums()

@@ -7,8 +7,11 @@ unnoticed.
 """
 
 import hashlib
+import json
 import os
+import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +41,38 @@ def check_unchanged(before: Sums) -> None:
 
 def sums() -> Sums:
     """Return the sums of what the stage that DVC runs depends on; nothing outside of DVC."""
-    address = os.environ.get("DVC_STAGE", "")
-    stage, _, key = address.rpartition(":")[2].partition("@")
-    try:
-        pipeline = Path("dvc.yaml").read_text("utf-8")
-        entry = yaml.load(pipeline, yaml.CSafeLoader)["stages"][stage]
-    except (OSError, KeyError, yaml.YAMLError):
-        return {}
-    entry = entry.get("do", entry)
     found = {}
+    entry = pipeline_entry()
     for dependency in entry.get("deps", []):
-        for path in files(Path(dependency.replace("${key}", key))):
+        for path in files(Path(dependency)):
             found[path.as_posix()] = of_file(path)
     for parameter in entry.get("params", []):
-        found |= of_parameters(parameter, key)
+        found |= of_parameters(parameter)
     return found
+
+
+@cache
+def pipeline_entry() -> dict[str, Any]:
+    """Return the entry in dvc.yaml of the stage that DVC runs, as it was at the first call.
+
+    An edit of dvc.yaml concerns the next run: DVC has read it, too.
+    """
+    address = os.environ.get("DVC_STAGE", "")
+    stage, _, key = address.rpartition(":")[2].partition("@")
+    entry = (values(Path("dvc.yaml")).get("stages") or {}).get(stage, {})
+    known = values(Path("params.yaml")) | {"key": key}
+    text = json.dumps(entry.get("do", entry))
+    filled = re.sub(r"\$\{(\w+)\}", lambda name: json.dumps(str(known.get(name[1])))[1:-1], text)
+    return dict(json.loads(filled))
+
+
+def values(path: Path) -> dict[str, Any]:
+    """Return the keys and values in a YAML file; none if it is damaged, which others report."""
+    try:
+        data = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def files(path: Path) -> Iterator[Path]:
@@ -60,7 +80,9 @@ def files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
-    ignored = GitIgnoreSpec.from_lines(Path(".dvcignore").read_text("utf-8").splitlines())
+    patterns = Path(".dvcignore")
+    lines = patterns.read_text("utf-8").splitlines() if patterns.exists() else []
+    ignored = GitIgnoreSpec.from_lines(lines)
     for each in sorted(path.rglob("*")):
         if each.is_file() and not ignored.match_file(each):
             yield each
@@ -77,15 +99,14 @@ def of_file(path: Path) -> str:
         return "missing"
 
 
-def of_parameters(parameter: Any, key: str) -> Sums:
+def of_parameters(parameter: Any) -> Sums:
     """Return the values of one entry under `params`: `name`, `FILE:` or `FILE: [name, …]`."""
     by_file = parameter if isinstance(parameter, dict) else {"params.yaml": [parameter]}
-    ((file, names),) = by_file.items()
-    path = Path(file.replace("${key}", key))
-    try:
-        values = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
-    except (OSError, yaml.YAMLError):
-        values = {}
-    if names is None:
-        return {path.as_posix(): repr(values)}
-    return {f"{path.as_posix()}: {name}": repr(values.get(name)) for name in names}
+    found = {}
+    for file, names in by_file.items():
+        present = values(Path(file))
+        if names is None:
+            found[file] = repr(present)
+        else:
+            found |= {f"{file}: {name}": repr(present.get(name)) for name in names}
+    return found

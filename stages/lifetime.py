@@ -14,6 +14,10 @@ SIGNALS = tuple(
 )
 """Ctrl-C, `kill`, and the end of the terminal, which Windows does not have."""
 
+PARENTS = psutil.Process().parents()
+"""The process that started this one, the one that started that, and so on. Read at import: a
+process whose parent has ended gets another one."""
+
 
 def handled() -> list[int]:
     """Return the signals that end this process; a shell's background and nohup ignore some."""
@@ -43,18 +47,15 @@ def dvc() -> psutil.Process | None:
     """Return the DVC process that started this one; None if it has ended already.
 
     DVC runs a stage through a shell. bash and zsh turn into the stage's command; other shells stay
-    between the two, and outlive DVC.
+    between the two, and outlive DVC. So does the `python` of a virtual environment on Windows.
     """
-    parents = psutil.Process().parents()
-    if parents and is_shell(parents[0]):
-        return parents[1] if len(parents) > 1 else None
-    return parents[0] if parents else None
+    return next((parent for parent in PARENTS if not runs_a_stage(parent)), None)
 
 
-def is_shell(parent: psutil.Process) -> bool:
-    """Return whether a process is the shell that DVC hands a stage's command to."""
+def runs_a_stage(parent: psutil.Process) -> bool:
+    """Return whether a process has a stage's command in its own."""
     try:
-        return any("python -m stages." in argument for argument in parent.cmdline())
+        return "-m stages." in " ".join(parent.cmdline())
     except psutil.Error:
         return False
 
