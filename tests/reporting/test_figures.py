@@ -315,7 +315,7 @@ def test_misses_name_only_models_that_dissent() -> None:
 
 
 def test_misses_are_cut_off_after_the_first_ones() -> None:
-    figure = plotted(figures.misses, range(60), IMAGES, LABELS, PREDICTIONS)
+    figure = plotted(figures.misses, range(60), np.zeros_like(IMAGES), LABELS, PREDICTIONS)
     assert len(figure.axes) == figures.MAX_DIGITS
     assert "60" in figure.get_suptitle()
     assert plotted(figures.misses, [], IMAGES, LABELS, PREDICTIONS).axes == []
