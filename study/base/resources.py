@@ -31,7 +31,7 @@ def cores() -> int:
 
 def memory() -> int:
     """Return the bytes of memory that this process may still take: the machine's, its cgroup's."""
-    free = psutil.virtual_memory().available
+    free = int(psutil.virtual_memory().available)
     limits, used = cgroup("memory.max"), cgroup("memory.current")
     for limit, current in zip(limits, used, strict=False):
         if limit.strip() != "max":
