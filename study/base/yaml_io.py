@@ -109,6 +109,8 @@ def _rule(error: ErrorDetails, schema: dict[str, Any]) -> str:
     """Return which rule a value breaks: `dropout must be a number in [0, 0.99], got 1.5`."""
     path = error["loc"]
     key = quote(".".join(map(str, path))) if path else "the file"
+    if path and path[-1] == "[key]":
+        return f"a key must be text, got {shown(error['input'])}"
     if error["type"] == "missing":
         return f"{key} is missing"
     if error["type"] in UNKNOWN_KEY:

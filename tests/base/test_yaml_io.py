@@ -84,6 +84,10 @@ def test_from_yaml_names_what_is_wrong_with_the_file(text: str, parts: tuple[str
     assert message.isprintable()
 
 
+def test_from_yaml_names_a_key_that_is_not_text() -> None:
+    assert complaint("null: 1\n", dict[str, Any]) == "x.yaml line 1: a key must be text, got nothing"
+
+
 def test_document_knows_the_line_of_each_value() -> None:
     document = load("x.yaml", "a:\n- b: 1\n\n  c: [2,\n  3]\n")
     assert document.data == {"a": [{"b": 1, "c": [2, 3]}]}
