@@ -96,7 +96,8 @@ def test_dvc_names_a_missing_repository(checkout: Checkout) -> None:
 
 
 @pytest.mark.fault("`make experiments` without .git, or without a commit", "one line", 2)
-def test_experiments_ask_for_a_commit(checkout: Checkout) -> None:
+def test_experiments_ask_for_a_commit(tmp_path: Path, mnist_folder: Path) -> None:
+    checkout = Checkout.create(tmp_path, mnist_folder)
     shutil.rmtree(checkout.root / ".git")
     for reason in ("not a git repository", "Needed a single revision"):
         status, output = checkout.attempt("python", "-m", "experiments", "--jobs", "1")
