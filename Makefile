@@ -45,7 +45,7 @@ test-slow: $(VENV) ## Run the slow tests, except fault injection
 	pytest -n 2 --dist loadgroup -m "slow and not fault"
 
 faults: $(VENV) ## Run fault-injection tests and write tests/faults/README.md
-	pytest -m fault --faults tests/faults/README.md
+	pytest -n 2 --dist loadgroup -m fault --faults tests/faults/README.md
 
 verify: $(VENV) ## Retrain and compare with dvc.lock (MODELS=model_3)
 	python -m tests.verify $(MODELS)
