@@ -1,0 +1,43 @@
+"""The Makefile: its list of targets, and mistakes in what it is told."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import ROOT, Checkout
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Checkout:
+    return Checkout.create(tmp_path_factory.mktemp("makefile"), mnist_folder)
+
+
+def test_help_lists_every_target_in_at_most_eight_words(checkout: Checkout) -> None:
+    text = (ROOT / "Makefile").read_text("utf-8")
+    (phony,) = re.findall(r"(?m)^\.PHONY: (.*)", text)
+    described = dict(line.split(maxsplit=1) for line in checkout.run("make").splitlines())
+    # `train` is a part of `repro`.
+    assert set(described) == set(phony.split()) - {"train"}
+    for target, words in described.items():
+        # What is in brackets is an example.
+        assert len(re.sub(r" \(.*\)", "", words).split()) <= 8, target
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two", "2.5"])
+def test_repro_names_a_number_of_jobs_that_is_not_one(checkout: Checkout, jobs: str) -> None:
+    """Make itself would run all at once for 0."""
+    status, output = checkout.attempt("make", "VENV=", f"JOBS={jobs}", "repro")
+    assert status != 0
+    (line,) = re.findall("(?m)^error: .*", output)
+    assert "JOBS" in line
+    assert line.endswith(f"got '{jobs}'")
+    assert "Running stage" not in output
+
+
+def test_verify_names_an_unknown_model(checkout: Checkout) -> None:
+    status, output = checkout.attempt("make", "VENV=", "MODELS=model_3 model_9", "verify")
+    assert status != 0
+    (line,) = re.findall("(?m)^error: .*", output)
+    assert {"MODELS", "model_9", "model_3"} <= set(re.findall(r"\w+", line))
+    assert "Traceback" not in output
