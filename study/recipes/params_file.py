@@ -15,7 +15,7 @@ NAME = "params.yaml"
 
 
 class Comparison(BaseModel):
-    """What is compared with what, beside the models. The descriptions are params.yaml's comments."""
+    """What is compared with what. The descriptions are the comments of params.yaml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -16,7 +16,7 @@ HEAD = "# Written by the stage `recipes`; edit params.yaml instead.\n"
 
 
 def versions() -> dict[str, str]:
-    """Return the installed version of each decisive package, without the build: 2.14.1, not +cpu."""
+    """Return the installed version of each decisive package, without its build (`+cpu`)."""
     return {name: version(name).partition("+")[0] for name in DECISIVE}
 
 
