@@ -35,9 +35,15 @@ def run(main: Callable[[], None]) -> None:
         if error.filename is None and error.errno not in DISK_FULL:
             raise
         sys.exit(f"error: {described(error)}")
-    # While Python shuts down, nothing it raises counts: Ctrl-C would be lost, and DVC would go on.
-    for number in signals:
-        signal.signal(number, signal.SIG_DFL)
+    except SystemError as error:
+        # What a signal raises while one of Numba's kernels returns.
+        if isinstance(error.__cause__, SystemExit):
+            raise error.__cause__ from None
+        raise
+    finally:
+        # While Python shuts down, nothing it raises counts: DVC would go on after Ctrl-C.
+        for number in signals:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def described(error: OSError) -> str:

@@ -285,7 +285,22 @@ def test_ignored_signal_stays_ignored(number: int) -> None:
     assert signal.getsignal(number) == signal.SIG_IGN
 
 
-def test_signal_after_a_stage_has_finished_ends_python() -> None:
+def test_signal_in_a_kernel_leaves_no_traceback() -> None:
+    """Python makes a SystemError of an exception that compiled code has not noticed."""
+
+    def main() -> None:
+        raise SystemError("returned a result with an exception set") from SystemExit(143)
+
+    assert run(main) == 143
+    with pytest.raises(SystemError):
+        command.run(raises(SystemError("a defect")))
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_signal_after_a_stage_ends_python_at_once(ends_well: bool) -> None:
     """While Python shuts down, an exception would be lost, and DVC would go on."""
-    command.run(lambda: None)
+    if ends_well:
+        command.run(lambda: None)
+    else:
+        run(lambda: signal.raise_signal(signal.SIGTERM))
     assert {signal.getsignal(number) for number in lifetime.SIGNALS} == {signal.SIG_DFL}
