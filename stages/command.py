@@ -37,9 +37,10 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(f"error: {described(error)}")
     except SystemError as error:
         # What a signal raises while one of Numba's kernels returns.
-        if isinstance(error.__cause__, SystemExit):
-            raise error.__cause__ from None
-        raise
+        cause: BaseException | None = error
+        while isinstance(cause, SystemError):
+            cause = cause.__cause__
+        raise (cause if isinstance(cause, SystemExit) else error) from None
     finally:
         # While Python shuts down, nothing it raises counts: DVC would go on after Ctrl-C.
         for number in signals:

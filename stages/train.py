@@ -11,7 +11,7 @@ from study.base.files import read_text, write
 from study.data import mnist
 from study.evaluation import evaluator
 from study.recipes import recipe_file
-from study.training import cuda, environment, history, sgd, weights_file
+from study.training import cuda, history, sgd, weights_file
 from study.training.checkpoint import Checkpoint
 from study.training.history import Epoch
 
@@ -37,8 +37,6 @@ def main() -> None:
     epochs = checkpoint.load(resumable) if resume and resumable else []
     evaluated_on = "Validation set" if recipe.validation_images else "Test set"
     log = Log(model, paths.log(model), evaluated_on, resumed=bool(epochs))
-    if reason := environment.promise():
-        log.note(f"Bytes may differ from the committed ones: {reason}")
     if resume and not epochs:
         log.note("No checkpoint of this recipe and code: training from the beginning")
 

@@ -39,15 +39,6 @@ def prepare() -> None:
         keep_freed_memory()
 
 
-def promise() -> str | None:
-    """Return why training may give other bytes on this machine than the committed ones, if so."""
-    if not is_x86_64():
-        return f"this is {platform.machine()}, not x86-64: results may differ in the last digits"
-    if not has_avx2():
-        return "this processor lacks AVX2: results may differ in the last digits"
-    return None
-
-
 def is_x86_64() -> bool:
     """Return whether this is an x86-64 process. (Windows says AMD64.)"""
     return platform.machine().lower() in ("x86_64", "amd64")
