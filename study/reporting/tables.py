@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import numpy as np
+from pydantic import Field
 
 from study.base.yaml_io import from_yaml
 from study.evidence import run_table, statistics
@@ -17,6 +18,7 @@ from study.evidence.verdicts import CheckResult, Claim, Verdict
 from study.evidence.write_up import Model, WriteUp
 from study.networks import receptive_field
 from study.networks.receptive_field import Row
+from study.recipes.recipe import TRAINING_IMAGES
 from study.reporting.formats import MISSING, cell, title
 from study.training.history import Epoch
 
@@ -53,7 +55,7 @@ class Metrics:
     train_accuracy: float | None = None
     last_epochs_std: float | None = None
     parameters: int | None = None
-    validation_images: int = 0
+    validation_images: Annotated[int, Field(ge=0, lt=TRAINING_IMAGES)] = 0
     """Number of validation images it was evaluated on; 0 for the test set."""
 
 
