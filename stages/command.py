@@ -40,7 +40,9 @@ def run(main: Callable[[], None]) -> None:
         cause: BaseException | None = error
         while isinstance(cause, SystemError):
             cause = cause.__cause__
-        raise (cause if isinstance(cause, SystemExit) else error) from None
+        if isinstance(cause, SystemExit):
+            raise cause from None
+        raise
     finally:
         # While Python shuts down, nothing it raises counts: DVC would go on after Ctrl-C.
         for number in signals:

@@ -289,7 +289,12 @@ def test_signal_in_a_kernel_leaves_no_traceback() -> None:
     """Python makes a SystemError of an exception that compiled code has not noticed."""
 
     def main() -> None:
-        raise SystemError("returned a result with an exception set") from SystemExit(143)
+        try:
+            raise SystemError("_numba_unpickle returned a result with an exception set") from (
+                SystemExit(143)
+            )
+        except SystemError as error:
+            raise SystemError("a kernel returned a result with an exception set") from error
 
     assert run(main) == 143
     with pytest.raises(SystemError):
