@@ -31,6 +31,9 @@ from tests.experiments.held_study import (
     rows,
 )
 
+# One worker of pytest-xdist runs all of them: one cluster is enough for this machine.
+pytestmark = pytest.mark.xdist_group("cluster")
+
 
 class Study:
     """A study of few images, and the cluster that it runs on."""
