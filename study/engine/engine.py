@@ -1,0 +1,207 @@
+"""A network in training on a CPU: its memory, and the passes of a step and of an evaluation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from study.engine import direct, mean, pointwise, taps, winograd
+from study.engine.epilogue import PIXELS, fold_norm, fold_norm_gradient
+from study.engine.loss import cross_entropy
+from study.engine.memory import Bytes, Floats, Labels, Memory
+from study.engine.optimizer import descend, move
+from study.engine.plan import (
+    DEPTHWISE,
+    FIRST,
+    MEAN,
+    POINTWISE,
+    TAPS,
+    WINOGRAD,
+    layout,
+    parameters,
+    stages,
+)
+from study.engine.rng import RngState, draw_mask, threshold
+
+KERNELS: dict[str, Any] = {
+    FIRST: direct,
+    DEPTHWISE: direct,
+    WINOGRAD: winograd,
+    POINTWISE: pointwise,
+    TAPS: taps,
+    MEAN: mean,
+}
+"""For each kind of stage, the module with its forward and backward pass."""
+
+Weights = Mapping[str, NDArray[Any]]
+"""Arrays with the names, shapes and types of the network's state_dict."""
+
+
+class Engine:
+    """Trains a network by stochastic gradient descent, one batch at a time, and evaluates it.
+
+    With `ema_decay` above 0, `evaluate` and `weights` use the exponential moving average (EMA) of
+    the network over its steps instead of the network after the last step. The average starts from
+    the network's first values and covers about 1 / (1 - ema_decay) steps.
+    """
+
+    def __init__(self, network: nn.Sequential, batch_size: int, ema_decay: float = 0.0) -> None:
+        """Copy the network's weights. Raises UnsupportedError if the engine lacks a layer."""
+        self.batch_size, self.ema_decay = batch_size, ema_decay
+        self.stages = stages(network)
+        self.parameters = list(parameters(self.stages))
+        self.names = list(network.state_dict())
+        memory = Memory()
+        self.records, doubles = layout(self.stages, batch_size, memory)
+        sizes = [int(np.prod(p.shape)) for p in self.parameters]
+        starts = np.cumsum([0, *sizes])
+        trained = sum(size for p, size in zip(self.parameters, sizes, strict=True) if p.trained)
+        first, gradient, velocity = (memory.floats(int(starts[-1])) for _ in range(3))
+        self.records["to_gradient"] = gradient - first
+        for p, start in zip(self.parameters, starts[:-1], strict=True):
+            self.records[p.field][p.stage] = first + start
+        self.places = {
+            p.name: (slice(int(start), int(start) + size), p.shape)
+            for p, start, size in zip(self.parameters, starts[:-1], sizes, strict=True)
+        }
+
+        self.plan = self.records.view(np.int64)
+        self.memory, self.doubles = memory.array(), np.zeros(doubles)
+        self.bytes = self.memory.view(np.uint8)
+        self.values = self.memory[first : first + int(starts[-1])]
+        self.trained = self.values[:trained]
+        self.gradient = self.memory[gradient : gradient + trained]
+        self.velocity = self.memory[velocity : velocity + trained]
+        self.decayed = sum(
+            size for p, size in zip(self.parameters, sizes, strict=True) if p.field == "weight"
+        )
+        self.average = self.values.copy() if ema_decay else self.values
+        self.batches_tracked = 0
+        self.load({name: value.numpy() for name, value in network.state_dict().items()})
+
+    def step(
+        self,
+        images: Bytes,
+        labels: Labels,
+        rng_state: RngState,
+        learning_rate: float,
+        momentum: float,
+        weight_decay: float = 0.0,
+    ) -> tuple[float, int]:
+        """Train on images uint8 [n, 28, 28] and labels int64 [n], with n up to the batch size.
+
+        `rng_state` generates the dropout masks and is advanced. Returns the sum of the negative
+        log-likelihoods, in nats, and the number of correct predictions, both before the step and
+        with dropout. The sum is not finite if training diverges.
+        """
+        n = len(labels)
+        self.doubles[:] = 0
+        logits, gradient = self.forward(images, rng_state), self.rows("g", n)
+        result = cross_entropy(logits, labels, self.classes, gradient)
+        self.backward(images)
+        descend(
+            self.trained, self.gradient, self.velocity, self.decayed,
+            np.float32(learning_rate), np.float32(momentum), np.float32(weight_decay),
+        )  # fmt: skip
+        self.batches_tracked += 1
+        if self.ema_decay:
+            move(self.average, self.values, np.float32(1 - self.ema_decay))
+        return result
+
+    def evaluate(self, images: Bytes) -> Floats:
+        """Return logits [n, classes] of images uint8 [n, 28, 28].
+
+        The logits of an image do not depend on the other images or on the batch size.
+        """
+        latest = self.values.copy()
+        self.values[:] = self.average
+        logits = np.empty((len(images), self.classes), np.float32)
+        for start in range(0, len(images), self.batch_size):
+            part = images[start : start + self.batch_size]
+            logits[start : start + len(part)] = self.forward(part)[:, : self.classes]
+        self.values[:] = latest
+        return logits
+
+    def forward(self, images: Bytes, rng_state: RngState | None = None) -> Floats:
+        """Return the last z [n, padded classes]; in training mode if `rng_state` is given."""
+        n, training = len(images), rng_state is not None
+        if not 0 < n <= self.batch_size:
+            raise ValueError(f"a batch has 1 to {self.batch_size} images, got {n}")
+        flat = np.ascontiguousarray(images, np.uint8).reshape(n * PIXELS)
+        for index, stage in enumerate(self.stages):
+            if training and stage.norm and n * stage.size**2 == 1:
+                raise ValueError("a norm in training needs more than one value per channel")
+            if rng_state is not None and stage.dropout:
+                layer = self.records[index]
+                side, start = stage.out if stage.drop_last else stage.size, int(layer["mask"])
+                mask = self.bytes[start : start + n * side * side * int(layer["channels"])]
+                draw_mask(rng_state, threshold(stage.dropout), mask)
+            # Every second pass starts from the last image, which is still in the cache.
+            passes, reverse = KERNELS[stage.kind], index % 2 == 1
+            passes.forward(self.memory, self.doubles, flat, self.plan, index, n, training, reverse)
+            fold_norm(self.memory, self.doubles, self.plan, index, n, training)
+        return self.rows("z", n)
+
+    def backward(self, images: Bytes) -> None:
+        """Compute all gradients, from the gradient with respect to the last z."""
+        n, count = len(images), len(self.stages)
+        flat = np.ascontiguousarray(images, np.uint8).reshape(n * PIXELS)
+        for index in reversed(range(count)):
+            fold_norm_gradient(self.memory, self.doubles, self.plan, index, n)
+            passes, reverse = KERNELS[self.stages[index].kind], (2 * count - 1 - index) % 2 == 1
+            passes.backward(self.memory, self.doubles, flat, self.plan, index, n, reverse)
+
+    def rows(self, field: str, n: int) -> Floats:
+        """Return a view of a field of the last stage, with one row for each of n images."""
+        start, channels = int(self.records[field][-1]), int(self.records["channels"][-1])
+        return self.memory[start : start + n * channels].reshape(n, channels)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.stages[-1].channels
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Return copies of the trained weights: the average, or the latest if there is no EMA."""
+        return self.named(self.average)
+
+    def latest_weights(self) -> dict[str, NDArray[Any]]:
+        """Return copies of the weights after the last step."""
+        return self.named(self.values)
+
+    def named(self, values: Floats) -> dict[str, NDArray[Any]]:
+        """Return copies of the parts of a vector of all parameters, by name."""
+        return {
+            name: values[self.places[name][0]].reshape(self.places[name][1]).copy()
+            if name in self.places
+            else np.array(self.batches_tracked, np.int64)
+            for name in self.names
+        }
+
+    def load(self, weights: Weights) -> None:
+        """Continue from these weights, with a velocity of 0; the average starts from them, too."""
+        for name, (place, shape) in self.places.items():
+            if weights[name].shape != shape:
+                raise ValueError(f"{name} has the shape {weights[name].shape}, not {shape}")
+            self.values[place] = weights[name].ravel()
+        tracked = [weights[name] for name in self.names if name not in self.places]
+        self.batches_tracked = int(tracked[0]) if tracked else 0
+        self.velocity[:] = 0
+        self.average[:] = self.values
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return copies of everything that later steps depend on."""
+        return {
+            "values": self.values.copy(),
+            "velocity": self.velocity.copy(),
+            "average": self.average.copy(),
+            "batches_tracked": np.array(self.batches_tracked, np.int64),
+        }
+
+    def load_state(self, state: Weights) -> None:
+        """Continue from the result of `state`, with the bytes of an uninterrupted training."""
+        self.average[:] = state["average"]
+        self.values[:], self.velocity[:] = state["values"], state["velocity"]
+        self.batches_tracked = int(state["batches_tracked"])

@@ -1,0 +1,347 @@
+"""The plan of a network: the stages of a training step, each one pass over memory.
+
+`stages` divides a flat nn.Sequential into stages: a convolution or average pooling, and the layers
+between it and the next one. `layout` returns them as a table that kernels read, with shapes and
+places in memory.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from study.engine.memory import Memory
+from study.engine.record import LAYER, SIDE
+
+Records = NDArray[Any]
+"""One record per stage, of type LAYER."""
+
+FIRST, POINTWISE, WINOGRAD, DEPTHWISE, TAPS, MEAN = (
+    "first", "pointwise", "winograd", "depthwise", "taps", "mean",
+)  # fmt: skip
+"""Kinds of stages."""
+
+
+@dataclass
+class Stage:
+    """A convolution or average pooling, and the element-wise and max-pooling layers after it."""
+
+    name: str
+    """Name of the convolution in the network's state_dict."""
+    linear: nn.Conv2d | nn.AvgPool2d | None
+    """None is a copy: it starts a stage for layers that did not fit into the one before."""
+    size_in: int
+    channels_in: int
+    size: int
+    channels: int
+    first: bool = False
+    """Whether its input is the image."""
+    relu: bool = False
+    norm: nn.BatchNorm2d | None = None
+    norm_name: str = ""
+    rectified: bool = False
+    """Whether a ReLU follows the norm."""
+    dropout: float = 0.0
+    drop_last: bool = False
+    """Whether dropout follows max pooling."""
+    pooled: bool = False
+
+    @property
+    def out(self) -> int:
+        """Height and width of the next stage's input, in pixels."""
+        return self.size // 2 if self.pooled else self.size
+
+    @property
+    def plain(self) -> bool:
+        """Whether no layer follows the convolution."""
+        return not (self.relu or self.norm or self.rectified or self.dropout or self.pooled)
+
+    @property
+    def kind(self) -> str:
+        """Kind of the kernels that compute the convolution."""
+        if not isinstance(self.linear, nn.Conv2d):
+            return MEAN
+        kernel, framed = self.linear.kernel_size[0], padding(self.linear) > 0
+        if not framed and (kernel == self.size_in or (kernel == 1 and not self.first)):
+            return POINTWISE if self.linear.groups == 1 else DEPTHWISE
+        if self.first:
+            return FIRST if kernel == 3 else TAPS
+        if self.linear.groups > 1:
+            return DEPTHWISE
+        return WINOGRAD if kernel == 3 else TAPS
+
+
+class UnsupportedError(Exception):
+    """The engine does not support a network; the message is the reason."""
+
+
+def unsupported_reason(network: nn.Module) -> str | None:
+    """Return the reason why the engine does not support a network, or None if it does.
+
+    It depends on the network's layers only, not on the machine.
+    """
+    try:
+        stages(network)
+    except UnsupportedError as reason:
+        return str(reason)
+    return None
+
+
+def stages(network: nn.Module) -> list[Stage]:
+    """Divide a network into stages. Raises UnsupportedError if the engine lacks a layer."""
+    if not isinstance(network, nn.Sequential):
+        raise UnsupportedError(f"{type(network).__name__} is not a flat nn.Sequential")
+    found: list[Stage] = []
+    size, channels = SIDE, 1
+    layers = [*network.named_children()]
+    if not layers or not is_flatten(layers[-1][1]):
+        raise UnsupportedError("the last layer is not nn.Flatten()")
+    for name, layer in layers[:-1]:
+        stage = found[-1] if found else None
+        if isinstance(layer, nn.Conv2d):
+            after = size_after(layer, name, size, channels)
+            found.append(
+                Stage(name, layer, size, channels, after, layer.out_channels, stage is None)
+            )
+        elif stage is None:
+            raise UnsupportedError(f"the first layer is {layer}, not a convolution")
+        elif isinstance(layer, nn.AvgPool2d):
+            after = mean_size(layer, name, size)
+            found.append(Stage(name, layer, size, channels, after, channels))
+        elif not follow(stage, name, layer):
+            copy = Stage(name, None, size, channels, size, channels)
+            if not follow(copy, name, layer):
+                raise UnsupportedError(f"layer {name}: {layer} is not one that the engine has")
+            found.append(copy)
+        size, channels = found[-1].out, found[-1].channels
+        if size < 1:
+            raise UnsupportedError(f"layer {name}: {layer} leaves nothing of the map")
+    if not found:
+        raise UnsupportedError("there is no convolution")
+    if size != 1:
+        raise UnsupportedError(f"the last map is {size}x{size}, not 1x1")
+    if not found[-1].plain:
+        found.append(Stage("", None, size, channels, size, channels))
+    return found
+
+
+def follow(stage: Stage, name: str, layer: nn.Module) -> bool:
+    """Add a layer to a stage if it fits there; return whether it does."""
+    if isinstance(layer, nn.ReLU):
+        # After a norm it becomes part of the mask: it commutes with dropout and max pooling.
+        if stage.norm:
+            stage.rectified = True
+        else:
+            stage.relu = True
+    elif isinstance(layer, nn.BatchNorm2d) and layer.num_features == stage.channels:
+        usual = layer.affine and layer.track_running_stats and layer.momentum is not None
+        if stage.norm or stage.dropout or stage.pooled or not usual:
+            return False
+        stage.norm, stage.norm_name = layer, name
+    elif type(layer) is nn.Dropout and layer.p < 1:
+        if stage.dropout and layer.p:
+            return False
+        if layer.p:
+            stage.dropout, stage.drop_last = layer.p, stage.pooled
+    elif isinstance(layer, nn.MaxPool2d):
+        if stage.pooled or repr(layer) != repr(nn.MaxPool2d(2)):
+            return False
+        stage.pooled = True
+    else:
+        return isinstance(layer, nn.Identity)
+    return True
+
+
+def is_flatten(layer: nn.Module) -> bool:
+    """Return whether a layer flattens each image into one row."""
+    return isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) in ((1, -1), (1, 3))
+
+
+def padding(layer: nn.Conv2d) -> int:
+    """Return the number of zeros on each side of the map."""
+    if isinstance(layer.padding, str):
+        return layer.kernel_size[0] // 2 if layer.padding == "same" else 0
+    return layer.padding[0]
+
+
+def size_after(layer: nn.Conv2d, name: str, size: int, channels: int) -> int:
+    """Return the size of a convolution's output. Raises UnsupportedError."""
+    kernel = layer.kernel_size[0]
+    for wrong, reason in (
+        (layer.in_channels != channels, f"takes {layer.in_channels} channels of {channels}"),
+        (layer.kernel_size != (kernel, kernel), "is not square"),
+        (layer.padding == "same" and kernel % 2 == 0, "pads one side more than the other"),
+        (not isinstance(layer.padding, str) and len({*layer.padding}) > 1, "is not square"),
+        (layer.stride != (1, 1), "has a stride"),
+        (layer.dilation != (1, 1), "has a dilation"),
+        (layer.padding_mode != "zeros", "does not pad with zeros"),
+        (layer.groups not in (1, channels), "has groups of several channels"),
+        (layer.groups > 1 and layer.out_channels != channels, "has several filters per channel"),
+        (size + 2 * padding(layer) < kernel, f"is larger than its map of {size}x{size}"),
+    ):
+        if wrong:
+            raise UnsupportedError(f"layer {name}: {layer} {reason}")
+    return size + 2 * padding(layer) - kernel + 1
+
+
+def mean_size(layer: nn.AvgPool2d, name: str, size: int) -> int:
+    """Return the size of average pooling's output. Raises UnsupportedError."""
+    window = layer.kernel_size if isinstance(layer.kernel_size, int) else layer.kernel_size[0]
+    if repr(layer) != repr(nn.AvgPool2d(layer.kernel_size)) or layer.kernel_size not in (
+        window, (window, window),
+    ) or layer.ceil_mode or layer.divisor_override:  # fmt: skip
+        raise UnsupportedError(f"layer {name}: {layer} is not of square windows side by side")
+    return size // window
+
+
+def window(layer: nn.AvgPool2d | None) -> int:
+    """Return the height and width of the windows; 1 for a copy."""
+    if layer is None:
+        return 1
+    return layer.kernel_size if isinstance(layer.kernel_size, int) else layer.kernel_size[0]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An array of a network's state: a part of the vector of all parameters."""
+
+    name: str
+    """Name in the network's state_dict."""
+    stage: int
+    field: str
+    """Name of the field in the plan."""
+    shape: tuple[int, ...]
+    trained: bool
+    """False for running statistics."""
+
+
+def parameters(found: list[Stage]) -> Iterator[Parameter]:
+    """Yield all arrays of a network's state; weights of convolutions, which decay, come first."""
+    for kind in ("weight", "bias", "norm", "running"):
+        for index, stage in enumerate(found):
+            linear, norm = stage.linear, stage.norm
+            if kind == "weight" and isinstance(linear, nn.Conv2d):
+                yield Parameter(
+                    f"{stage.name}.weight", index, "weight", tuple(linear.weight.shape), True
+                )
+            if kind == "bias" and isinstance(linear, nn.Conv2d) and linear.bias is not None:
+                yield Parameter(f"{stage.name}.bias", index, "bias", (stage.channels,), True)
+            if kind == "norm" and norm:
+                yield Parameter(f"{stage.norm_name}.weight", index, "gain", (stage.channels,), True)
+                yield Parameter(f"{stage.norm_name}.bias", index, "offset", (stage.channels,), True)
+            if kind == "running" and norm:
+                for name in ("running_mean", "running_var"):
+                    yield Parameter(
+                        f"{stage.norm_name}.{name}", index, name, (stage.channels,), False
+                    )
+
+
+def padded(channels: int) -> int:
+    """Return the number of channels, padded to whole vectors."""
+    return -(-channels // 8) * 8
+
+
+def layout(found: list[Stage], batch: int, memory: Memory) -> tuple[Records, int]:
+    """Return the plan for batches of up to `batch` images, and the number of doubles it needs.
+
+    It has places for everything except the parameters.
+    """
+    plan = np.zeros(len(found), LAYER)
+    doubles = 0
+    largest_out = 0
+    for index, stage in enumerate(found):
+        layer, before = plan[index], plan[index - 1] if index else None
+        describe(layer, stage, before)
+        pixels, out = batch * stage.size**2, batch * stage.out**2
+        channels, channels_in = int(layer["channels"]), int(layer["channels_in"])
+        line = stage.size * channels
+        largest_out = max(largest_out, out * channels)
+
+        layer["z"] = layer["source"] = memory.floats(pixels * channels)
+        masks = out if stage.drop_last else pixels
+        in_forward = layer["drawn"] or (stage.rectified and not stage.pooled)
+        layer["mask"] = layer["kept"] = memory.bytes(masks * channels if in_forward else 0)
+        if stage.pooled:
+            layer["source"] = memory.floats(out * channels)
+            layer["corner"] = memory.bytes(out * channels)
+            layer["kept"] = memory.bytes(out * channels)
+        for name in ("scale", "shift", "back_scale", "back_slope", "back_shift", "bias_line"):
+            layer[name] = memory.floats(line)
+        taps = int(layer["kernel"]) ** 2
+        for name in ("k", "kt", "dk"):
+            layer[name] = memory.floats(taps * (channels_in if layer["dense"] else 1) * channels)
+        if stage.kind == WINOGRAD:
+            for name in ("us", "uts", "dus"):
+                layer[name] = memory.floats(36 * channels_in * channels)
+        # The margins of frames must stay 0, so each layer has its own frames.
+        group = int(layer["group"])
+        for name, floats in (
+            ("a", int(layer["width"]) ** 2 * channels_in),
+            ("da", int(layer["width"]) ** 2 * channels_in if index else 0),
+            ("dz", int(layer["dz_width"]) ** 2 * channels),
+        ):
+            layer[name] = memory.floats(group * floats)
+        for name, count in (
+            ("statistics", 2 * line),
+            ("gradient_sums", 2 * stage.out * channels),
+            ("bias_sums", channels),
+            ("mean", channels),
+            ("sd", channels),
+        ):
+            layer[name] = doubles
+            doubles += count
+
+    tiled = plan["group"] * plan["tiles"] ** 2 * 36
+    plan["vs"] = memory.floats(int(max(tiled * plan["channels_in"])))
+    plan["ms"] = memory.floats(int(max(tiled * plan["channels"])))
+    plan["few"] = memory.floats(36 * 8 * 32)
+    plan["buffer"] = memory.floats(2 * int(max(plan["size"] * plan["channels"])))
+    # A gradient is needed until the stage before has computed its own: two places are enough.
+    gradients = memory.floats(largest_out), memory.floats(largest_out)
+    plan["g"] = [gradients[index % 2] for index in range(len(found))]
+    return plan, doubles
+
+
+def describe(layer: Any, stage: Stage, before: Any) -> None:
+    """Set all fields of a stage's record except places."""
+    linear, kind = stage.linear, stage.kind
+    convolution = isinstance(linear, nn.Conv2d)
+    layer["kernel"] = linear.kernel_size[0] if isinstance(linear, nn.Conv2d) else window(linear)
+    layer["padding"] = padding(linear) if isinstance(linear, nn.Conv2d) else 0
+    layer["dense"] = convolution and linear.groups == 1  # type: ignore[union-attr]
+    layer["size_in"], layer["true_in"] = stage.size_in, stage.channels_in
+    layer["channels_in"] = 1 if before is None else before["channels"]
+    layer["size"], layer["true_channels"] = stage.size, stage.channels
+    layer["channels"], layer["out"] = padded(stage.channels), stage.out
+
+    layer["width"] = stage.size_in + 2 * layer["padding"]
+    layer["group"], layer["rows"] = 1, stage.size
+    if kind == WINOGRAD:
+        layer["tiles"] = -(-stage.size // 4)
+        layer["width"] = 4 * layer["tiles"] + 2
+        layer["group"] = max(1, 36 // layer["tiles"] ** 2)
+        layer["dz_width"] = 4 * layer["tiles"]
+    elif kind == POINTWISE:
+        whole_map = stage.size_in > stage.size
+        layer["row"] = layer["channels_in"] * (stage.size_in**2 if whole_map else 1)
+        layer["depth"] = layer["row"] if whole_map else layer["true_in"]
+        if stage.size > 8:
+            layer["rows"] = 2
+        else:
+            layer["group"] = max(1, 128 // stage.size**2)
+        layer["dz_width"] = stage.size
+    else:
+        layer["border"] = layer["kernel"] - 1 if kind in (DEPTHWISE, TAPS) else 0
+        layer["dz_width"] = stage.size + 2 * layer["border"]
+
+    layer["floor"] = 0 if stage.relu else -np.inf
+    layer["normed"], layer["rectified"] = stage.norm is not None, stage.rectified
+    layer["pooled"], layer["drawn"] = stage.pooled, stage.dropout > 0
+    layer["drop_last"], layer["masked"] = stage.drop_last, layer["drawn"] or stage.rectified
+    layer["biased"] = isinstance(linear, nn.Conv2d) and linear.bias is not None
+    layer["factor"] = 1 / (1 - stage.dropout)
+    if stage.norm:
+        layer["epsilon"], layer["momentum"] = stage.norm.eps, stage.norm.momentum

@@ -1,0 +1,122 @@
+"""Convolutions that are one matrix product: 1x1 ones, and those whose window is the whole map.
+
+With channels last, a 1x1 convolution of an image is the product of [pixels, channels_in] and
+[channels_in, channels]. If the window is the whole map, it is the product of [images, pixels *
+channels_in] and [pixels * channels_in, channels], without a change of layout. On large maps, a pass
+processes two rows of pixels at a time, which stay in the L1 cache from `make_input` to the sums; on
+small maps, whole images, so that the matrix has about 128 rows.
+
+Cost per image: pixels * channels_in * channels multiplications forward, twice as many backward.
+These are few for the memory involved: the L2 cache limits the speed, so `prefetch_ahead` is called
+between all parts of a pass.
+"""
+
+from study.engine.compilation import entry
+from study.engine.epilogue import (
+    backward_streams,
+    finish_output,
+    forward_streams,
+    input_gradient,
+    make_input,
+    output_gradient,
+    prefetch_ahead,
+    remake_input,
+)
+from study.engine.memory import Bytes, Doubles, Floats
+from study.engine.products import product
+from study.engine.record import Plan, record
+from study.engine.weights import begin_backward, pack, transpose, unpack
+
+
+@entry
+def forward(
+    m: Floats,
+    d: Doubles,
+    images: Bytes,
+    plan: Plan,
+    index: int,
+    n: int,
+    training: bool,
+    reverse: bool,
+) -> None:
+    """Compute the output z of layer `index` for n images, and its statistics."""
+    layer = record(plan, index)
+    pack(m, layer)
+    co, group, size, lines, row = layer.channels, layer.group, layer.size, layer.rows, layer.row
+    ratio, line_in = layer.size_in // size, layer.size_in * layer.channels_in
+    blocks, parts = (n + group - 1) // group, 3 * ((size + lines - 1) // lines)
+    streams = forward_streams(plan, index, training, parts)
+    for turn in range(blocks):
+        start = (blocks - 1 - turn if reverse else turn) * group
+        count, part = min(group, n - start), 0
+        for first in range(0, size, lines):
+            end = min(first + lines, size)
+            top, bottom = first * ratio, end * ratio
+            if end == size:
+                bottom = layer.size_in
+            held = (bottom - top) * line_in
+            for stage in range(3):
+                for j in range(group):
+                    following = start + (j - group if reverse else j + group)
+                    prefetch_ahead(m, streams, following, n, part + stage)
+                if stage == 0:
+                    for j in range(count):
+                        a = layer.a + j * held - top * line_in
+                        make_input(m, images, plan, index, start + j, top, bottom, training, a)
+                elif stage == 1:
+                    z = layer.z + (start * size + first) * size * co
+                    rows = count * (end - first) * size
+                    product(m, layer.a, row, 1, layer.k, co, z, co, rows, co, layer.depth, False)
+                else:
+                    for j in range(count):
+                        finish_output(m, d, layer, start + j, first, end, training)
+            part += 3
+
+
+@entry
+def backward(
+    m: Floats, d: Doubles, images: Bytes, plan: Plan, index: int, n: int, reverse: bool
+) -> None:
+    """Compute the gradients of layer `index` with respect to its weights and its input."""
+    layer, before = record(plan, index), record(plan, max(index - 1, 0))
+    begin_backward(m, layer)
+    transpose(m, layer, False)
+    co, group, size, lines, row = layer.channels, layer.group, layer.size, layer.rows, layer.row
+    ratio, line_in = layer.size_in // size, layer.size_in * layer.channels_in
+    blocks, parts = (n + group - 1) // group, 4 * ((size + lines - 1) // lines)
+    streams = backward_streams(plan, index, parts)
+    for turn in range(blocks):
+        start = (blocks - 1 - turn if reverse else turn) * group
+        count, part = min(group, n - start), 0
+        for first in range(0, size, lines):
+            end = min(first + lines, size)
+            top, bottom = first * ratio, end * ratio
+            if end == size:
+                bottom = layer.size_in
+            held, held_out = (bottom - top) * line_in, (end - first) * size * co
+            rows = count * (end - first) * size
+            for stage in range(4):
+                for j in range(group):
+                    following = start + (j - group if reverse else j + group)
+                    prefetch_ahead(m, streams, following, n, part + stage)
+                if stage == 0:
+                    for j in range(count):
+                        a = layer.a + j * held - top * line_in
+                        remake_input(m, images, plan, index, start + j, top, bottom, a)
+                        dz = layer.dz + j * held_out - first * size * co
+                        output_gradient(m, d, layer, start + j, first, end, dz)
+                elif stage == 1:
+                    product(
+                        m, layer.a, 1, row, layer.dz, co, layer.dk, co, layer.depth, co, rows, True
+                    )
+                elif stage == 2 and index > 0:
+                    product(
+                        m, layer.dz, co, 1, layer.kt, row, layer.da, row,
+                        rows, row, layer.true_channels, False,
+                    )  # fmt: skip
+                elif index > 0:
+                    for j in range(count):
+                        da = layer.da + j * held - top * line_in
+                        input_gradient(m, d, before, start + j, top, bottom, da, layer.size_in, 0)
+            part += 4
+    unpack(m, layer, d)

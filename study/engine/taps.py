@@ -1,0 +1,98 @@
+"""Convolutions of all other sizes, as one matrix product per row of the kernel.
+
+With channels last, the window of row i of the kernel that starts at pixel x is a run of kernel *
+channels_in numbers, and the next window starts channels_in numbers later. So one row of pixels is a
+matrix [size, kernel * channels_in] whose rows overlap in memory; it is multiplied by row i of the
+kernel, [kernel * channels_in, channels], without being copied. z is the sum over the kernel's rows.
+
+The gradient with respect to the input is the same convolution of dz, padded by kernel - 1 zeros,
+with the kernel rotated by 180 degrees and transposed.
+
+Cost per image: size^2 * kernel^2 * channels_in * channels multiplications forward, twice as many
+backward. 5x5 convolutions of few channels spend about half of their time on reading and writing z.
+"""
+
+from study.engine.compilation import entry, kernel
+from study.engine.epilogue import (
+    backward_streams,
+    finish_output,
+    forward_streams,
+    input_gradient,
+    make_input,
+    output_gradient,
+    prefetch_ahead,
+    remake_input,
+)
+from study.engine.memory import Bytes, Doubles, Floats
+from study.engine.products import product
+from study.engine.record import Plan, record
+from study.engine.weights import begin_backward, pack, transpose, unpack
+
+
+@kernel
+def convolve(
+    m: Floats, a: int, width: int, ci: int, k: int, kernel: int, co: int, z: int, size: int
+) -> None:
+    """Compute one row of z [size, co] from the windows that start in one row of `a`."""
+    for i in range(kernel):
+        run = kernel * ci
+        product(m, a + i * width * ci, ci, 1, k + i * run * co, co, z, co, size, co, run, i > 0)
+
+
+@entry
+def forward(
+    m: Floats,
+    d: Doubles,
+    images: Bytes,
+    plan: Plan,
+    index: int,
+    n: int,
+    training: bool,
+    reverse: bool,
+) -> None:
+    """Compute the output z of layer `index` for n images, and its statistics."""
+    layer = record(plan, index)
+    pack(m, layer)
+    ci, co, size, width = layer.channels_in, layer.channels, layer.size, layer.width
+    streams = forward_streams(plan, index, training, size)
+    for turn in range(n):
+        image = n - 1 - turn if reverse else turn
+        following = image + (-1 if reverse else 1)
+        make_input(m, images, plan, index, image, 0, layer.size_in, training, layer.a)
+        for y in range(size):
+            prefetch_ahead(m, streams, following, n, y)
+            z = layer.z + (image * size + y) * size * co
+            convolve(m, layer.a + y * width * ci, width, ci, layer.k, layer.kernel, co, z, size)
+        finish_output(m, d, layer, image, 0, size, training)
+
+
+@entry
+def backward(
+    m: Floats, d: Doubles, images: Bytes, plan: Plan, index: int, n: int, reverse: bool
+) -> None:
+    """Compute the gradients of layer `index` with respect to its weights and its input."""
+    layer, before = record(plan, index), record(plan, max(index - 1, 0))
+    begin_backward(m, layer)
+    transpose(m, layer, True)
+    ci, co, size, width = layer.channels_in, layer.channels, layer.size, layer.width
+    kernel, dz_width, run = layer.kernel, layer.dz_width, layer.kernel * ci
+    inner = layer.dz + layer.border * (dz_width + 1) * co
+    streams = backward_streams(plan, index, size)
+    for turn in range(n):
+        image = n - 1 - turn if reverse else turn
+        following = image + (-1 if reverse else 1)
+        remake_input(m, images, plan, index, image, 0, layer.size_in, layer.a)
+        output_gradient(m, d, layer, image, 0, size, inner)
+        for y in range(size):
+            prefetch_ahead(m, streams, following, n, y)
+            dz = inner + y * dz_width * co
+            for i in range(kernel):
+                a = layer.a + (y + i) * width * ci
+                product(m, a, 1, ci, dz, co, layer.dk + i * run * co, co, run, co, size, True)
+        if index > 0:
+            for y in range(layer.size_in):
+                dz = layer.dz + (layer.padding * (dz_width + 1) + y * dz_width) * co
+                da = layer.da + y * layer.size_in * ci
+                convolve(m, dz, dz_width, co, layer.kt, kernel, ci, da, layer.size_in)
+            input_gradient(m, d, before, image, 0, layer.size_in, layer.da, layer.size_in, 0)
+    unpack(m, layer, d)

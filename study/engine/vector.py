@@ -1,0 +1,432 @@
+"""A Numba type for vectors of eight float32 numbers, and its operations.
+
+IEEE 754 defines every operation to the last bit. Without fast-math, LLVM may neither reorder nor
+contract operations, and `fma` rounds once. So a result depends only on the operations in the
+kernels' source, not on the processor, the instruction set or the version of LLVM.
+
+The engine keeps all its numbers in one float32 array, the memory `m`. An operand is an offset in
+it, an integer. Bytes (dropout masks) are in the same array; their offsets count bytes.
+
+No operation loses a NaN: see `largest`, `above` and `beats`.
+"""
+
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.typing.templates import AbstractTemplate, Signature, infer_global
+from numba.extending import lower_builtin, models, register_model
+
+from study.engine.compilation import intrinsic
+
+LANES = 8
+"""Number of floats in a vector: one AVX register."""
+WIDE = 4
+"""Number of vectors in a wide vector: independent chains of additions, which run in parallel."""
+
+FLOAT, BYTE, INT32 = ir.FloatType(), ir.IntType(8), ir.IntType(32)
+EIGHT, EIGHT_BYTES = ir.VectorType(FLOAT, LANES), ir.VectorType(BYTE, LANES)
+
+
+class VectorType(types.Type):  # type: ignore[misc]
+    """The Numba type of a vector (1 part) or of a wide vector (several parts)."""
+
+    def __init__(self, parts: int) -> None:
+        """Name the type by its parts, since Numba compares types by name."""
+        super().__init__(name=f"vector{parts}")
+        self.parts = parts
+
+
+vector, wide_vector = VectorType(1), VectorType(WIDE)
+
+
+@register_model(VectorType)
+class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+    """The LLVM type: a vector in registers; for a wide vector, an array of vectors."""
+
+    def __init__(self, manager: Any, kind: VectorType) -> None:
+        """Represent our type by LLVM's."""
+        wide = kind.parts > 1
+        super().__init__(manager, kind, ir.ArrayType(EIGHT, kind.parts) if wide else EIGHT)
+
+
+# Parts of the intrinsics below. `builder` emits LLVM code.
+
+
+def pointer(
+    context: Any, builder: Any, kind: Any, array: Any, index: Any, unit: Any = FLOAT
+) -> Any:
+    """Return the address of an element of a one-dimensional array; `index` counts `unit`s."""
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.gep(builder.bitcast(data, unit.as_pointer()), [index], inbounds=True)
+
+
+def read(builder: Any, address: Any, kind: Any, align: int = 4) -> Any:
+    """Read a vector from an address, aligned or not."""
+    value = builder.load(builder.bitcast(address, kind.as_pointer()), typ=kind)
+    value.align = align
+    return value
+
+
+def write(builder: Any, value: Any, address: Any, align: int = 4) -> None:
+    """Write a vector to an address, aligned or not."""
+    builder.store(value, builder.bitcast(address, value.type.as_pointer())).align = align
+
+
+def spread(builder: Any, scalar: Any) -> Any:
+    """Return a vector with `scalar` in every lane."""
+    nothing = ir.Constant(EIGHT, ir.Undefined)
+    one = builder.insert_element(nothing, scalar, ir.Constant(INT32, 0))
+    return builder.shuffle_vector(
+        one, nothing, ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
+    )
+
+
+def multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """Return a * b + c, rounded once."""
+    kind = ir.FunctionType(EIGHT, [EIGHT, EIGHT, EIGHT])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.fma.v8f32")
+    return builder.call(function, [a, b, c])
+
+
+def divided(builder: Any, value: Any, parts: int) -> list[Any]:
+    """Return the parts of a vector or wide vector."""
+    return [builder.extract_value(value, i) for i in range(parts)] if parts > 1 else [value]
+
+
+def united(builder: Any, vectors: list[Any]) -> Any:
+    """Return the vector or wide vector that has these parts."""
+    if len(vectors) == 1:
+        return vectors[0]
+    return cgutils.pack_array(builder, vectors)
+
+
+def operation(emit: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an operation on vectors of equal width, from a function that emits it for one part."""
+
+    def typed(_context: Any, *operands: Any) -> Any:
+        kind = operands[0]
+        if not isinstance(kind, VectorType) or any(each != kind for each in operands):
+            return None
+
+        def emit_all(_: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            parts = zip(*(divided(builder, each, kind.parts) for each in args), strict=True)
+            return united(builder, [emit(builder, *each) for each in parts])
+
+        return kind(*operands), emit_all
+
+    typed.__name__ = emit.__name__
+    typed.__signature__ = inspect.signature(emit)  # type: ignore[attr-defined]
+    return intrinsic(typed)
+
+
+@operation
+def fma(builder, a, b, c):  # type: ignore[no-untyped-def]
+    """Return a * b + c, rounded once."""
+    return multiply_add(builder, a, b, c)
+
+
+@operation
+def largest(builder, a, b):  # type: ignore[no-untyped-def]
+    """Return the larger of a and b; b where either is NaN. `largest(zero, x)` is ReLU."""
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
+@operation
+def above(builder, a, b, x, y):  # type: ignore[no-untyped-def]
+    """Return x where a > b or either is NaN, else y."""
+    return builder.select(builder.fcmp_unordered(">", a, b), x, y)
+
+
+@operation
+def beats(builder, a, b, x, y):  # type: ignore[no-untyped-def]
+    """Return x where a > b or a is NaN, else y. `beats(a, b, a, b)` keeps a NaN in either."""
+    wins = builder.or_(builder.fcmp_ordered(">", a, b), builder.fcmp_unordered("uno", a, a))
+    return builder.select(wins, x, y)
+
+
+@operation
+def equal(builder, a, b, x, y):  # type: ignore[no-untyped-def]
+    """Return x where a == b, else y."""
+    return builder.select(builder.fcmp_ordered("==", a, b), x, y)
+
+
+class Arithmetic(AbstractTemplate):  # type: ignore[misc]
+    """The types of an operator whose operands and result are vectors of equal width."""
+
+    def generic(self, operands: Any, _keywords: Any) -> Any:
+        """Return the signature, or None if the operands are not such vectors."""
+        a, b = operands
+        return Signature(a, (a, b), None) if isinstance(a, VectorType) and a == b else None
+
+
+def arithmetic(symbol: Any, instruction: str) -> None:
+    """Implement a Python operator on vectors by an instruction."""
+
+    def emit(_: Any, builder: Any, signature: Any, args: Any) -> Any:
+        parts = zip(*(divided(builder, x, signature.return_type.parts) for x in args), strict=True)
+        return united(builder, [getattr(builder, instruction)(a, b) for a, b in parts])
+
+    infer_global(symbol)(type(f"{instruction}_of_vectors", (Arithmetic,), {"key": symbol}))
+    lower_builtin(symbol, VectorType, VectorType)(emit)
+
+
+arithmetic(operator.add, "fadd")
+arithmetic(operator.sub, "fsub")
+arithmetic(operator.mul, "fmul")
+
+
+@intrinsic
+def splat(context, value):  # type: ignore[no-untyped-def]
+    """Return a vector with `value` in every lane."""
+    return vector(types.float32), lambda _, builder, signature, args: spread(builder, args[0])
+
+
+@intrinsic
+def wide_splat(context, value):  # type: ignore[no-untyped-def]
+    """Return a wide vector with `value` in every lane."""
+    return wide_vector(types.float32), lambda _, builder, signature, args: united(
+        builder, [spread(builder, args[0])] * WIDE
+    )
+
+
+@intrinsic
+def load_like(context, like, m, index):  # type: ignore[no-untyped-def]
+    """Return the floats from m[index] on, as a vector as wide as `like`."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        address = pointer(context, builder, signature.args[1], args[1], args[2])
+        parts = [builder.gep(address, [ir.Constant(INT32, LANES * i)]) for i in range(like.parts)]
+        return united(builder, [read(builder, part, EIGHT) for part in parts])
+
+    return like(like, m, types.intp), emit
+
+
+@intrinsic
+def load_bytes_like(context, like, m, index):  # type: ignore[no-untyped-def]
+    """Return bytes, from the memory's byte `index` on, as floats in a vector as wide as `like`."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        address = pointer(context, builder, signature.args[1], args[1], args[2], BYTE)
+        parts = [builder.gep(address, [ir.Constant(INT32, LANES * i)]) for i in range(like.parts)]
+        values = [read(builder, part, EIGHT_BYTES, 1) for part in parts]
+        return united(builder, [builder.uitofp(value, EIGHT) for value in values])
+
+    return like(like, m, types.intp), emit
+
+
+@intrinsic
+def load(context, m, index):  # type: ignore[no-untyped-def]
+    """Return m[index : index + 8]."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return read(builder, pointer(context, builder, signature.args[0], *args), EIGHT)
+
+    return vector(m, types.intp), emit
+
+
+@intrinsic
+def load_bytes(context, m, index):  # type: ignore[no-untyped-def]
+    """Return eight bytes from the memory's byte `index` on, as floats."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        address = pointer(context, builder, signature.args[0], args[0], args[1], BYTE)
+        return builder.uitofp(read(builder, address, EIGHT_BYTES, 1), EIGHT)
+
+    return vector(m, types.intp), emit
+
+
+@intrinsic
+def load_splat(context, m, index):  # type: ignore[no-untyped-def]
+    """Return a vector with m[index] in every lane."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        address = pointer(context, builder, signature.args[0], *args)
+        return spread(builder, builder.load(address, typ=FLOAT))
+
+    return vector(m, types.intp), emit
+
+
+@intrinsic
+def store(context, m, index, value):  # type: ignore[no-untyped-def]
+    """Write a vector to m[index] and the following elements."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        address = pointer(context, builder, signature.args[0], *args[:2])
+        for i, part in enumerate(divided(builder, args[2], value.parts)):
+            write(builder, part, builder.gep(address, [ir.Constant(INT32, LANES * i)]))
+        return context.get_dummy_value()
+
+    return types.void(m, types.intp, value), emit
+
+
+@intrinsic
+def store_bytes(context, m, index, value):  # type: ignore[no-untyped-def]
+    """Write eight integers from 0 to 255 as bytes, from the memory's byte `index` on."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        address = pointer(context, builder, signature.args[0], args[0], args[1], BYTE)
+        whole = builder.fptosi(args[2], ir.VectorType(INT32, LANES))
+        write(builder, builder.trunc(whole, EIGHT_BYTES), address, 1)
+        return context.get_dummy_value()
+
+    return types.void(m, types.intp, vector), emit
+
+
+def grid(splat: bool) -> Callable[..., Any]:
+    """Return the operation that loads a 3x3 grid of vectors, or of numbers broadcast to vectors."""
+
+    @intrinsic
+    def nine(context, m, index, column, row):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            m, index, column, row = args
+            loaded = []
+            for y in range(3):
+                for x in range(3):
+                    down = builder.mul(row, ir.Constant(row.type, y))
+                    right = builder.mul(column, ir.Constant(row.type, x))
+                    place = builder.add(index, builder.add(down, right))
+                    address = pointer(context, builder, signature.args[0], m, place)
+                    loaded.append(
+                        spread(builder, builder.load(address, typ=FLOAT))
+                        if splat
+                        else read(builder, address, EIGHT)
+                    )
+            return context.make_tuple(builder, signature.return_type, loaded)
+
+        i = types.intp
+        return types.UniTuple(vector, 9)(m, i, i, i), emit
+
+    return nine
+
+
+load_nine = grid(splat=False)
+load_nine_splats = grid(splat=True)
+
+
+@intrinsic
+def prefetch(context, m, index):  # type: ignore[no-untyped-def]
+    """Prefetch the cache line of m[index]; changes no result."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        address = pointer(context, builder, signature.args[0], *args)
+        address = builder.bitcast(address, ir.PointerType(BYTE))
+        kind = ir.FunctionType(ir.VoidType(), [address.type, INT32, INT32, INT32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        to_read, second_level, data = (ir.Constant(INT32, n) for n in (0, 2, 1))
+        builder.call(function, [address, to_read, second_level, data])
+        return context.get_dummy_value()
+
+    return types.void(m, types.intp), emit
+
+
+@intrinsic
+def noinline(context):  # type: ignore[no-untyped-def]
+    """Keep LLVM from inlining the kernel that calls this into its callers."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
+def strip(vectors: int, heights: tuple[int, ...]) -> Callable[..., Any]:
+    """Return the matrix product for any number of rows and for `vectors` vectors of columns.
+
+    `heights` are numbers of rows per block, from the most whose sums fit into registers down to 1.
+    """
+
+    @intrinsic
+    def product(context, m, a, ar, ac, b, br, c, cr, rows, depth, add):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            array, a, ar, ac, b, br, c, cr, rows, depth, add = args
+            base = pointer(context, builder, signature.args[0], array, ir.Constant(a.type, 0))
+
+            def const(n: int) -> Any:
+                return ir.Constant(a.type, n)
+
+            def at(address: Any, steps: Any) -> Any:
+                return builder.gep(address, [steps], inbounds=True)
+
+            def block(height: int, row: Any) -> None:
+                """Emit rows `row` to `row + height` of the product: all sums in registers."""
+                pa, pb = at(base, builder.add(a, builder.mul(ar, row))), at(base, b)
+                pc = at(base, builder.add(c, builder.mul(cr, row)))
+                places = [
+                    [
+                        at(at(pc, builder.mul(cr, const(y))), const(LANES * x))
+                        for x in range(vectors)
+                    ]
+                    for y in range(height)
+                ]
+                zero, entry = ir.Constant(EIGHT, [0.0] * LANES), builder.block
+                loading, loop, done = (builder.append_basic_block() for _ in range(3))
+                builder.cbranch(add, loading, loop)
+                builder.position_at_end(loading)
+                before = [[read(builder, place, EIGHT) for place in line] for line in places]
+                builder.branch(loop)
+                builder.position_at_end(loop)
+                step = builder.phi(a.type)
+                sums = [[builder.phi(EIGHT) for _ in line] for line in places]
+                pa, pb = at(pa, builder.mul(step, ac)), at(pb, builder.mul(step, br))
+                bs = [read(builder, at(pb, const(LANES * x)), EIGHT) for x in range(vectors)]
+                after = []
+                for y, line in enumerate(sums):
+                    number = builder.load(at(pa, builder.mul(ar, const(y))), typ=FLOAT)
+                    factor = spread(builder, number)
+                    after.append(
+                        [
+                            multiply_add(builder, factor, *pair)
+                            for pair in zip(bs, line, strict=True)
+                        ]
+                    )
+                following = builder.add(step, const(1))
+                for source, first, values in (
+                    (entry, const(0), [[zero] * vectors] * height),
+                    (loading, const(0), before),
+                    (loop, following, after),
+                ):
+                    step.add_incoming(first, source)
+                    for line, numbers in zip(sums, values, strict=True):
+                        for phi, number in zip(line, numbers, strict=True):
+                            phi.add_incoming(number, source)
+                builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
+                builder.position_at_end(done)
+                for line, numbers in zip(places, after, strict=True):
+                    for place, number in zip(line, numbers, strict=True):
+                        write(builder, number, place)
+
+            add = builder.icmp_signed("!=", add, ir.Constant(add.type, 0))
+            row, before = const(0), builder.block
+            for height in heights:
+                test, body, end = (builder.append_basic_block() for _ in range(3))
+                builder.branch(test)
+                builder.position_at_end(test)
+                here = builder.phi(a.type)
+                here.add_incoming(row, before)
+                left = builder.sub(rows, here)
+                fits = builder.icmp_signed(">=", left, const(height))
+                if height == 6:  # eight rows are two blocks of four, not of six and two
+                    fits = builder.and_(fits, builder.icmp_signed("!=", left, const(8)))
+                builder.cbranch(fits, body, end)
+                builder.position_at_end(body)
+                block(height, here)
+                here.add_incoming(builder.add(here, const(height)), builder.block)
+                builder.branch(test)
+                builder.position_at_end(end)
+                row, before = here, end
+            return context.get_dummy_value()
+
+        i = types.intp
+        return types.void(m, i, i, i, i, i, i, i, i, i, types.boolean), emit
+
+    return product
+
+
+# 16 registers hold the sums, a row of b and a number of a; 8 sums hide the latency of fma.
+strip_1, strip_2, strip_3 = strip(1, (12, 8, 4, 2, 1)), strip(2, (6, 4, 2, 1)), strip(3, (4, 2, 1))

@@ -1,0 +1,116 @@
+"""The reference for the engine: PyTorch's layers in any precision, with the engine's masks."""
+
+import copy
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from study.engine import Engine, rng_state
+from study.engine.memory import Bytes, Labels
+from study.networks.inputs import MEAN, SD
+
+
+def digits(n: int, seed: int = 3) -> tuple[Bytes, Labels]:
+    """Return n images that are mostly black, like digits, and their labels."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (n, 28, 28)).astype(np.uint8)
+    return images * (rng.random(images.shape) < 0.3), rng.integers(0, 10, n)
+
+
+def disturb(network: nn.Module, seed: int = 3) -> None:
+    """Change gains of 1 and offsets of 0, which would hide mistakes."""
+    rng = torch.Generator().manual_seed(seed)
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            for parameter in (layer.weight, layer.bias):
+                parameter.data.add_(torch.randn(parameter.shape, generator=rng), alpha=0.5)
+
+
+def normalized(images: Bytes, dtype: torch.dtype) -> Tensor:
+    x = torch.from_numpy(images)[:, None].to(dtype)
+    return (x / 255 - MEAN) / SD
+
+
+def masks(engine: Engine, n: int) -> list[Tensor]:
+    """Return the dropout masks [n, c, h, w] of the last step, in the order of the layers."""
+    found = []
+    for stage, layer in zip(engine.stages, engine.records, strict=True):
+        if stage.dropout:
+            side, start = stage.out if stage.drop_last else stage.size, int(layer["mask"])
+            shape = n, side, side, int(layer["channels"])
+            drawn = engine.bytes[start : start + int(np.prod(shape))].reshape(shape)
+            found.append(torch.from_numpy(drawn[..., : stage.channels].copy()).permute(0, 3, 1, 2))
+    return found
+
+
+def forward(network: nn.Module, x: Tensor, drawn: list[Tensor]) -> Tensor:
+    """Return the logits in training mode."""
+    left = list(drawn)
+    network.train()
+    for layer in network.children():
+        if isinstance(layer, nn.Dropout):
+            if layer.p:
+                x = x * left.pop(0).to(x.dtype) / (1 - layer.p)
+        else:
+            x = layer(x)
+    assert not left
+    return x
+
+
+def step(
+    network: nn.Module, images: Bytes, labels: Labels, drawn: list[Tensor], dtype: torch.dtype
+) -> tuple[Tensor, nn.Module]:
+    """Return the loss, and a copy of the network with its gradients and new running statistics."""
+    network = copy.deepcopy(network).to(dtype)
+    logits = forward(network, normalized(images, dtype), drawn)
+    loss = F.cross_entropy(logits, torch.from_numpy(labels))
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach(), network
+
+
+def gradients(engine: Engine) -> dict[str, Tensor]:
+    """Return the engine's gradients, by the names of the parameters."""
+    return {
+        p.name: torch.from_numpy(engine.gradient[engine.places[p.name][0]].copy()).view(p.shape)
+        for p in engine.parameters
+        if p.trained
+    }
+
+
+def distance(a: Tensor, b: Tensor, least: float = 1e-30) -> float:
+    """Return |a - b| / |b|, where |b| counts as at least `least`."""
+    a, b = a.detach().double(), b.detach().double()
+    return float((a - b).norm() / max(float(b.norm()), least))
+
+
+def errors(network: nn.Sequential, engine: Engine, n: int) -> dict[str, float]:
+    """Return the engine's error of the loss and of every gradient and running statistic.
+
+    Errors are relative to a step in float64. The unit for gradients is the largest error of PyTorch
+    in float32, for all else 1e-5. The norm of a gradient that is 0 except for rounding counts as 1%
+    of the largest.
+    """
+    images, labels = digits(n)
+    loss_sum, _ = engine.step(images, labels, rng_state(np.random.SeedSequence(5)), 0.0, 0.9)
+    drawn = masks(engine, n)
+    loss, exact = step(network, images, labels, drawn, torch.float64)
+    _, usual = step(network, images, labels, drawn, torch.float32)
+    found = {"loss": abs(loss_sum / n / float(loss) - 1) / 1e-5}
+    ours, theirs = gradients(engine), dict(usual.named_parameters())
+    least = 1e-2 * max(float(p.grad.norm()) for p in exact.parameters() if p.grad is not None)
+    rounding = 1e-5
+    for name, parameter in exact.named_parameters():
+        assert parameter.grad is not None
+        grad = theirs[name].grad
+        assert grad is not None
+        rounding = max(rounding, distance(grad, parameter.grad, least))
+    for name, parameter in exact.named_parameters():
+        assert parameter.grad is not None
+        found[name] = distance(ours[name], parameter.grad, least) / rounding
+    latest = engine.latest_weights()
+    for name, buffer in exact.named_buffers():
+        value = torch.from_numpy(latest[name])
+        found[name] = distance(value, buffer) / 1e-5 if value.ndim else float(value != buffer)
+    return found

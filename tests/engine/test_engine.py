@@ -1,0 +1,174 @@
+"""The engine's interface: bytes, divergence, evaluation, checkpoints."""
+
+import hashlib
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from llvmlite.binding import get_host_cpu_features
+from torch import nn
+
+import models
+from study.engine import Engine, initialize, loss, rng_state
+from tests.engine.reference import digits
+
+ROOT = Path(__file__).parent.parent.parent
+
+HOST = get_host_cpu_features()
+FEATURE = {
+    "host": None,
+    "haswell": "avx2",
+    "skylake-avx512": "avx512f",
+    "znver4": "avx512f",
+    "sandybridge": "avx",
+}
+"""LLVM's names of processors that the kernels are compiled for, and the feature each needs."""
+
+pytestmark = pytest.mark.xdist_group("engine")
+
+GOLDEN = {
+    "model_1": "dc37e4f3115e7015",
+    "model_2": "aa55853a0ffea37c",
+    "model_3": "d3a657ee1f2f26ea",
+    "model_4": "04d3cf39ffe71f5a",
+    "model_4_deeper": "c65ff0f9d62a5457",
+    "model_4_pooled_first": "cbdae33a1d31c455",
+    "model_5": "0eda441e3077bc9d",
+    "model_6": "96840316268817a7",
+    "model_6_standard": "a064c8a92fd9811a",
+}
+"""First 16 digits of the SHA-256 of all weights and logits after three steps, on any processor."""
+
+
+def trained(model: str, steps: int = 3, batch_size: int = 12) -> Engine:
+    """Return an engine that has trained for a few steps."""
+    network = models.build(model, 0.125)
+    initialize(network, np.random.SeedSequence(7))
+    engine = Engine(network, batch_size, ema_decay=0.5)
+    state = rng_state(np.random.SeedSequence(1))
+    for step in range(steps):
+        engine.step(*digits(batch_size, step), state, 0.05, 0.9, 1e-4)
+    return engine
+
+
+def digest(engine: Engine) -> str:
+    """Return the digest. Fails if a value is not finite: its bits may differ between processors."""
+    logits = engine.evaluate(digits(5, 9)[0])
+    assert np.isfinite(engine.values).all()
+    assert np.isfinite(logits).all()
+    content = engine.values.tobytes() + engine.average.tobytes() + logits.tobytes()
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", models.names())
+def test_training_gives_the_golden_bytes(model: str) -> None:
+    assert digest(trained(model)) == GOLDEN[model]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processor", FEATURE)
+def test_training_compiled_for_a_processor_gives_the_golden_bytes(
+    processor: str, tmp_path: Path
+) -> None:
+    """All run here. Without FMA (sandybridge), libm's fma computes the same, in software."""
+    if (feature := FEATURE[processor]) and not HOST.get(feature):
+        pytest.skip(f"this processor has no {feature}")
+    names = ["model_1", "model_6"] if processor == "sandybridge" else list(GOLDEN)
+    # Before Numba is loaded, which reads them.
+    variables = (
+        "os.environ.pop('NUMBA_CPU_NAME', None); os.environ.pop('NUMBA_CPU_FEATURES', None);"
+        if processor == "host"
+        else f"os.environ.update(NUMBA_CPU_NAME={processor!r}, NUMBA_CPU_FEATURES='');"
+    )
+    code = (
+        "import stages, os;"
+        + variables
+        + "from tests.engine.test_engine import digest, trained;"
+        + f"print(*(digest(trained(name)) for name in {names}))"
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
+    assert run.stdout.decode().split() == [GOLDEN[name] for name in names]
+
+
+@pytest.mark.parametrize("model", ["model_3", "model_6"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_engine_with_a_weight_that_is_not_finite_has_such_a_loss(model: str, value: float) -> None:
+    network = models.build(model, 0.125)
+    engine = Engine(network, 12)
+    state = rng_state(np.random.SeedSequence(1))
+    images, labels = digits(12)
+    for place, _ in engine.places.values():
+        engine.load({k: v.numpy() for k, v in network.state_dict().items()})
+        # Training does not use running statistics; evaluation does.
+        engine.values[place][0] = value
+        loss_sum, _ = engine.step(images, labels, state, 0.01, 0.9)
+        engine.average[:] = engine.values
+        logits = engine.evaluate(images)
+        tested, _ = loss.evaluate(logits, labels)
+        assert not (math.isfinite(loss_sum) and math.isfinite(tested))
+
+
+@pytest.mark.slow
+def test_max_pooling_keeps_an_infinite_pixel() -> None:
+    """At each place in its window, and without a norm, whose mean would not be finite."""
+    layers = [nn.Conv2d(1, 8, 1), nn.MaxPool2d(2), nn.AvgPool2d(14), nn.Conv2d(8, 10, 1)]
+    engine = Engine(nn.Sequential(*layers, nn.Flatten()), 1)
+    images, labels = digits(1)
+    images[:] = 0
+    state = rng_state(np.random.SeedSequence(1))
+    assert math.isfinite(engine.step(images, labels, state, 0.0, 0.9)[0])
+    for row in (10, 11):
+        for column in (10, 11):
+            images[:] = 0
+            images[0, row, column] = 255
+            engine.values[engine.places["0.weight"][0]] = 3e38  # overflows at that pixel alone
+            assert not math.isfinite(engine.step(images, labels, state, 0.0, 0.9)[0])
+
+
+def test_evaluation_in_other_batches_gives_the_same_logits() -> None:
+    engine = trained("model_5")
+    images, _ = digits(40, 9)
+    logits = engine.evaluate(images)
+    for start, end in ((0, 1), (3, 10), (20, 40)):
+        assert np.array_equal(logits[start:end], engine.evaluate(images[start:end]))
+    other = Engine(models.build("model_5", 0.0), 33)
+    other.load(engine.weights())
+    assert np.array_equal(logits, other.evaluate(images))
+
+
+def test_training_continued_from_a_state_gives_the_same_bytes() -> None:
+    whole, first = trained("model_2", 4), trained("model_2", 2)
+    state = rng_state(np.random.SeedSequence(1))
+    for step in range(2):  # advance the masks
+        trained_twin = Engine(models.build("model_2", 0.125), 12)
+        trained_twin.step(*digits(12, step), state, 0.05, 0.9)
+    second = Engine(models.build("model_2", 0.125), 12, ema_decay=0.5)
+    second.load_state(first.state())
+    for step in (2, 3):
+        second.step(*digits(12, step), state, 0.05, 0.9, 1e-4)
+    assert digest(second) == digest(whole)
+    assert second.weights()["2.num_batches_tracked"] == 4
+
+
+def test_step_with_a_wrong_batch_size_raises_value_error() -> None:
+    engine = trained("model_3", 0)
+    for n in (0, 13):
+        with pytest.raises(ValueError, match=f"1 to 12 images, got {n}"):
+            engine.step(*digits(n), rng_state(np.random.SeedSequence(1)), 0.1, 0.9)
+
+
+def test_weights_have_names_shapes_and_types_of_the_network() -> None:
+    network = models.build("model_6", 0.1)
+    weights = Engine(network, 4).weights()
+    assert list(weights) == list(network.state_dict())
+    for name, value in network.state_dict().items():
+        assert np.array_equal(weights[name], value.numpy())
+        assert torch.from_numpy(weights[name]).dtype == value.dtype

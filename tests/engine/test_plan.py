@@ -1,0 +1,45 @@
+"""Networks that the engine does not support."""
+
+from collections.abc import Callable
+
+import pytest
+from torch import nn
+
+from study.engine import unsupported_reason
+from tests.engine.test_networks import conv
+
+REFUSED: dict[str, Callable[[], nn.Module]] = {
+    "nn.Linear": lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)),
+    "not a flat": lambda: conv(1, 10, 28),
+    "not nn.Flatten": lambda: nn.Sequential(conv(1, 10, 28)),
+    "stride": lambda: nn.Sequential(conv(1, 10, 3, stride=2), nn.AvgPool2d(13), nn.Flatten()),
+    "dilation": lambda: nn.Sequential(conv(1, 10, 3, dilation=2), nn.AvgPool2d(24), nn.Flatten()),
+    "several channels": lambda: nn.Sequential(
+        conv(1, 8, 3), conv(8, 10, 26, groups=2), nn.Flatten()
+    ),
+    "several filters": lambda: nn.Sequential(
+        conv(1, 5, 3), conv(5, 10, 26, groups=5), nn.Flatten()
+    ),
+    "Sigmoid": lambda: nn.Sequential(conv(1, 10, 28), nn.Sigmoid(), nn.Flatten()),
+    "MaxPool2d": lambda: nn.Sequential(
+        conv(1, 10, 3), nn.MaxPool2d(3), nn.AvgPool2d(8), nn.Flatten()
+    ),
+    "square windows": lambda: nn.Sequential(
+        conv(1, 10, 3), nn.AvgPool2d(2, stride=1), conv(10, 10, 25), nn.Flatten()
+    ),
+    "momentum": lambda: nn.Sequential(
+        conv(1, 10, 28), nn.BatchNorm2d(10, affine=False), nn.Flatten()
+    ),
+    "2x2, not 1x1": lambda: nn.Sequential(conv(1, 10, 27), nn.Flatten()),
+    "convolution": lambda: nn.Sequential(nn.ReLU(), conv(1, 10, 28), nn.Flatten()),
+    "channels": lambda: nn.Sequential(conv(1, 8, 3), conv(9, 10, 26), nn.Flatten()),
+    "nothing": lambda: nn.Sequential(conv(1, 8, 28), nn.MaxPool2d(2), nn.Flatten()),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_unsupported_reason_names_what_the_engine_lacks(reason: str) -> None:
+    found = unsupported_reason(REFUSED[reason]())
+    assert found is not None
+    if reason not in ("momentum", "nn.Linear"):
+        assert reason in found, found
