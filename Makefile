@@ -1,7 +1,7 @@
 # Every target builds .venv if it is missing or older than requirements.lock.
 
 PYTHON ?= python3
-# Trainings at the same time; by default one for each core that make may use and has memory for.
+# Number of concurrent trainings; by default, one per available core if there is enough memory.
 JOBS ?=
 
 jobs = $(or $(JOBS),$$(python -m study.base.resources))
@@ -35,7 +35,7 @@ train:
 train@%: $(VENV)
 	$(WATCHED) dvc --wait-for-lock repro --single-item $@
 
-experiments: $(VENV) ## Run the missing runs of experiments.yaml (JOBS, or RAY=auto)
+experiments: $(VENV) ## Run missing experiments (JOBS=2, or RAY=auto)
 	@python -m experiments --jobs $(jobs) $(if $(RAY),--ray '$(RAY)')
 
 test: $(VENV) ## Run the fast tests

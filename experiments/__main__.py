@@ -1,4 +1,4 @@
-"""Run what experiments.yaml asks for and metrics/runs.csv lacks."""
+"""Run the experiments in experiments.yaml that have no row in metrics/runs.csv."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ from study.base.errors import UserError, quote
 from study.data import sources
 
 RunAll = Callable[[Collector, list[str], Signals], None]
-"""Does the remaining runs."""
+"""Executes the remaining runs."""
 FailureHint = Callable[[str], str]
 """Returns where to find the reason why a run failed."""
 
@@ -27,7 +27,7 @@ LOCK = Path(".dvc/tmp/experiments.lock")
 
 
 def main() -> None:
-    """Do the remaining runs; end with status 1 if some failed."""
+    """Execute the remaining runs; end with status 1 if some failed."""
     arguments = parser().parse_args()
     jobs = parse_jobs(arguments.jobs)
     run_all, failure_hint = (

@@ -1,4 +1,4 @@
-"""Git's commands."""
+"""Wrappers of Git commands."""
 
 import re
 import subprocess

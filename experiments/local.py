@@ -32,9 +32,9 @@ def failure_hint(name: str) -> str:
 
 
 def clean_queue(runs: Mapping[str, Run], revision: str) -> set[str]:
-    """Remove from the queue what failed or is based on another commit; return what is pending.
+    """Remove failed tasks and tasks based on another commit; return the pending ones.
 
-    What an earlier call left running continues if its workers are alive and its commit is this one.
+    Tasks of an earlier call continue if its workers are alive and they are based on this commit.
     """
     tasks = our_tasks(runs)
     current = {task.id for task in tasks if queue.base_commit(task) == revision}

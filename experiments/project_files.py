@@ -1,4 +1,4 @@
-"""The files that say which runs to do and which are done."""
+"""Readers of params.yaml, experiments.yaml and the run table."""
 
 import models
 from stages import paths
@@ -20,7 +20,7 @@ def runs() -> dict[str, Run]:
     """Return the runs that experiments.yaml asks for, by name. Raises UserError."""
     if not paths.EXPERIMENTS.exists():
         raise UserError(
-            f"{paths.EXPERIMENTS} does not exist; `git restore {paths.EXPERIMENTS}` brings it back"
+            f"{paths.EXPERIMENTS} does not exist; `git restore {paths.EXPERIMENTS}` restores it"
         )
     return configurations.runs(read_text(paths.EXPERIMENTS), params())
 

@@ -92,7 +92,7 @@ def start(jobs: int) -> None:
 
 
 def stop() -> None:
-    """End the workers and what they run, which counts as failed. Queued tasks stay."""
+    """End the workers and their experiments, which count as failed. Queued tasks stay."""
     if workers():
         # Only if one listens: a worker that starts later would receive the message, and end.
         call("queue", "stop", "--kill")

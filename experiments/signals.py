@@ -29,7 +29,7 @@ class Signals:
         self.received = number
 
     def wait(self, seconds: float) -> None:
-        """Wait, until a signal arrives at the latest."""
+        """Wait until the time is over or a signal arrives."""
         end = time.monotonic() + seconds
         while self.received is None and time.monotonic() < end:
             time.sleep(0.1)

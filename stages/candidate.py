@@ -1,4 +1,4 @@
-"""Put one model's metrics in the candidate's place, so that `dvc metrics diff` compares models."""
+"""Copy a model's metrics to metrics/candidate.json, so that `dvc metrics diff` compares models."""
 
 from stages import paths
 from stages.command import model_argument, run

@@ -1,4 +1,4 @@
-"""What the command lines of all stages have in common."""
+"""The command line that all stages share: arguments, errors, signals and exit status."""
 
 import argparse
 import signal
@@ -13,7 +13,7 @@ from study.base.files import DISK_FULL
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage. A mistake of its user ends in one line on stderr and exit status 1.
+    """Run a stage. A UserError is reported as one line on stderr, with exit status 1.
 
     SIGINT, SIGTERM and SIGHUP raise SystemExit, so that cleanup runs. The stage also ends with the
     DVC process that started it, and fails if its dependencies have changed meanwhile.
@@ -27,7 +27,7 @@ def run(main: Callable[[], None]) -> None:
     except UserError as error:
         sys.exit(f"error: {error}")
     except (MemoryError, RuntimeError) as error:
-        # PyTorch has no exception of its own for it.
+        # PyTorch has no exception class for this.
         if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
             raise
         sys.exit("error: not enough memory; reduce batch_size, or train fewer models at once")
@@ -36,7 +36,7 @@ def run(main: Callable[[], None]) -> None:
             raise
         sys.exit(f"error: {described(error)}")
     except SystemError as error:
-        # What a signal raises while one of Numba's kernels returns.
+        # Numba wraps the exception that a signal raises while a kernel returns.
         cause: BaseException | None = error
         while isinstance(cause, SystemError):
             cause = cause.__cause__
@@ -44,17 +44,17 @@ def run(main: Callable[[], None]) -> None:
             raise cause from None
         raise
     finally:
-        # While Python shuts down, nothing it raises counts: DVC would go on after Ctrl-C.
+        # During shutdown, Python ignores exceptions: DVC would continue after Ctrl-C.
         for number in signals:
             signal.signal(number, signal.SIG_DFL)
 
 
 def described(error: OSError) -> str:
-    """Return what is wrong with a file, and the remedy."""
+    """Return a message about a file error, with a remedy."""
     if isinstance(error, FileNotFoundError):
-        remedy = f"`dvc repro` makes it, or `git restore {error.filename}` brings it back"
+        remedy = f"`dvc repro` creates it, or `git restore {error.filename}` restores it"
     else:
-        remedy = "make room or grant access, and run again"
+        remedy = "free some space or grant access, and run again"
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror}; {remedy}"
 
@@ -68,7 +68,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def no_arguments() -> None:
-    """Parse the command line of a stage without arguments, which knows --help."""
+    """Parse the command line of a stage without arguments, which supports --help."""
     ArgumentParser(description=description()).parse_args()
 
 

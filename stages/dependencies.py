@@ -1,9 +1,9 @@
-"""What a stage depends on, as dvc.yaml lists it: has it changed since the stage started?
+"""Detect changes to a stage's dependencies while it runs.
 
-DVC takes the sums of a stage's dependencies after its command has ended
+DVC computes the checksums of a stage's dependencies after its command has ended
 (https://github.com/treeverse/dvc/issues/11058). Code that was edited meanwhile would be recorded as
-what made the outputs. Imports nothing that is slow: what changes before this has read it goes
-unnoticed.
+the code that made the outputs. This module imports nothing slow, because changes before it has read
+the dependencies go unnoticed.
 """
 
 import hashlib
@@ -20,17 +20,17 @@ from pathspec import GitIgnoreSpec
 
 from study.base.errors import UserError
 
-Sums = dict[str, str]
-"""By path, or by file and key: a sum of what is there."""
+Checksums = dict[str, str]
+"""Checksum of each file by path, and value of each parameter by file and key."""
 
 LARGE = 1 << 22
-"""Bytes from which a file counts as unchanged if its size and time are: the raw data, which
-study/data checks by itself."""
+"""Size in bytes from which a file counts as unchanged if its size and modification time are the
+same: the raw data, which study/data verifies."""
 
 
-def check_unchanged(before: Sums) -> None:
-    """Raise UserError if something is not as it was."""
-    after = sums()
+def check_unchanged(before: Checksums) -> None:
+    """Raise UserError if a dependency has changed."""
+    after = checksums()
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
             raise UserError(
@@ -39,8 +39,8 @@ def check_unchanged(before: Sums) -> None:
             )
 
 
-def sums() -> Sums:
-    """Return the sums of what the stage that DVC runs depends on; nothing outside of DVC."""
+def checksums() -> Checksums:
+    """Return the checksums of the running stage's dependencies; none outside of DVC."""
     found = {}
     entry = pipeline_entry()
     for dependency in entry.get("deps", []):
@@ -53,9 +53,9 @@ def sums() -> Sums:
 
 @cache
 def pipeline_entry() -> dict[str, Any]:
-    """Return the entry in dvc.yaml of the stage that DVC runs, as it was at the first call.
+    """Return the entry in dvc.yaml of the running stage, as it was at the first call.
 
-    An edit of dvc.yaml concerns the next run: DVC has read it, too.
+    An edit of dvc.yaml affects the next run only: DVC has read the file, too.
     """
     address = os.environ.get("DVC_STAGE", "")
     stage, _, key = address.rpartition(":")[2].partition("@")
@@ -67,7 +67,7 @@ def pipeline_entry() -> dict[str, Any]:
 
 
 def values(path: Path) -> dict[str, Any]:
-    """Return the keys and values in a YAML file; none if it is damaged, which others report."""
+    """Return the keys and values in a YAML file; none if it is damaged, which DVC reports."""
     try:
         data = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
@@ -89,7 +89,7 @@ def files(path: Path) -> Iterator[Path]:
 
 
 def of_file(path: Path) -> str:
-    """Return a sum of a file's content, or `missing`."""
+    """Return the checksum of a file, or `missing`."""
     try:
         status = path.stat()
         if status.st_size >= LARGE:
@@ -99,7 +99,7 @@ def of_file(path: Path) -> str:
         return "missing"
 
 
-def of_parameters(parameter: Any) -> Sums:
+def of_parameters(parameter: Any) -> Checksums:
     """Return the values of one entry under `params`: `name`, `FILE:` or `FILE: [name, …]`."""
     by_file = parameter if isinstance(parameter, dict) else {"params.yaml": [parameter]}
     found = {}

@@ -8,7 +8,7 @@ from study.data import sources
 
 
 def main() -> None:
-    """Fetch what data/mnist lacks; the variable MNIST_FOLDER may name a folder that has it."""
+    """Fetch the files missing from data/mnist; MNIST_FOLDER may name a folder that has them."""
     no_arguments()
     sources.download(paths.MNIST, sources.known(os.environ.get("MNIST_FOLDER")))
 

@@ -1,4 +1,4 @@
-"""When a stage ends early: on signals, and with the DVC process that started it."""
+"""Early end of a stage: on a signal, or when the DVC process that started it ends."""
 
 import os
 import signal
@@ -15,8 +15,8 @@ SIGNALS = tuple(
 """Ctrl-C, `kill`, and the end of the terminal, which Windows does not have."""
 
 PARENTS = psutil.Process().parents()
-"""The process that started this one, the one that started that, and so on. Read at import: a
-process whose parent has ended gets another one."""
+"""The ancestors of this process, nearest first. Read at import: a process whose parent has ended
+gets another one."""
 
 
 def handled() -> list[int]:
@@ -32,8 +32,8 @@ def end(number: int, _: object) -> NoReturn:
 def end_with_dvc() -> None:
     """End this process, from now on, when the DVC process that started it has ended.
 
-    Nobody would record what it makes. If make has called DVC, END_WITH_PID names make: DVC
-    outlives a make that is killed.
+    Otherwise its outputs would not be recorded. If make has called DVC, END_WITH_PID is
+    make's: DVC outlives a make that is killed.
     """
     if "DVC_STAGE" not in os.environ:
         return
@@ -46,14 +46,14 @@ def end_with_dvc() -> None:
 def dvc() -> psutil.Process | None:
     """Return the DVC process that started this one; None if it has ended already.
 
-    DVC runs a stage through a shell. bash and zsh turn into the stage's command; other shells stay
-    between the two, and outlive DVC. So does the `python` of a virtual environment on Windows.
+    DVC runs a stage through a shell. The stage's command replaces bash and zsh; other shells
+    stay between the two and outlive DVC, as does the `python` of a virtual environment on Windows.
     """
     return next((parent for parent in PARENTS if not runs_a_stage(parent)), None)
 
 
 def runs_a_stage(parent: psutil.Process) -> bool:
-    """Return whether a process has a stage's command in its own."""
+    """Return True if the command line of a process contains a stage's command."""
     try:
         return "-m stages." in " ".join(parent.cmdline())
     except psutil.Error:
@@ -80,7 +80,7 @@ def watch(watched: list[psutil.Process | None]) -> None:
 
 
 def is_alive(each: psutil.Process) -> bool:
-    """Return whether a process still runs; a zombie has ended."""
+    """Return True if a process still runs; a zombie has ended."""
     try:
         return bool(each.is_running() and each.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

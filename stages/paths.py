@@ -1,4 +1,4 @@
-"""Where everything is, relative to the root of the project; dvc.yaml has the same paths."""
+"""Paths of all files, relative to the root of the project; dvc.yaml has the same."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def history(model: str) -> Path:
 
 
 def log(model: str) -> Path:
-    """Return the log of a training, with the time of day: for people, not for DVC."""
+    """Return the log of a training, which has timestamps and is not a DVC output."""
     return Path(f"logs/{model}.log")
 
 
@@ -54,7 +54,7 @@ def predictions(model: str) -> Path:
 
 
 def confusion(model: str) -> Path:
-    """Return the table of how often each digit was taken for each."""
+    """Return the table of how often each digit is predicted as each digit."""
     return Path(f"metrics/confusion/{model}.csv")
 
 
@@ -69,9 +69,9 @@ def receptive_field(model: str) -> Path:
 
 
 def outputs_of_others(models: Collection[str]) -> Iterator[Path]:
-    """Yield what the pipeline has written for models that are not among `models`.
+    """Yield the outputs that the pipeline has written for models that are not in `models`.
 
-    Weights are left where they are: no stage depends on their folder.
+    Weights are left in place: no stage depends on their folder.
     """
     for output in (recipe, history, metrics, confusion, predictions, summary):
         for path in sorted(output("").parent.glob("[!.]*")):

@@ -1,4 +1,4 @@
-"""What a training reports while it runs, in the format of the write-up's log."""
+"""Progress of a training, logged in the format of the write-up."""
 
 import logging
 from pathlib import Path

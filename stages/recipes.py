@@ -14,7 +14,7 @@ def main() -> None:
     versions = recipe_file.versions()
     for model, recipe in params.models.items():
         write(paths.recipe(model), recipe_file.to_yaml(recipe, versions))
-    # DVC keeps these folders whole, and later stages depend on them.
+    # DVC tracks these folders as a whole, and later stages depend on them.
     for output in paths.outputs_of_others(params.models):
         print(f"removing {output}: params.yaml does not list its model")
         output.unlink()

@@ -20,7 +20,7 @@ from study.training import history
 
 
 def main() -> None:
-    """Write the folder reports/, and remove what else is in it."""
+    """Write the folder reports/, and remove all other files in it."""
     no_arguments()
     params = params_file.read(read_text(paths.PARAMS), models.names())
     names = [*params.models]
@@ -91,7 +91,7 @@ def write_only(folder: Path, contents: Mapping[Path, str]) -> None:
     """
     for path, text in contents.items():
         write(path, text)
-    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
+    for path in sorted(folder.rglob("*"), reverse=True):  # contents before their folder
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):
                 path.rmdir()

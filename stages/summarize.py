@@ -1,4 +1,4 @@
-"""Describe a network on paper: its torchsummary table and its receptive fields."""
+"""Write the torchsummary and receptive-field tables of one network."""
 
 import models
 from stages import paths

@@ -1,4 +1,4 @@
-"""Experiments on a Ray cluster: Ray places them, carries what they need, and retries them."""
+"""Experiments on a Ray cluster: Ray places them, transfers their inputs, and retries them."""
 
 import hashlib
 import logging
@@ -26,7 +26,7 @@ from study.evidence.configurations import Run
 
 LOGS = Path(".dvc/tmp/experiments")
 POLL = 1  # seconds between two looks at the cluster
-STOP_TIMEOUT = 60  # seconds that nodes have to end what they run
+STOP_TIMEOUT = 60  # seconds that nodes have to end their experiments
 RETRIES = 5  # of an experiment whose worker or node is lost
 MEMORY = 1_200_000_000  # bytes that an experiment takes
 
@@ -78,7 +78,7 @@ def run_all(address: str, collector: Collector, remaining: list[str], signals: S
                 print("stopping", flush=True)
                 cluster.stop()
     finally:
-        # Ray ends what still runs for this program.
+        # Ray ends the remaining tasks of this program.
         ray.shutdown()
 
 
@@ -118,7 +118,7 @@ class Cluster:
         self.run_experiment = ray.remote(max_retries=RETRIES)(node.run_experiment)
 
     def watch(self, remaining: list[str], signals: Signals) -> None:
-        """Run experiments, show progress and collect results, until nothing queues or runs."""
+        """Run experiments, show progress, collect results, until nothing is queued or running."""
         runs = self.collector.runs
         check_gpus(runs[name] for name in remaining)
         if not any(map(self.has_capacity, {needs_gpu(runs[name]) for name in remaining})):
@@ -271,7 +271,7 @@ def required_versions() -> dict[str, str]:
 
 
 def resources(gpu: bool) -> dict[str, int]:
-    """Return what a run takes of a node, under Ray's names; memory in bytes."""
+    """Return the resources of a node that a run takes, by Ray's names; memory in bytes."""
     return {"CPU": 1, "GPU": int(gpu), "memory": MEMORY}
 
 

@@ -1,4 +1,4 @@
-"""How a node of the cluster runs one experiment.
+"""The part that runs on a node of the cluster: execution of one experiment.
 
 Ray carries this module to the node, which needs only Python, Git and the packages of
 requirements.lock.

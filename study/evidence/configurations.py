@@ -16,7 +16,7 @@ NAME = "experiments.yaml"
 
 
 def well_formed(name: str) -> str:
-    """Return an id. Raises ValueError if it would not do as a name in Git and DVC."""
+    """Return an id. Raises ValueError if it is not valid as a name in Git and DVC."""
     if not re.fullmatch("[a-z0-9]+([.-][a-z0-9]+)*", name):
         raise ValueError("must be lowercase letters and digits, joined by - or .")
     return name

@@ -102,7 +102,11 @@ def from_csv(text: str) -> list[Row]:
     header, *lines = csv.reader(io.StringIO(text)) if text else [[]]
     if tuple(header) != COLUMNS:
         known = ",".join(COLUMNS)
-        raise UserError(f"{at(1)}: header must be {known}; `git restore {NAME}` brings it back")
+        raise UserError(
+            f"{at(1)}: header must be {known}; if a key of Recipe is new or renamed, add or rename"
+            " its column and give it its value in every old row (`make experiments` cannot);"
+            f" otherwise, `git restore {NAME}`"
+        )
     rows: dict[str, Row] = {}
     for number, cells in enumerate(lines, start=2):
         if len(cells) != len(COLUMNS):
@@ -174,7 +178,7 @@ def disagreements(
     recipes: Mapping[str, Recipe],
     metrics: Mapping[str, Mapping[str, float]],
 ) -> Iterator[str]:
-    """Yield in what a row differs from experiments.yaml or from metrics/models/."""
+    """Yield the differences between a row and experiments.yaml or metrics/models/."""
     if not valid(row, runs):
         yield (
             f"experiments.yaml and params.yaml have no such run of {row.model} with this recipe;"
@@ -192,7 +196,7 @@ def disagreements(
 
 def inconsistencies(row: Row) -> Iterator[str]:
     """Yield inconsistencies between the metrics of a row and its accuracies after each epoch."""
-    remedy = f"`git restore {NAME}` brings it back"
+    remedy = f"`git restore {NAME}` restores it"
     if len(row.test_accuracies) != row.recipe.epochs:
         yield (
             f"test_accuracies must have {row.recipe.epochs} values, one per epoch,"

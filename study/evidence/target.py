@@ -87,7 +87,7 @@ def without_split(row: Row) -> tuple[str, Recipe]:
 
 
 def difference(rows: Iterable[Row], baseline: Iterable[Row], metric: str) -> MeanCI | None:
-    """Return the mean difference to a baseline over common seeds; None if there are none."""
+    """Return the mean difference from a baseline over common seeds; None if there are none."""
     paired = statistics.paired_difference(
         by_seed(rows, metric), by_seed(baseline, metric), resolution(metric)
     )

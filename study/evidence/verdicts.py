@@ -115,7 +115,7 @@ def read(
 
 
 def find_mistake(check: Check, claim: QuotedClaim, configurations: Collection[str]) -> str | None:
-    """Return which key of a check does not go with the others, the claim or the configurations."""
+    """Return a message about the first inconsistent key, if any."""
     if check.of not in configurations:
         return f"of must be an id in experiments.yaml, got {quote(check.of)}"
     if check.relation in ("not_higher", "equivalent") and check.metric not in ACCURACIES:
@@ -268,7 +268,7 @@ def p_values(check: Check, paired: PairedDifference, margin: float) -> tuple[flo
     Equivalence takes two one-sided tests: Schuirmann 1987, "A comparison of the two one-sided tests
     procedure and the power approach for assessing the equivalence of average bioavailability",
     Journal of Pharmacokinetics and Biopharmaceutics 15:657. At level 0.05, two-sided, each decision
-    follows from the 95% CI: equivalent if it lies within ± margin, not equivalent if it lies
+    follows from the 95% CI: equivalent if it is within ± margin, not equivalent if it is
     outside.
     """
     enough = 1 if check.metric == COUNT else 2

@@ -36,12 +36,12 @@ def _rows(table: str | None) -> list[dict[str, str]] | None:
 
 @dataclass(frozen=True)
 class Target:
-    """The aim of the write-up."""
+    """The write-up's target."""
 
     parameters: int
-    """Fewer than this."""
+    """Exclusive upper bound of the number of parameters."""
     accuracy: float
-    """Above this, in percent."""
+    """Exclusive lower bound of the accuracy, in percent."""
 
 
 @dataclass(frozen=True)

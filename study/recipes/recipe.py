@@ -1,4 +1,4 @@
-"""The recipe of a model: how it is trained, as values that are checked before any work."""
+"""The recipe of a model: the values that determine its training, validated before use."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ TRAINING_IMAGES = 60_000
 
 
 class Recipe(BaseModel):
-    """Everything that decides a model's weights besides its architecture and the images.
+    """Everything besides architecture and images that determines a model's weights.
 
     The descriptions are the comments of params.yaml.
     """
@@ -31,10 +31,10 @@ class Recipe(BaseModel):
         gt=0, le=1000, description="Learning rate of SGD; the peak value of one_cycle"
     )
     scheduler: Literal["constant", "one_cycle"] = Field(
-        description="Course of the learning rate; one_cycle goes linearly up, then down to 0"
+        description="Learning-rate schedule; one_cycle rises linearly, then falls to 0"
     )
     warmup_fraction: float = Field(
-        ge=0, lt=1, description="Fraction of the steps in which one_cycle goes up"
+        ge=0, lt=1, description="Fraction of the steps in which one_cycle rises"
     )
     momentum: float = Field(ge=0, lt=1, description="Momentum of SGD")
     weight_decay: float = Field(
@@ -43,7 +43,7 @@ class Recipe(BaseModel):
     ema_decay: float = Field(
         ge=0,
         lt=1,
-        description="Decay of the moving average of the weights (EMA), the result; 0 for none",
+        description="Decay of the moving average of the weights (EMA), which is kept; 0 for none",
     )
     dropout: float = Field(ge=0, le=0.99, description="Probability of zeroing an activation")
     rotation: float = Field(ge=0, le=180, description="Maximum rotation of an image, in degrees")
@@ -68,10 +68,10 @@ class Recipe(BaseModel):
     validation_images: int = Field(
         ge=0,
         lt=TRAINING_IMAGES,
-        description="Last training images, kept out to report on instead of the test set",
+        description="Last training images, held out to evaluate on instead of the test set",
     )
     device: Literal["cpu", "cuda"] = Field(
-        description="Where to train; cuda (an NVIDIA GPU) gives other digits than cpu"
+        description="Where to train; cuda (an NVIDIA GPU) gives slightly different results from cpu"
     )
 
     @classmethod
@@ -86,7 +86,7 @@ class Recipe(BaseModel):
         return recipe
 
     def contradiction(self) -> str | None:
-        """Return which value does not go with another one, if any."""
+        """Return a message about the first value that contradicts another one, if any."""
         available = TRAINING_IMAGES - self.validation_images
         images = min(self.train_images, available)
         if self.batch_size > images:

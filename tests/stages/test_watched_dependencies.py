@@ -79,7 +79,7 @@ def put(name: str, text: str) -> None:
     ],
 )
 def test_changed_dependency_is_named_on_one_line(name: str, text: str, named: str) -> None:
-    before = dependencies.sums()
+    before = dependencies.checksums()
     put(name, text)
     with pytest.raises(UserError) as caught:
         dependencies.check_unchanged(before)
@@ -90,7 +90,7 @@ def test_changed_dependency_is_named_on_one_line(name: str, text: str, named: st
 
 
 def test_removed_dependency_is_named() -> None:
-    before = dependencies.sums()
+    before = dependencies.checksums()
     Path("folder/a.py").unlink()
     with pytest.raises(UserError, match=r"^folder/a\.py "):
         dependencies.check_unchanged(before)
@@ -114,7 +114,7 @@ def test_removed_dependency_is_named() -> None:
     ],
 )
 def test_other_changes_do_not_count(name: str, text: str) -> None:
-    before = dependencies.sums()
+    before = dependencies.checksums()
     assert before
     put(name, text)
     dependencies.check_unchanged(before)
@@ -124,7 +124,7 @@ def test_large_file_counts_as_changed_by_its_size_or_time() -> None:
     """The raw data, whose checksums are verified as it is read."""
     with Path("file").open("wb") as file:
         file.truncate(dependencies.LARGE)
-    before = dependencies.sums()
+    before = dependencies.checksums()
     dependencies.check_unchanged(before)
     status = Path("file").stat()
     os.utime("file", ns=(status.st_atime_ns, status.st_mtime_ns + 1))
@@ -139,18 +139,18 @@ def test_nothing_is_watched_outside_of_a_known_stage(
     monkeypatch.delenv("DVC_STAGE")
     if stage is not None:
         monkeypatch.setenv("DVC_STAGE", stage)
-    assert dependencies.sums() == {}
+    assert dependencies.checksums() == {}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "stages:", "stages: [", "stages: 2024-13-45"])
 def test_damaged_pipeline_is_left_to_dvc(text: str) -> None:
     put("dvc.yaml", text)
-    assert dependencies.sums() == {}
+    assert dependencies.checksums() == {}
 
 
 def test_project_without_dvcignore_watches_every_file() -> None:
     Path(".dvcignore").unlink()
-    assert "folder/ignored.py" in dependencies.sums()
+    assert "folder/ignored.py" in dependencies.checksums()
 
 
 @pytest.mark.fault(
