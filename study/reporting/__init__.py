@@ -1,4 +1,4 @@
-"""The report: its template, its tables and its figures. Readies matplotlib before it is loaded."""
+"""The report: its template, tables and figures. Configures matplotlib before it is loaded."""
 
 import os
 

@@ -68,7 +68,7 @@ STYLE: dict[str, Any] = {
     "svg.hashsalt": "mnist-study",
 }
 WIDTH = 8.0
-"""Of every figure, in inches: 768 pixels on a page, about what a README gives a figure."""
+"""Width of every figure, in inches: 768 pixels on a page, about the width of a README."""
 LINE = 0.17
 """Height of a line of text, in inches."""
 PUBLISHED: dict[str, Any] = {"color": GRAY, "alpha": 0.5, "linewidth": 3, "solid_capstyle": "butt"}
@@ -85,20 +85,20 @@ MARKERS = ("o", "s", "D", "^", "v", "X", "P", "<")
 
 VERDICTS: dict[Verdict, str] = {"supported": BLUE, "contradicted": ORANGE, "inconclusive": GRAY}
 CLAIMED = {"higher": "> 0", "lower": "< 0", "not_higher": "≤ {margin:g}", "equivalent": "≈ 0"}
-"""What a check's relation claims of the difference."""
+"""The claim that a relation makes about the difference."""
 
 MAX_DIGITS = 48
-"""Digits in one figure, at most."""
+"""Maximum number of digits in one figure."""
 MAX_COLUMNS = 5
-"""Models next to each other, at most."""
+"""Maximum number of models next to each other."""
 LEVELS = range(40, 256, 50)
-"""Of gray, in a digit's picture."""
+"""Gray levels of a digit's picture."""
 
 Log = Sequence[history.Epoch] | Sequence[write_up.Epoch]
 
 
 def drawing(draw: Callable[P, Figure]) -> Callable[P, str]:
-    """Return a function that returns what `draw` draws as SVG text, in this module's style."""
+    """Return `draw` as a function that returns its figure as SVG text, in this module's style."""
 
     @wraps(draw)
     def svg(*args: P.args, **kwargs: P.kwargs) -> str:
@@ -248,7 +248,7 @@ def label_ends(
 
 
 def spread(values: Sequence[float], gap: float, lowest: float) -> list[float]:
-    """Return where labels of these values go: from the highest down, at least `gap` apart.
+    """Return the positions of labels of these values: from the highest down, at least `gap` apart.
 
     Values that are not finite are at `lowest`.
     """
@@ -389,7 +389,7 @@ def forest(claims: Sequence[Claim], margin: float) -> Figure:
     panel.grid(axis="x")
     figure.legend(
         [Line2D([], [], color=color, marker="o") for color in VERDICTS.values()],
-        [f"{verdict} on its own" for verdict in VERDICTS],
+        [f"{verdict} before correction" for verdict in VERDICTS],
         loc="outside lower center",
         ncols=3,
     )
@@ -406,7 +406,7 @@ def accuracy_checks(claim: Claim) -> list[CheckResult]:
 
 
 def compared(check: CheckResult, margin: float) -> str:
-    """Return what a check claims of a difference: `Model 2 − Model 1 > 0`."""
+    """Return a check's claim about a difference: `Model 2 − Model 1 > 0`."""
     best = " (best epoch)" if check.metric == "best_accuracy" else ""
     claimed = CLAIMED[check.relation].format(margin=margin)
     return f"{title(check.of)} − {baseline(check.than)}{best} {claimed}"
@@ -414,7 +414,7 @@ def compared(check: CheckResult, margin: float) -> str:
 
 @drawing
 def confusion(matrices: Mapping[str, NDArray[np.int64]]) -> Figure:
-    """Draw how often each digit was taken for each other one.
+    """Draw how often each digit is predicted as each other digit.
 
     `matrices`: counts [actual, predicted], one row and one column per digit.
     """
@@ -465,7 +465,7 @@ def misses(
     labels: NDArray[np.int64],
     predictions: Mapping[str, NDArray[np.int64]],
 ) -> Figure:
-    """Draw the digits `numbers`, which every model got wrong; the first MAX_DIGITS of them.
+    """Draw the digits `numbers`, which every model misclassifies; the first MAX_DIGITS of them.
 
     `images` [n, 28, 28] from 0 (background) to 255, `labels` [n] and each model's `predictions` [n]
     are those of the whole evaluation set.
@@ -499,7 +499,7 @@ def misses(
 
 
 def votes(predictions: Mapping[str, int]) -> str:
-    """Return what most models predict, with their share, and below it who predicts what else."""
+    """Return the most frequent prediction with its share; below it, the others and their models."""
     counts = Counter(predictions.values())
     majority, count = counts.most_common(1)[0]
     found = [f"{majority} ({count} of {len(predictions)})"]

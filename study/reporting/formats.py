@@ -1,10 +1,10 @@
-"""Names and numbers as the report and its figures write them."""
+"""Formats of names and numbers in the report and its figures."""
 
 import math
 import re
 
 MISSING = "–"
-"""Stands for a value that is absent or not a number."""
+"""Shown for a value that is absent or not a number."""
 
 
 def title(name: str) -> str:
@@ -17,7 +17,7 @@ def title(name: str) -> str:
 
 
 def baseline(name: str) -> str:
-    """Return what a check compares with: a configuration, the target or the write-up's number."""
+    """Return the name of a check's baseline: a configuration, the target or the write-up."""
     return {"write_up": "write-up", "target": "target"}.get(name) or title(name)
 
 
@@ -48,7 +48,7 @@ def estimate(
     decimals: int = 2,
     sign: bool = False,
 ) -> str:
-    """Return a value and, in brackets, its interval if it has one: `98.65 (98.42 to 98.87)`."""
+    """Return a value and, in parentheses, its interval if it has one: `98.65 (98.42 to 98.87)`."""
     written = signed(value, decimals) if sign else number(value, decimals)
     between = interval(bounds, decimals, sign)
     return written if between == MISSING else f"{written} ({between})"
@@ -60,18 +60,18 @@ def p_value(p: float | None) -> str:
 
 
 def p_equals(p: float | None) -> str:
-    """Return a p-value as it is in a sentence: `p = 0.035`, `p < 0.001`."""
+    """Return a p-value for use in a sentence: `p = 0.035`, `p < 0.001`."""
     written = p_value(p)
     return f"p {written}" if written.startswith("<") else f"p = {written}"
 
 
 def cell(text: str) -> str:
-    """Return a text as it can be in a cell of a Markdown table: on one line, without bars."""
+    """Return a text for a cell of a Markdown table: on one line, with bars escaped."""
     return " ".join(text.split()).replace("|", r"\|")
 
 
 def listed(words: list[str], empty: str = "none") -> str:
-    """Return words as a list in a sentence: `a, b and c`."""
+    """Return words as a list for use in a sentence: `a, b and c`."""
     return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:]))) or empty
 
 

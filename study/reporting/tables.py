@@ -30,7 +30,7 @@ METRICS = {
     "last_epochs_std": "SD of the last three epochs",
     "parameters": "Parameters",
 }
-"""Metrics in words."""
+"""Name of each metric."""
 UNPUBLISHED = Model(
     architecture="",
     recipe=None,
@@ -66,7 +66,7 @@ class Models:
     metrics: Mapping[str, Metrics]
     histories: Mapping[str, Sequence[Epoch]]
     correct: Mapping[str, Correct]
-    """Whether each image of the evaluation set is classified correctly."""
+    """True for each image of the evaluation set that is classified correctly."""
     summaries: Mapping[str, str]
     """torchsummary's tables."""
     receptive_fields: Mapping[str, Sequence[Row]]
@@ -115,10 +115,10 @@ class ModelRow:
 
     name: str
     metrics: Metrics
-    """Of one run."""
+    """Metrics of one run."""
     epochs: int
     seeds: ConfigurationStats | None
-    """Of several runs; None if there are none."""
+    """Statistics over seeds; None without such runs."""
     published: Model
 
 
@@ -244,7 +244,7 @@ def target_quote(claims: Sequence[Claim]) -> str | None:
 
 
 def mean_gain(configurations: Sequence[ConfigurationStats]) -> float:
-    """Return what choosing the best epoch on the test set adds, mean over all runs, in points."""
+    """Return the gain from choosing the best epoch on the test set, mean of all runs, in points."""
     return sum(each.n * each.gain for each in configurations) / sum(
         each.n for each in configurations
     )
@@ -261,12 +261,12 @@ def distinguished(evidence: Evidence, metric: Literal["accuracy", "loss"]) -> li
 
 
 def description(evidence: Evidence, configuration: str) -> str:
-    """Return what a configuration is, as experiments.yaml describes it; otherwise its title."""
+    """Return the description of a configuration in experiments.yaml; otherwise its title."""
     return cell(evidence.descriptions.get(configuration, title(configuration)))
 
 
 def check_text(check: CheckResult) -> str:
-    """Return what a check says: `Accuracy: Model 2 higher than Model 1`."""
+    """Return a check as text: `Accuracy: Model 2 higher than Model 1`."""
     relation = {
         "higher": "higher than",
         "lower": "lower than",
