@@ -22,7 +22,7 @@ TEXT = {path.name: path.read_text("utf-8") for path in DOCUMENTS}
 
 def overrides(text: str) -> list[tuple[str, str]]:
     """Return the keys and values after `-S`; several values of one key are separated by commas."""
-    found = re.findall(r"-S '?(\+?[\w.]+)=([\w.,-]+\w)", text)
+    found = re.findall(r"-S '?(\+?[\w.]+)=([\w.,-]*\w)", text)
     return [(key, value) for key, values in found for value in values.split(",")]
 
 

@@ -82,7 +82,7 @@ def test_write_reports_each_kind_of_full_disk(
         write(tmp_path / "file", "x")
 
 
-@pytest.mark.fault("kill -9 while a file is written", "the next writer removes what was left")
+@pytest.mark.fault("kill -9 while a file is written", "the next writer removes the partial file")
 def test_write_removes_what_a_killed_writer_left(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as killed:
         pass

@@ -23,7 +23,7 @@ from study.data import sources
 from study.data.raw import SHA256, sha256
 
 ROOT = Path(__file__).parents[2]
-NEXT = "its reason is reported, nothing is written, and the next source is tried"
+NEXT = "the reason is printed, nothing is written, and the next source is tried"
 
 Respond = Callable[[BaseHTTPRequestHandler, bytes], None]
 """Answers a GET, given the bytes that a working mirror would answer with."""

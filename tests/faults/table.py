@@ -15,8 +15,9 @@ import pytest
 HEAD = """\
 # Faults
 
-Written by `make faults`, which does each of these to the project, on real MNIST with few images,
-and checks the outcome. Faults with many tries are done to the function behind the command.
+`make faults` writes this table. It injects each fault into the project, on real MNIST with few
+images, and checks the outcome. Faults with many tries are injected into the function behind the
+command.
 
 | Fault | Times | Outcome |
 | --- | --: | --- |

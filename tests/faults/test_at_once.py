@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.fault(
     "two `dvc repro` at once in one checkout",
-    "the second names the process that it would have to wait for; the first ends right",
+    "the second names the process that holds the lock; the first one completes",
 )
 def test_second_repro_names_the_first(tmp_path: Path, mnist_folder: Path) -> None:
     checkout = one_model.create(tmp_path, mnist_folder)
@@ -30,7 +30,8 @@ def test_second_repro_names_the_first(tmp_path: Path, mnist_folder: Path) -> Non
 
 
 @pytest.mark.fault(
-    "`dvc repro` at once in two checkouts that share a DVC cache", "both end, with the same bytes"
+    "`dvc repro` at once in two checkouts that share a DVC cache",
+    "both complete, with the same bytes",
 )
 def test_checkouts_with_one_cache_get_the_same_bytes(tmp_path: Path, mnist_folder: Path) -> None:
     checkouts = [one_model.create(tmp_path / name, mnist_folder) for name in ("one", "other")]

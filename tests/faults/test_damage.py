@@ -45,7 +45,7 @@ def checkout(reproduced: Checkout) -> Iterator[Checkout]:
     reproduced.run("dvc", "checkout", "--force")
 
 
-@pytest.mark.fault("a flipped byte in weights", "the file is named before it is used", FLIPPED)
+@pytest.mark.fault("a flipped byte in weights", "detected and named before use", FLIPPED)
 def test_load_names_damaged_weights(tmp_path: Path) -> None:
     network = models.build(MODEL, dropout=0.0)
     path = tmp_path / "weights.safetensors"
@@ -66,7 +66,7 @@ def test_load_names_damaged_weights(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.fault(
     "a flipped byte of weights in the DVC cache, which `dvc checkout` restores",
-    "named before they are used; the commands in the message restore the right ones",
+    "detected and named before use; the commands in the message restore the correct file",
 )
 def test_evaluate_names_weights_damaged_in_the_cache(checkout: Checkout) -> None:
     weights = checkout.root / WEIGHTS
@@ -127,7 +127,7 @@ def test_forced_repro_restores_the_cache(checkout: Checkout) -> None:
 @pytest.mark.slow
 @pytest.mark.fault(
     "merge-conflict markers in params.yaml, dvc.yaml or dvc.lock",
-    "a line names the file, and nothing runs; `git restore` restores it",
+    "one line names the file, and nothing runs; `git restore` restores it",
 )
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "dvc.lock"])
 def test_dvc_names_file_with_conflict_markers(checkout: Checkout, name: str) -> None:
@@ -145,7 +145,7 @@ def test_dvc_names_file_with_conflict_markers(checkout: Checkout, name: str) -> 
 @pytest.mark.slow
 @pytest.mark.fault(
     "merge-conflict markers in metrics, in the history of a training, in the report",
-    "the stage that writes the file runs again; the bytes are what they were",
+    "the stage that writes the file runs again and restores the bytes",
 )
 @pytest.mark.parametrize("name", [METRICS, HISTORY, "reports/report.md"])
 def test_output_with_conflict_markers_is_written_again(checkout: Checkout, name: str) -> None:
@@ -157,8 +157,8 @@ def test_output_with_conflict_markers_is_written_again(checkout: Checkout, name:
 
 @pytest.mark.slow
 @pytest.mark.fault(
-    "an old dvc.lock: a stage missing, other sums for the dependencies of one",
-    "these stages run again; dvc.lock is what it was",
+    "an old dvc.lock: a stage missing, other checksums for the dependencies of one",
+    "these stages run again and restore dvc.lock",
 )
 def test_repro_corrects_an_old_lock(checkout: Checkout) -> None:
     path = checkout.root / "dvc.lock"

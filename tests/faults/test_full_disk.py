@@ -52,7 +52,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 @pytest.mark.xdist_group("full_disk")
 @pytest.mark.fault(
     "a full disk (tmpfs) under weights, metrics, predictions, summaries or reports",
-    "one line with the path and the bytes it needs; every file is as it was",
+    "one line with the path and the bytes needed; every file is unchanged",
 )
 @pytest.mark.parametrize(
     ("stage", "folder", "path"),
@@ -85,7 +85,7 @@ def test_stage_keeps_every_file_when_the_disk_is_full(
 
 @pytest.mark.fault(
     "a full disk (tmpfs) under data/mnist",
-    "one line with the path and the bytes it needs; no file is left",
+    "one line with the path and the bytes needed; no file is left",
 )
 def test_download_leaves_nothing_when_the_disk_is_full(tmp_path: Path, mnist_folder: Path) -> None:
     checkout = Checkout.create(tmp_path, mnist_folder)

@@ -131,8 +131,8 @@ def test_nothing_is_left_of_a_killed_training(
 
 
 @pytest.mark.fault(
-    "SIGTERM to DVC while its stage is where Python drops what a signal raises",
-    "the stage ends within seconds all the same",
+    "SIGTERM to DVC while its stage runs code in which Python discards exceptions",
+    "the stage still ends within seconds",
 )
 def test_stage_ends_when_sigterm_exception_is_swallowed(tmp_path: Path) -> None:
     deaf = tmp_path / "deaf.py"
@@ -194,7 +194,7 @@ def test_stage_fails_on_sigterm_during_shutdown(tmp_path: Path) -> None:
 @pytest.mark.xdist_group("killed")
 @pytest.mark.fault(
     "kill -9 in the third of four epochs, then RESUME=1",
-    "no whole epoch is repeated; the bytes are those of an uninterrupted training",
+    "no completed epoch is repeated; the bytes are those of an uninterrupted training",
 )
 def test_resumed_training_repeats_no_epoch(checkout: Checkout) -> None:
     weights, history = checkout.root / WEIGHTS, checkout.root / HISTORY
@@ -230,7 +230,7 @@ def recorded(checkout: Checkout) -> dict[str, object]:
 @pytest.mark.slow
 @pytest.mark.fault(
     "SIGINT, SIGTERM or SIGKILL to `dvc repro`, `make repro` or their stages at random moments",
-    "non-zero, no process left; what DVC has recorded is whole; `dvc repro` continues, and ends"
+    "non-zero, no process left; what DVC has recorded is complete; `dvc repro` continues, and ends"
     " with the bytes of an undisturbed run",
     MOMENTS,
 )

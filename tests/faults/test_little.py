@@ -23,7 +23,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Ch
 @pytest.mark.xdist_group("little")  # each stage needs the ones before it
 @pytest.mark.fault(
     "one core and 2 GiB of memory (ulimit -d) for a stage on all images",
-    f"it ends right, and takes less than {GIGABYTES} GB",
+    f"it completes, and takes less than {GIGABYTES} GB",
 )
 @pytest.mark.parametrize("stage", one_model.STAGES)
 def test_stage_needs_one_core_and_little_memory(checkout: Checkout, stage: str) -> None:

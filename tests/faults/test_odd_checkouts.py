@@ -81,7 +81,7 @@ def test_stages_run_in_odd_checkout(checkout: Checkout, change: Change, command:
 
 @pytest.mark.fault(
     "no .git",
-    "DVC says so in a line; after `dvc config --local core.no_scm true` the stages run",
+    "DVC reports it in one line; after `dvc config --local core.no_scm true` the stages run",
 )
 def test_dvc_names_a_missing_repository(checkout: Checkout) -> None:
     shutil.rmtree(checkout.root / ".git")

@@ -137,7 +137,7 @@ def test_train_names_a_mistyped_resume(
     assert not any(name.startswith(("logs", "weights")) for name in files())
 
 
-@pytest.mark.fault("a GPU asked for and absent", "one line; nothing is trained")
+@pytest.mark.fault("a GPU requested but absent", "one line; nothing is trained")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.usefixtures("inputs")
 def test_train_names_a_missing_gpu(stage: Stage) -> None:
@@ -147,7 +147,7 @@ def test_train_names_a_missing_gpu(stage: Stage) -> None:
     assert not any(name.startswith(("logs", "weights")) for name in files())
 
 
-@pytest.mark.fault("a damaged raw file", "named with its checksum, before it is used")
+@pytest.mark.fault("a damaged raw file", "detected and named with its checksum, before use")
 @pytest.mark.usefixtures("inputs")
 def test_train_names_a_damaged_raw_file(stage: Stage) -> None:
     damaged = paths.MNIST / "train-labels-idx1-ubyte"
@@ -165,7 +165,7 @@ def test_train_names_a_missing_recipe(stage: Stage) -> None:
     assert f"`git restore {paths.recipe('model_1')}`" in message
 
 
-@pytest.mark.fault("weights missing, cut off, or of another model", "named, before they are used")
+@pytest.mark.fault("weights missing, cut off, or of another model", "detected and named before use")
 @pytest.mark.parametrize("damage", ["missing", "cut off", "of another model"])
 @pytest.mark.usefixtures("inputs")
 def test_evaluate_names_damaged_weights(stage: Stage, damage: str) -> None:
@@ -232,7 +232,7 @@ def test_mistake_ends_in_one_line() -> None:
     )
 
 
-@pytest.mark.fault("a file that is missing or must not be read", "one line with its path")
+@pytest.mark.fault("a file that is missing or not accessible", "one line with its path")
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES, errno.ENOSPC])
 def test_operating_system_error_names_the_file(number: int) -> None:
     message = line(run(raises(OSError(number, os.strerror(number), "folder/file"))))
@@ -244,7 +244,7 @@ def test_full_disk_needs_no_file_to_be_reported() -> None:
     assert message.startswith(os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.fault("no memory for what a recipe asks for", "one line")
+@pytest.mark.fault("not enough memory for a recipe", "one line")
 @pytest.mark.parametrize("allocate", [torch.empty, np.empty])
 def test_lack_of_memory_names_a_remedy(allocate: Callable[[int], object]) -> None:
     assert "batch_size" in line(run(lambda: print(allocate(2**55))))

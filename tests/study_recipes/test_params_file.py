@@ -90,7 +90,7 @@ def test_params_read_takes_a_whole_number_with_a_point() -> None:
 
 
 @pytest.mark.fault(
-    "a mistake in params.yaml: a value out of range, a key unknown or missing or twice, a list, no"
+    "a mistake in params.yaml: a value out of range, a key unknown or missing or twice, a list, not"
     " YAML, conflict markers, an alias without end",
     "one line with the key or the line, what is allowed, and the value",
 )

@@ -35,7 +35,7 @@ def complaint(values: dict[str, object]) -> str:
     return str(caught.value)
 
 
-@pytest.mark.fault("a value that a recipe may not have", "one line with what is allowed")
+@pytest.mark.fault("an invalid value in a recipe", "one line with what is allowed")
 @pytest.mark.parametrize("key", Recipe.model_fields)
 def test_recipe_accepts_exactly_the_values_in_range(key: str) -> None:
     requirement, allowed, forbidden = RANGES[key]
@@ -62,7 +62,7 @@ def test_recipe_names_a_missing_key() -> None:
         Recipe.parse({key: value for key, value in VALUES.items() if key != "momentum"}, "train.")
 
 
-@pytest.mark.fault("values that do not go together", "one line that names both")
+@pytest.mark.fault("values that contradict each other", "one line with both values")
 @pytest.mark.parametrize(
     ("values", "key", "other", "got"),
     [

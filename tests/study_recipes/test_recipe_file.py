@@ -44,7 +44,9 @@ def test_recipe_file_names_the_versions_that_decide_the_bytes() -> None:
     assert installed["torch"] == version("torch").split("+")[0]
 
 
-@pytest.mark.fault("other versions installed than a recipe names", "one line; nothing is trained")
+@pytest.mark.fault(
+    "installed versions other than those in a recipe", "one line; nothing is trained"
+)
 def test_recipe_file_of_other_versions_is_refused() -> None:
     other = recipe_file.versions() | {"torch": "1.0.0"}
     message = complaint(recipe_file.to_yaml(recipe(), other))
