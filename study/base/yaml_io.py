@@ -42,7 +42,7 @@ class Document:
     def to(self, kind: type[T]) -> T:
         """Return the values as a `kind`, which pydantic knows. Raises UserError."""
         if self.data is None:
-            raise UserError(f"{self.name}: is empty; `git restore {self.name}` brings it back")
+            raise UserError(f"{self.name}: is empty; `git restore {self.name}` restores it")
         return typed(kind, self.data, self.at)
 
 

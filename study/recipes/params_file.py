@@ -51,7 +51,7 @@ def read(text: str, available: Collection[str]) -> Params:
     data = from_yaml(dict[str, Any], NAME, text)
     for key in ("train", "models"):
         if key not in data:
-            raise UserError(f"{NAME}: {key} is missing; `git restore {NAME}` brings it back")
+            raise UserError(f"{NAME}: {key} is missing; `git restore {NAME}` restores it")
     train, listed = mapping("train", data.pop("train")), mapping("models", data.pop("models"))
     comparison = check(Comparison, data, f"{NAME}: ")
     check_list(listed, available)
