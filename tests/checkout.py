@@ -9,8 +9,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
+from unittest.mock import patch
 
 import yaml
+from dvc.repo import Repo
 
 ROOT = Path(__file__).parent.parent
 OUTPUTS = ("data", "recipes", "weights", "summaries", "predictions", "metrics", "reports")
@@ -95,7 +97,7 @@ class Checkout:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            timeout=600,
+            timeout=1800,
         )
         return done.returncode, done.stdout
 
@@ -106,11 +108,14 @@ class Checkout:
         return output
 
     def due(self) -> list[str]:
-        """Return the stages that `dvc repro` would run for what has changed so far.
+        """Return the stages that `dvc status` lists, sorted: those that an edit concerns directly.
 
-        A stage whose dependency would only change while others run is not among them.
+        `dvc repro` would run more if their outputs change. In this process, because the start of
+        DVC takes two seconds.
         """
-        return stages_run(self.run("dvc", "repro", "--dry"))
+        with patch.dict(os.environ, self.environment), Repo(str(self.root)) as repo:
+            # Elsewhere than in the checkout, the path of dvc.yaml precedes the name.
+            return sorted(name.rpartition(":")[2] for name in repo.status())
 
     def changed(self) -> list[str]:
         """Return the paths that Git sees as changed or new."""
@@ -128,15 +133,18 @@ class Checkout:
 
     def restore(self) -> None:
         """Go back to the last commit; what only DVC keeps stays as it is."""
-        # DVC leaves Git in the belief that params.yaml is as committed when a value was replaced
-        # by one of the same length within a second.
-        (self.root / "params.yaml").touch()
+        # Git compares times in whole seconds. Together with DVC, which writes the index, it misses
+        # an edit to params.yaml of the same length within a second of a checkout.
+        params = self.root / "params.yaml"
+        params.touch()
         edited = self.run("git", "diff", "--name-only", "HEAD", "study").split()
         self.run("git", "reset", "--quiet", "--hard")
         self.run("git", "clean", "--quiet", "--force", "-d")
         for name in edited:
             # Numba would compile again after a change of the time.
             shutil.copystat(ROOT / name, self.root / name)
+        os.utime(params, (0, 0))
+        self.run("git", "update-index", "--refresh")
 
     def append_comment(self, *names: str) -> None:
         """Edit source files in a way that changes nothing but their content."""
