@@ -218,6 +218,7 @@ def test_own_value_makes_one_model_due(checkout: Checkout) -> None:
     assert checkout.due() == ["report", f"train@{OVERRIDDEN}"]
 
 
+@pytest.mark.slow
 def test_first_own_value_makes_one_model_due(checkout: Checkout) -> None:
     checkout.run("dvc", "exp", "run", "-S", f"+models.{PLAIN}.epochs=3", "recipes")
     assert checkout.due() == ["report", f"train@{PLAIN}"]
