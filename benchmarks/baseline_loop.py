@@ -94,13 +94,15 @@ def mnist(raw: Path, train: bool, transform: transforms.Compose) -> datasets.MNI
         return datasets.MNIST(root, train=train, transform=transform)
 
 
-def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
-    """Measure training on `batches` batches, and one test pass."""
-    torch.manual_seed(recipe.seed)
-    train_set = mnist(raw, True, train_transform(recipe))
-    test_set = mnist(raw, False, test_transform())
-    train_loader = DataLoader(train_set, batch_size=recipe.batch_size, shuffle=True)
-    test_loader = DataLoader(test_set, batch_size=1000)
+def build(
+    model: str, recipe: Recipe, steps_per_epoch: int
+) -> tuple[
+    nn.Module,
+    optim.Optimizer,
+    optim.lr_scheduler.LRScheduler | None,
+    optim.swa_utils.AveragedModel | None,
+]:
+    """Return a network with its optimizer, and its scheduler and EMA if the recipe has them."""
     network = models.build(model, recipe.dropout)
     optimizer = optim.SGD(
         network.parameters(),
@@ -114,7 +116,7 @@ def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
             optimizer,
             recipe.learning_rate,
             epochs=recipe.epochs,
-            steps_per_epoch=len(train_loader),
+            steps_per_epoch=steps_per_epoch,
             pct_start=recipe.warmup_fraction,
         )
     if recipe.ema_decay:
@@ -125,6 +127,17 @@ def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
             ),
             use_buffers=True,
         )
+    return network, optimizer, scheduler, average
+
+
+def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
+    """Measure training on `batches` batches, and one test pass."""
+    torch.manual_seed(recipe.seed)
+    train_set = mnist(raw, True, train_transform(recipe))
+    test_set = mnist(raw, False, test_transform())
+    train_loader = DataLoader(train_set, batch_size=recipe.batch_size, shuffle=True)
+    test_loader = DataLoader(test_set, batch_size=1000)
+    network, optimizer, scheduler, average = build(model, recipe, len(train_loader))
     processes.report(
         lambda batches: train(
             network, islice(train_loader, batches), optimizer, scheduler, average

@@ -157,7 +157,7 @@ def test_performance_page_is_written_from_the_results() -> None:
     assert performance_page.markdown(results) == bench.PAGE.read_text("utf-8")
 
 
-@pytest.mark.parametrize("module", ["benchmarks", "benchmarks.scaling"])
+@pytest.mark.parametrize("module", ["benchmarks", "benchmarks.scaling", "benchmarks.steps"])
 def test_help_measures_nothing(module: str) -> None:
     command = [sys.executable, "-m", module, "--help"]
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout

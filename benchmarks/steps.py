@@ -1,0 +1,132 @@
+"""Measure the CPU time of a training step, and write the table in docs/engine.md."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from statistics import median
+from typing import TypedDict
+
+from tqdm import tqdm
+
+from benchmarks import comparison, pages
+from benchmarks.__main__ import machine
+from benchmarks.performance_page import Machine
+from benchmarks.processes import ROOT
+from study.base.errors import UserError
+from study.base.files import read_text, write
+from study.recipes.recipe import Recipe
+
+RESULTS = Path(__file__).parent / "steps.json"
+PAGE = ROOT / "docs/engine.md"
+TEMPLATE = Path(__file__).parent / "steps.md.j2"
+BEGIN, END = "<!-- written by python -m benchmarks.steps -->\n", "<!-- end -->\n"
+
+LOOPS = {
+    "plain": ("benchmarks.baseline_step",),
+    "fused": ("benchmarks.project_step", "fused"),
+    "engine": ("benchmarks.project_step", "engine"),
+}
+"""Module and arguments of the process that takes each loop's steps."""
+
+
+class Steps(TypedDict):
+    """The contents of steps.json."""
+
+    machine: Machine
+    steps: int
+    """Number of steps in each measurement."""
+    repetitions: int
+    """Number of measurements, of which the median counts."""
+    milliseconds: dict[str, dict[str, float]]
+    """CPU time of a step, by model and loop."""
+
+
+def main() -> None:
+    """Measure all models, in about 90 seconds of CPU time."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.steps", description=__doc__)
+    parser.add_argument(
+        "--page-only", action="store_true", help="write the page from steps.json, measure nothing"
+    )
+    if not parser.parse_args().page_only:
+        write(RESULTS, json.dumps(measure(comparison.recipes(), 5, 5), indent=2) + "\n")
+    write(PAGE, page(read_text(PAGE), json.loads(read_text(RESULTS))))
+    print(f"wrote {PAGE.relative_to(ROOT)}")
+
+
+def measure(recipes: Mapping[str, Recipe], steps: int, repetitions: int) -> Steps:
+    """Measure the loops in turns, on one batch of random images for each model."""
+    here = machine(os.cpu_count() or 1)
+    milliseconds = {}
+    with ExitStack() as stack:
+        processes = {loop: stack.enter_context(process(*args)) for loop, args in LOOPS.items()}
+        for model, recipe in tqdm(recipes.items(), disable=None):
+            turns = [
+                {loop: ask(each, model, recipe, steps) for loop, each in processes.items()}
+                for _ in range(repetitions)
+            ]
+            milliseconds[model] = {
+                loop: round(1000 * median(turn[loop] for turn in turns), 2) for loop in LOOPS
+            }
+    return {
+        "machine": here,
+        "steps": steps,
+        "repetitions": repetitions,
+        "milliseconds": milliseconds,
+    }
+
+
+@contextmanager
+def process(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a process that calls `step_timer.answer`. It ends when its stdin is closed."""
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as started:
+        yield started
+
+
+def ask(process: subprocess.Popen[str], model: str, recipe: Recipe, steps: int) -> float:
+    """Return the CPU time of a step, in seconds: the mean of `steps` steps."""
+    assert process.stdin
+    assert process.stdout
+    request = {"model": model, "recipe": recipe.model_dump(), "steps": steps}
+    with suppress(BrokenPipeError):
+        print(json.dumps(request), file=process.stdin, flush=True)
+    if not (answer := process.stdout.readline()):
+        raise UserError(f"a process that trains {model} failed; its messages are above")
+    return float(answer)
+
+
+def page(text: str, results: Steps) -> str:
+    """Return the page with its table replaced."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + table(results) + END + after
+
+
+def table(results: Steps) -> str:
+    """Return the table and the sentences about it."""
+    recipes = comparison.recipes()
+    sizes = {recipes[model].batch_size for model in results["milliseconds"]}
+    versions = ", ".join(f"{name} {v}" for name, v in results["machine"]["versions"].items())
+    return pages.render(
+        TEMPLATE,
+        **results,
+        batch_sizes=" or ".join(map(str, sorted(sizes, reverse=True))),
+        shown_versions=versions,
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

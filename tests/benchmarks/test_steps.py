@@ -1,0 +1,39 @@
+"""The CPU time of a training step, and its table in docs/engine.md."""
+
+import json
+
+import pytest
+
+from benchmarks import comparison, steps
+
+RESULTS: steps.Steps = {
+    "machine": {"processor": "Some Processor", "cores": 2, "load": 0.2, "versions": {"torch": "2"}},
+    "steps": 10,
+    "repetitions": 3,
+    "milliseconds": {"model_3": {"plain": 30, "fused": 20, "engine": 10}},
+}
+
+
+def test_page_shows_the_results_between_the_markers() -> None:
+    text = steps.page(f"before\n{steps.BEGIN}old\n{steps.END}after\n", RESULTS)
+    assert text.startswith("before\n" + steps.BEGIN)
+    assert text.endswith(steps.END + "after\n")
+    assert "old" not in text
+    assert "| Model 3 | 30.0 | 20.0 | 10.0 | 3.0 | 2.0 |" in text.splitlines()
+    for part in ("128 images", "3 measurements of 10 steps", "Some Processor", "load 0.2"):
+        assert part in text
+
+
+def test_page_is_written_from_the_results() -> None:
+    text = steps.PAGE.read_text("utf-8")
+    assert steps.page(text, json.loads(steps.RESULTS.read_text("utf-8"))) == text
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("engine")
+def test_measurement_of_a_model_has_the_cpu_time_of_each_loop() -> None:
+    recipes = {"model_3": comparison.recipes()["model_3"].model_copy(update={"batch_size": 8})}
+    results = steps.measure(recipes, steps=1, repetitions=2)
+    times = results["milliseconds"]["model_3"]
+    assert set(times) == set(steps.LOOPS)
+    assert all(value > 0 for value in times.values())
