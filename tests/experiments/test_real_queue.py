@@ -61,7 +61,8 @@ def test_interrupted_experiments_continue(tmp_path: Path, mnist_folder: Path) ->
         path = f"{reference(checkout, row.name)}:{paths.metrics(MODEL)}"
         metrics = checkout.run("git", "show", path)
         assert f'"accuracy": {float(row.metrics["accuracy"])},' in metrics
-    assert checkout.run("git", "status", "--porcelain").split() == ["??", str(paths.RUNS)]
+    changed = checkout.run("git", "status", "--porcelain", "--untracked-files=all").split()
+    assert changed == ["??", str(paths.RUNS)]
 
     checkout.commit("The run table")
     with make_experiments(checkout) as make:
