@@ -24,7 +24,6 @@ NEEDED = (
     "scipy",
     "torch",
     "torchsummary",
-    "torchvision",
     "tqdm",
     "yaml",
 )

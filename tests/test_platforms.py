@@ -42,7 +42,7 @@ import importlib, os, signal, sys
 # These have code for Windows.
 for package in {stages.NEEDED}:
     importlib.import_module(package)
-import concurrent.futures.process, multiprocessing.connection, torchvision.datasets
+import concurrent.futures.process, multiprocessing.connection
 for module in (signal, os):
     for name in {LACKING}[module.__name__]:
         delattr(module, name)

