@@ -17,9 +17,9 @@ from study.recipes import params_file
 from study.recipes.recipe import Recipe
 from tests.checkout import ROOT
 
-GENERATED = 1000
+GENERATED = 300
 # The same ones each time, so that a failure can be reproduced.
-ONE_THOUSAND = settings(
+SETTINGS = settings(
     max_examples=GENERATED,
     derandomize=True,
     database=None,
@@ -79,7 +79,7 @@ def complaint(do: Callable[[], object]) -> str | None:
     "accepted with the values that DVC reads, or one line that names the file; no traceback",
     GENERATED,
 )
-@ONE_THOUSAND
+@SETTINGS
 @given(
     text=texts((ROOT / paths.PARAMS).read_text("utf-8")),
     encoding=st.sampled_from(["utf-8"] * 9 + ["utf-16"]),
@@ -109,7 +109,7 @@ def test_params_are_rejected_in_one_line_or_read_as_by_dvc(
     "accepted, or one line that names the file; no traceback",
     GENERATED,
 )
-@ONE_THOUSAND
+@SETTINGS
 @given(text=texts((ROOT / paths.EXPERIMENTS).read_text("utf-8")))
 def test_experiments_are_rejected_in_one_line_or_read(text: str) -> None:
     params = params_file.read((ROOT / paths.PARAMS).read_text("utf-8"), models.names())

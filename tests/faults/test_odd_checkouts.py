@@ -95,6 +95,7 @@ def test_dvc_names_a_missing_repository(checkout: Checkout) -> None:
     assert (checkout.root / "data/validated").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.fault("`make experiments` without .git, or without a commit", "one line", 2)
 def test_experiments_ask_for_a_commit(tmp_path: Path, mnist_folder: Path) -> None:
     checkout = Checkout.create(tmp_path, mnist_folder)

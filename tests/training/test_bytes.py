@@ -32,6 +32,7 @@ def few_batches(folder: Path, cache: Path, *emulator: str, **variables: str) -> 
     ).stdout
 
 
+@pytest.mark.slow
 def test_processes_with_other_settings_give_the_same_bytes(
     mnist_folder: Path, tmp_path: Path
 ) -> None:
