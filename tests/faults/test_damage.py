@@ -20,7 +20,7 @@ from tests.faults.one_model import EVALUATE, HISTORY, MODEL, SUMMARIZE, TRAIN, W
 
 pytestmark = pytest.mark.xdist_group("damage")
 
-FLIPPED = 1000
+FLIPPED = 300
 METRICS = f"metrics/models/{MODEL}.json"
 MARKERS = b"<<<<<<< HEAD\n%s=======\n%s>>>>>>> theirs\n"
 

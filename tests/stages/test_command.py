@@ -20,7 +20,7 @@ from stages import command, lifetime, paths
 from study.base.errors import UserError
 from study.recipes import recipe_file
 from study.training import weights_file
-from tests.checkout import ROOT, Checkout
+from tests.checkout import ROOT
 from tests.recipes import recipe
 
 STAGES = sorted(yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"])
@@ -196,17 +196,6 @@ def test_recipes_writes_nothing_for_a_mistake(stage: Stage) -> None:
     message = line(stage("recipes"))
     assert all(part in message for part in ("params.yaml", "train.dropout", "0.99", "1.5"))
     assert files() == [str(paths.PARAMS)]
-
-
-@pytest.mark.fault("a mistake in `dvc exp run -S`", "one line; nothing is trained")
-def test_experiment_with_a_mistake_runs_recipes_only(tmp_path: Path, mnist_folder: Path) -> None:
-    checkout = Checkout.create(tmp_path, mnist_folder)
-    status, output = checkout.attempt("dvc", "exp", "run", "-S", "train.dropout=1.5")
-    assert status != 0
-    (message,) = re.findall("(?m)^error: .*", output)
-    assert all(part in message for part in ("params.yaml", "train.dropout", "0.99", "1.5"))
-    assert re.findall("(?m)^Running stage '(.+)':$", output) == ["recipes"]
-    assert "Traceback" not in output
 
 
 # What a stage raises
