@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 WATCHED := END_WITH_PID=$${END_WITH_PID:-$$PPID}
 
 .DEFAULT_GOAL := help
-.PHONY: help repro train experiments test test-slow faults verify bench readme check format lock
+.PHONY: help repro train experiments compare test test-slow faults verify bench readme check format lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ train@%: $(VENV)
 
 experiments: $(VENV) ## Run missing experiments (JOBS=2, or RAY=auto)
 	@python -m experiments --jobs $(jobs) $(if $(RAY),--ray '$(RAY)')
+
+compare: $(VENV) ## Compare two models (A=model_2 B=model_4)
+	@python -m experiments.compare '$(A)' '$(B)'
 
 test: $(VENV) ## Run the fast tests
 	pytest -n 2 --dist loadgroup -m "not slow"

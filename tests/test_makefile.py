@@ -1,10 +1,12 @@
 """The Makefile: its list of targets, and mistakes in what it is told."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from stages import paths
 from tests.checkout import ROOT, Checkout
 
 
@@ -40,4 +42,24 @@ def test_verify_names_an_unknown_model(checkout: Checkout) -> None:
     assert status != 0
     (line,) = re.findall("(?m)^error: .*", output)
     assert {"MODELS", "model_9", "model_3"} <= set(re.findall(r"\w+", line))
+    assert "Traceback" not in output
+
+
+def test_compare_changes_nothing(checkout: Checkout) -> None:
+    output = checkout.run("make", "VENV=", "A=model_2", "B=model_4", "compare")
+    for model in ("model_2", "model_4"):
+        metrics = json.loads((checkout.root / paths.metrics(model)).read_text("utf-8"))
+        assert f"{metrics['accuracy']:.2f}" in output
+    assert checkout.changed() == []
+
+
+def test_compare_names_missing_metrics(checkout: Checkout) -> None:
+    metrics = checkout.root / paths.metrics("model_4")
+    metrics.unlink()
+    status, output = checkout.attempt("make", "VENV=", "A=model_2", "B=model_4", "compare")
+    checkout.run("git", "restore", ".")
+    assert status != 0
+    (line,) = re.findall("(?m)^error: .*", output)
+    assert str(paths.metrics("model_4")) in line
+    assert "`dvc repro`" in line
     assert "Traceback" not in output

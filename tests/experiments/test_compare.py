@@ -1,0 +1,114 @@
+"""`python -m experiments.compare`, which `make compare` runs, on files made by hand."""
+
+import csv
+import dataclasses
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from experiments import compare
+from stages import paths
+from study.base.errors import UserError
+from study.evidence import aggregates
+from study.reporting import readme
+from tests.checkout import ROOT
+from tests.reporting.report_inputs import METRICS, stats
+
+NAN = float("nan")
+Printed = Callable[[str, str], dict[str, list[str]]]
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with the write-up, one run of two models, and Model 1 over its seeds."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "reference", "reference")
+    for model in ("model_1", "model_3"):
+        set_metrics(model, **dataclasses.asdict(METRICS[model]))
+    text = aggregates.to_csv(aggregates.ConfigurationStats, [stats("model-1", accuracy=99.04)])
+    readme.ACCURACY.parent.mkdir(parents=True)
+    readme.ACCURACY.write_text(text, encoding="utf-8")
+
+
+def set_metrics(model: str, **values: float) -> None:
+    path = paths.metrics(model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Printed:
+    """Run the program; return the words that follow the name of each metric."""
+
+    def run(a: str, b: str) -> dict[str, list[str]]:
+        monkeypatch.setattr(sys, "argv", ["compare", a, b])
+        compare.main()
+        _, *lines = capsys.readouterr().out.splitlines()
+        return {line.partition("  ")[0]: line.partition("  ")[2].split() for line in lines}
+
+    return run
+
+
+def test_difference_is_second_minus_first(printed: Printed) -> None:
+    shown = printed("model_1", "model_3")
+    assert shown["Accuracy, one run (%)"] == ["98.95", "98.41", "−0.54"]
+    assert shown["Loss, one run (nats)"] == ["0.0293", "0.0512", "+0.0219"]
+    assert shown["Parameters, one run"] == ["14,620", "3,928", "−10,692"]
+    back = printed("model_3", "model_1")
+    assert back["Accuracy, one run (%)"] == ["98.41", "98.95", "+0.54"]
+
+
+def test_model_without_seeds_or_log_has_dashes(printed: Printed) -> None:
+    """Model 3 has no log in the write-up, and here no runs with several seeds."""
+    shown = printed("model_1", "model_3")
+    assert shown["Accuracy, mean ± SD of seeds (%)"] == ["99.04", "±", "0.05", "–", "–"]
+    assert shown["Seeds"] == ["5", "–"]
+    assert shown["Accuracy, write-up (%)"] == ["98.98", "–", "–"]
+    assert shown["Parameters, write-up"] == ["14,620", "3,928", "−10,692"]
+
+
+def test_means_over_seeds_of_two_models_are_subtracted(printed: Printed) -> None:
+    both = [stats("model-1", accuracy=99.04), stats("model-3", accuracy=98.65, n=1)]
+    text = aggregates.to_csv(aggregates.ConfigurationStats, both)
+    variant = dict(next(csv.DictReader(text.splitlines())), configuration="other", default="False")
+    text += ",".join(variant.values()) + "\n"  # another configuration of Model 1
+    readme.ACCURACY.write_text(text, encoding="utf-8")
+    shown = printed("model_1", "model_3")
+    assert shown["Accuracy, mean ± SD of seeds (%)"] == ["99.04", "±", "0.05", "98.65", "−0.39"]
+    assert shown["Seeds"] == ["5", "1"]
+
+
+def test_model_outside_the_write_up_leaves_out_its_lines(printed: Printed) -> None:
+    set_metrics("model_6", accuracy=99.6)
+    shown = printed("model_1", "model_6")
+    assert shown["Accuracy, one run (%)"] == ["98.95", "99.60", "+0.65"]
+    assert not [name for name in shown if "write-up" in name]
+
+
+def test_diverged_run_and_validation_images_are_shown(printed: Printed) -> None:
+    assert "Validation images, one run" not in printed("model_1", "model_3")
+    set_metrics("model_3", accuracy=98.0, loss=NAN, validation_images=5_000)
+    shown = printed("model_1", "model_3")
+    assert shown["Loss, one run (nats)"] == ["0.0293", "–", "–"]
+    assert shown["Validation images, one run"] == ["–", "5,000"]
+
+
+@pytest.mark.parametrize(
+    ("models", "key"),
+    [(("model_9", "model_1"), "A"), (("model_1", "Model 4"), "B"), (("", ""), "A")],
+)
+def test_unknown_model_is_named(
+    models: tuple[str, str], key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["compare", *models])
+    with pytest.raises(UserError) as raised:
+        compare.main()
+    message = str(raised.value)
+    assert message.startswith(f"{key} must be one of ")
+    assert all(part in message for part in ("model_1", "model_4_deeper", "`make compare"))
+    assert (models["AB".index(key)] or "''") in message
+    assert "\n" not in message
