@@ -74,7 +74,7 @@ def run(
 
     Raises UserError with the last line of stderr if one fails.
     """
-    # All cores, whatever the shell has set; `stages` decides for its own processes.
+    # All cores, whatever the shell has set.
     inherited = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
     start = perf_counter()
     started = [

@@ -1,23 +1,19 @@
 """This project's loop, as `stages.train` runs it, over the first few batches of an epoch."""
 
-# Must come before torch is imported, as in every stage.
-import stages  # isort: skip  # noqa: F401
-
 import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import torch
-
 from benchmarks import processes
 from study.data import mnist
 from study.evaluation import evaluator
 from study.recipes.recipe import Recipe
-from study.training import sgd
+from study.training.engine_trainer import EngineTrainer
+from study.training.trainer import initialize
 
 
-class Shortened(sgd.Trainer):
+class Shortened(EngineTrainer):
     """A trainer that stops an epoch after `stop` batches."""
 
     stop: int
@@ -29,19 +25,15 @@ class Shortened(sgd.Trainer):
 
 def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
     """Measure training on `batches` batches, and one test pass."""
-    train_set, test_set = mnist.read_training_set(raw), mnist.read_evaluation_set(raw)
-    network = sgd.initialize(model, recipe)
-    trainer = Shortened(network, train_set, recipe)
+    train_set, (images, labels) = mnist.read_training_set(raw), mnist.read_evaluation_set(raw)
+    trainer = Shortened(initialize(model, recipe), train_set, recipe)
 
     def train(batches: int) -> None:
         trainer.stop = batches
         trainer.train(0)
 
     processes.report(
-        train,
-        lambda: evaluator.evaluate(trainer.eval_network, *test_set),
-        batches,
-        torch.get_num_threads(),
+        train, lambda: evaluator.evaluate(trainer.logits(images), labels), batches, threads=1
     )
 
 

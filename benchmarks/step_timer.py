@@ -6,15 +6,14 @@ from collections.abc import Callable
 from time import process_time
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from benchmarks.processes import WARM_UP
 from study.recipes.recipe import Recipe
 
 Training = Callable[[int], object]
 """Takes a number of steps on the same batch."""
-Prepare = Callable[[str, Recipe, Tensor, Tensor], Training]
+Prepare = Callable[[str, Recipe, NDArray[np.uint8], NDArray[np.int64]], Training]
 """Returns the training of a model on images uint8 [n, 28, 28] and their labels [n]."""
 
 
@@ -35,8 +34,8 @@ def answer(prepare: Prepare) -> None:
         print((process_time() - start) / request["steps"], flush=True)
 
 
-def batch(size: int) -> tuple[Tensor, Tensor]:
+def batch(size: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return random images, mostly black like digits, and random labels."""
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (size, 28, 28), np.uint8) * (rng.random((size, 28, 28)) < 0.2)
-    return torch.from_numpy(images), torch.from_numpy(rng.integers(0, 10, size))
+    return images, rng.integers(0, 10, size)

@@ -28,11 +28,10 @@ TEMPLATE = Path(__file__).parent / "steps.md.j2"
 BEGIN, END = "<!-- written by python -m benchmarks.steps -->\n", "<!-- end -->\n"
 
 LOOPS = {
-    "plain": ("benchmarks.baseline_step",),
-    "fused": ("benchmarks.project_step", "fused"),
-    "engine": ("benchmarks.project_step", "engine"),
+    "plain": "benchmarks.baseline_step",
+    "engine": "benchmarks.project_step",
 }
-"""Module and arguments of the process that takes each loop's steps."""
+"""Module of the process that takes each loop's steps."""
 
 
 class Steps(TypedDict):
@@ -64,7 +63,7 @@ def measure(recipes: Mapping[str, Recipe], steps: int, repetitions: int) -> Step
     here = machine(os.cpu_count() or 1)
     milliseconds = {}
     with ExitStack() as stack:
-        processes = {loop: stack.enter_context(process(*args)) for loop, args in LOOPS.items()}
+        processes = {loop: stack.enter_context(process(module)) for loop, module in LOOPS.items()}
         for model, recipe in tqdm(recipes.items(), disable=None):
             turns = [
                 {loop: ask(each, model, recipe, steps) for loop, each in processes.items()}
@@ -82,9 +81,9 @@ def measure(recipes: Mapping[str, Recipe], steps: int, repetitions: int) -> Step
 
 
 @contextmanager
-def process(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def process(module: str) -> Iterator[subprocess.Popen[str]]:
     """Start a process that calls `step_timer.answer`. It ends when its stdin is closed."""
-    command = [sys.executable, "-m", module, *arguments]
+    command = [sys.executable, "-m", module]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as started:

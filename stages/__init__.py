@@ -1,4 +1,4 @@
-"""One module per DVC stage. Importing this package prepares the process, before torch is loaded."""
+"""One module per DVC stage. Importing this package checks Python and its packages."""
 
 import platform
 import signal
@@ -41,9 +41,6 @@ if missing := [name for name in NEEDED if find_spec(name) is None]:
 
 # As early as possible: changes and signals before these imports go unnoticed.
 from stages import dependencies, lifetime  # noqa: E402, F401
-from study.training import environment  # noqa: E402
 
 DEPENDENCIES = dependencies.checksums()
 """Checksums of what this stage depends on, taken at import."""
-
-environment.prepare()

@@ -18,7 +18,7 @@ def main() -> None:
     network = trained_network.load(model, paths.weights(model))
     images, labels = mnist.read_evaluation_set(paths.MNIST, recipe.validation_images)
     epochs = history.from_csv(read_text(paths.history(model)))
-    tested = evaluator.evaluate(network, images, labels)
+    tested = evaluator.evaluate(evaluator.logits(network, images), labels)
 
     write(paths.predictions(model), metrics.predictions_csv(labels, tested.predictions))
     write(paths.confusion(model), metrics.confusion_csv(labels, tested.predictions))

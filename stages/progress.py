@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
+from study import engine
 from study.evaluation.evaluator import Evaluation
-from study.training import environment
-from study.training.sgd import TrainStats
+from study.training.trainer import TrainStats
 
 FORMAT = "%(asctime)s | %(levelname)s | %(message)s"
 
@@ -26,10 +26,8 @@ class Log:
         ):
             handler.setFormatter(logging.Formatter(form, "%Y-%m-%d %H:%M:%S"))
             self.log.addHandler(handler)
-        if not environment.is_x86_64():
-            self.note("Not an x86-64 processor: bytes may differ from the committed ones")
-        elif not environment.has_avx2():
-            self.note("A processor without AVX2: bytes may differ from the committed ones")
+        if not engine.has_fma():
+            self.note("No FMA instructions on this processor: slow, with the same results")
 
     def note(self, message: str) -> None:
         """Write a message."""

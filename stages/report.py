@@ -31,7 +31,7 @@ def main() -> None:
         for name in names
     }
     evaluated = mnist.read_evaluation_set(paths.MNIST, tables.validation_images(metrics))
-    images, labels = (tensor.numpy() for tensor in evaluated)
+    images, labels = evaluated
     predictions = {name: last_column(paths.predictions(name)) for name in names}
     confusion = {name: last_column(paths.confusion(name)).reshape(10, 10) for name in names}
     trained = tables.Models(

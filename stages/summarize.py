@@ -3,6 +3,7 @@
 import models
 from stages import paths
 from stages.command import model_argument, run
+from study import engine
 from study.base.files import write
 from study.networks import model_summary, receptive_field
 
@@ -10,11 +11,14 @@ IMAGE = (1, 28, 28)
 
 
 def main() -> None:
-    """Write both tables of the model that the command names."""
+    """Write both tables of the model that the command names, and what trains it."""
     model = model_argument()
     # Neither table shows the dropout rate, so neither depends on the recipe.
     network = models.build(model, dropout=0.0)
-    write(paths.summary(model), model_summary.table(network, IMAGE))
+    reason = engine.unsupported_reason(network)
+    trained_by = f"PyTorch: {reason}" if reason else "the engine"
+    table = model_summary.table(network, IMAGE)
+    write(paths.summary(model), f"{table}Trained on a CPU by {trained_by}\n")
     fields = receptive_field.table(network, IMAGE)
     write(paths.receptive_field(model), receptive_field.to_csv(fields))
 

@@ -11,11 +11,10 @@ from study.base.files import read_text, write
 from study.data import mnist
 from study.evaluation import evaluator
 from study.recipes import recipe_file
-from study.training import cuda, history, sgd, weights_file
+from study.training import history, trainers, weights_file
 from study.training.checkpoint import Checkpoint
 from study.training.history import Epoch
-
-TRAINERS = {"cpu": sgd.Trainer, "cuda": cuda.Trainer}
+from study.training.trainer import initialize
 
 
 def main() -> None:
@@ -27,23 +26,20 @@ def main() -> None:
     recipe = recipe_file.from_text(str(paths.recipe(model)), read_text(paths.recipe(model)))
     train_set = mnist.read_training_set(paths.MNIST, recipe.train_images, recipe.validation_images)
     images, labels = mnist.read_evaluation_set(paths.MNIST, recipe.validation_images)
-    network = sgd.initialize(model, recipe)
-    trainer = TRAINERS[recipe.device](network, train_set, recipe)
-    test_set = images.to(recipe.device), labels.to(recipe.device)
+    trainer = trainers.trainer(initialize(model, recipe), train_set, recipe)
     checkpoint = Checkpoint(paths.checkpoint(model), model, recipe)
-    # On a GPU, the captured graph keeps to its own tensors.
-    resumable = trainer if isinstance(trainer, sgd.Trainer) else None
     resume = resumes()
-    epochs = checkpoint.load(resumable) if resume and resumable else []
+    epochs = checkpoint.load(trainer) if resume else []
     evaluated_on = "Validation set" if recipe.validation_images else "Test set"
     log = Log(model, paths.log(model), evaluated_on, resumed=bool(epochs))
+    log.note(f"Trained by {trainer.trained_by}")
     if resume and not epochs:
         log.note("No checkpoint of this recipe and code: training from the beginning")
 
     for number in range(len(epochs), recipe.epochs):
         log.begin(number)
         trained = trainer.train(number)
-        tested = evaluator.evaluate(trainer.eval_network, *test_set)
+        tested = evaluator.evaluate(trainer.logits(images), labels)
         log.end(trained, tested)
         if not math.isfinite(tested.loss):
             raise DivergedError(tested.loss, recipe.learning_rate, number)
@@ -57,10 +53,9 @@ def main() -> None:
                 tested.accuracy,
             )
         )
-        if resumable:
-            checkpoint.save(resumable, epochs)
+        checkpoint.save(trainer, epochs)
 
-    write(paths.weights(model), weights_file.to_safetensors(trainer.eval_network))
+    write(paths.weights(model), weights_file.to_safetensors(trainer.weights()))
     write(paths.history(model), history.to_csv(epochs))
 
 

@@ -1,8 +1,5 @@
 """What the tests share."""
 
-# Before torch is loaded, as in every stage: it readies the process.
-import stages  # isort: skip  # noqa: F401
-
 from pathlib import Path
 
 import pytest

@@ -5,9 +5,6 @@ recipes of params.yaml. The checksums cover weights, running statistics, losses 
 after shuffling, augmentation and dropout.
 """
 
-# Must come before torch is imported, as in every stage.
-import stages  # isort: skip  # noqa: F401
-
 import hashlib
 import sys
 from pathlib import Path
@@ -18,7 +15,8 @@ from study.base.files import read_text
 from study.data import mnist
 from study.evaluation import evaluator
 from study.recipes import params_file
-from study.training import sgd
+from study.training import trainers
+from study.training.trainer import initialize
 
 # The last batch is a smaller one.
 FEW = {"epochs": 1, "batch_size": 16, "train_images": 40}
@@ -30,16 +28,11 @@ def main() -> None:
     images, labels = mnist.read_evaluation_set(folder)
     for name in names:
         recipe = recipes[name].model_copy(update=FEW)
-        network = sgd.initialize(name, recipe)
         train_set = mnist.read_training_set(folder, recipe.train_images)
-        trainer = sgd.Trainer(network, train_set, recipe)
+        trainer = trainers.trainer(initialize(name, recipe), train_set, recipe)
         trained = trainer.train(0)
-        tested = evaluator.evaluate(trainer.eval_network, images[:50], labels[:50])
-        state = b"".join(
-            value.contiguous().numpy().tobytes()
-            for each in (network, trainer.eval_network)
-            for value in each.state_dict().values()
-        )
+        tested = evaluator.evaluate(trainer.logits(images[:50]), labels[:50])
+        state = b"".join(value.tobytes() for value in trainer.state().values())
         print(name, hashlib.sha256(state).hexdigest(), trained.loss.hex(), tested.loss.hex())
 
 

@@ -1,6 +1,8 @@
 """A recipe for tests, and others that differ from it."""
 
 from study.recipes.recipe import Recipe
+from study.training.trainer import initialize
+from study.training.weights_file import to_safetensors
 
 VALUES: dict[str, object] = {
     "seed": 1,
@@ -29,3 +31,9 @@ VALUES: dict[str, object] = {
 def recipe(**values: object) -> Recipe:
     """Return the recipe of VALUES with others in their place."""
     return Recipe.parse(VALUES | values)
+
+
+def untrained(model: str) -> bytes:
+    """Return the weights file of a model before its training."""
+    weights = initialize(model, recipe()).state_dict()
+    return to_safetensors({name: value.numpy() for name, value in weights.items()})

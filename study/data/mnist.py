@@ -1,14 +1,14 @@
-"""MNIST as tensors: the images to train on, and those to evaluate on."""
+"""MNIST as arrays: the images to train on, and those to evaluate on."""
 
 from pathlib import Path
 from typing import Literal
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from study.data import raw
 
-Images = tuple[Tensor, Tensor]
+Images = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Images uint8 [n, 28, 28], from 0 (background) to 255, and their labels int64 [n], from 0 to 9."""
 
 
@@ -40,12 +40,12 @@ def read_evaluation_set(folder: Path, validation_images: int = 0) -> Images:
 
 def _read(folder: Path, split: Literal["train", "t10k"]) -> Images:
     # IDX files: a header of 16 bytes for images and 8 for labels, then one byte per value.
-    images = torch.from_numpy(raw.read(folder / f"{split}-images-idx3-ubyte")[16:])
-    labels = torch.from_numpy(raw.read(folder / f"{split}-labels-idx1-ubyte")[8:])
-    return images.reshape(-1, 28, 28), labels.to(torch.int64)
+    images = raw.read(folder / f"{split}-images-idx3-ubyte")[16:]
+    labels = raw.read(folder / f"{split}-labels-idx1-ubyte")[8:]
+    return images.reshape(-1, 28, 28), labels.astype(np.int64)
 
 
-def _first_validation_image(images: Tensor, validation_images: int) -> int:
+def _first_validation_image(images: NDArray[np.uint8], validation_images: int) -> int:
     # Recipe has checked the number; from another one, a slice would silently make something.
     if not 0 <= validation_images < len(images):
         raise ValueError(validation_images)

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
 
-from study.networks.inputs import normalize
+from study import engine
+from study.engine import loss
+from study.networks import inputs
 
-BATCH = {"cpu": 125, "cuda": 2000}
-"""Images at a time: on a CPU, few enough to reuse the memory that training has freed."""
+BATCH = 128
+"""Images that the engine evaluates at a time; the logits do not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Evaluation:
 
     loss: float
     """Mean negative log-likelihood, in nats per image."""
-    predictions: Tensor
+    predictions: NDArray[np.int64]
     """The most likely digit of each image, int64 [n]."""
     correct: int
     """Number of predictions that equal the label."""
@@ -29,21 +31,14 @@ class Evaluation:
         return 100 * self.correct / len(self.predictions)
 
 
-def evaluate(network: nn.Sequential, images: Tensor, labels: Tensor) -> Evaluation:
-    """Evaluate on images uint8 [n, 28, 28] and labels int64 [n], in evaluation mode.
+def evaluate(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Evaluation:
+    """Evaluate logits [n, 10] on labels int64 [n]. The loss is NaN if a logit is not finite."""
+    mean_loss, predictions = loss.evaluate(logits, labels)
+    return Evaluation(mean_loss, predictions, int((predictions == labels).sum()))
 
-    The network's own mode is restored.
-    """
-    training = network.training
-    network.eval()
-    with torch.inference_mode():
-        logits = torch.cat(
-            [
-                network(normalize(batch).contiguous(memory_format=torch.channels_last))
-                for batch in torch.split(images, BATCH[images.device.type])
-            ]
-        )
-        loss = F.cross_entropy(logits, labels).item()
-        predictions = logits.argmax(dim=1)
-    network.train(training)
-    return Evaluation(loss, predictions.cpu(), int((predictions == labels).sum()))
+
+def logits(network: nn.Sequential, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return logits [n, 10] of images uint8 [n, 28, 28], on a CPU and in evaluation mode."""
+    if engine.unsupported_reason(network):
+        return inputs.logits(network, images)
+    return engine.Engine(network, BATCH).evaluate(images)

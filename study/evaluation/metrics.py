@@ -4,14 +4,17 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
 
 from study.evaluation.evaluator import Evaluation
 from study.evaluation.steadiness import last_epochs_std
 from study.training.history import Epoch
 
 DIGITS = 10
+
+Labels = NDArray[np.int64]
 
 
 def metrics(
@@ -37,15 +40,15 @@ def metrics(
     }
 
 
-def predictions_csv(labels: Tensor, predictions: Tensor) -> str:
+def predictions_csv(labels: Labels, predictions: Labels) -> str:
     """Return one row per image as CSV: its index from 0, its label, its prediction."""
     rows = zip(range(len(labels)), labels.tolist(), predictions.tolist(), strict=True)
     return _csv(("image", "label", "prediction"), rows)
 
 
-def confusion_csv(labels: Tensor, predictions: Tensor) -> str:
+def confusion_csv(labels: Labels, predictions: Labels) -> str:
     """Return one row per pair of digits as CSV: label, prediction, number of images."""
-    counts = torch.bincount(labels * DIGITS + predictions, minlength=DIGITS**2).tolist()
+    counts = np.bincount(labels * DIGITS + predictions, minlength=DIGITS**2).tolist()
     rows = ((*divmod(pair, DIGITS), count) for pair, count in enumerate(counts))
     return _csv(("actual", "predicted", "count"), rows)
 

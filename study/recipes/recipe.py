@@ -107,10 +107,4 @@ class Recipe(BaseModel):
         steps = self.epochs * math.ceil(images / self.batch_size)
         if self.scheduler == "one_cycle" and steps == 1:
             return "scheduler must be constant if there is one step, got one_cycle"
-        if self.warmup_fraction * steps == 1:
-            # PyTorch would divide by the number of steps from the first to the last of these.
-            return (
-                f"warmup_fraction must be 0 or more than one of {steps} steps,"
-                f" got {self.warmup_fraction}"
-            )
         return None

@@ -1,15 +1,14 @@
 """Augmentation on a CPU: random rotation, scaling, shifts and elastic distortion of images."""
 
+import math
 from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from study.engine.compilation import entry, kernel
 from study.recipes.recipe import Recipe
-from study.training.jit import compiled
 
 STREAMS = ("rotation", "translation", "scaling", "elastic")
 """Names of the random streams: each kind of change draws from a generator of its own."""
@@ -34,8 +33,11 @@ def annealed_strength(recipe: Recipe, epoch: int) -> float:
 
 
 def augment(
-    images: Tensor, recipe: Recipe, strength: float, generators: Mapping[str, np.random.Generator]
-) -> Tensor:
+    images: NDArray[np.uint8],
+    recipe: Recipe,
+    strength: float,
+    generators: Mapping[str, np.random.Generator],
+) -> NDArray[np.uint8]:
     """Return images uint8 [n, 28, 28], each changed by random amounts from the recipe's ranges.
 
     Each image is rotated and scaled about its center and shifted, as torchvision's RandomAffine
@@ -47,9 +49,10 @@ def augment(
     n, side = len(images), images.shape[1]
 
     def draw(stream: str, limit: float, *shape: int) -> NDArray[np.float64]:
-        return strength * generators[stream].uniform(-limit, limit, (n, *shape))
+        # Generator.uniform may round once or twice, as its compiler chose.
+        return strength * limit * (2 * generators[stream].random((n, *shape)) - 1)
 
-    angles = np.deg2rad(draw("rotation", recipe.rotation))
+    angles = draw("rotation", recipe.rotation) * (math.pi / 180)
     shifts = draw("translation", recipe.translation, 2)
     scales = 1 + draw("scaling", recipe.scaling)
     displacements = np.empty((0, 2, CONTROL_POINTS, CONTROL_POINTS))
@@ -57,16 +60,34 @@ def augment(
         displacements = draw("elastic", recipe.elastic, *displacements.shape[1:])
     augmented = np.empty(images.shape, np.uint8)
     warp(
-        images.numpy(),
-        np.cos(angles) / scales,
-        np.sin(angles) / scales,
+        images,
+        cosine(angles) / scales,
+        sine(angles) / scales,
         shifts,
         displacements,
         bspline_basis(side),
         recipe.interpolation == "bilinear",
         augmented,
     )
-    return torch.from_numpy(augmented)
+    return augmented
+
+
+def cosine(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the cosines of angles within ±π, to 2e-15: libraries differ in the last bits."""
+    return taylor(angles, 0)
+
+
+def sine(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sines of angles within ±π, to 2e-15: libraries differ in the last bits."""
+    return angles * taylor(angles, 1)
+
+
+def taylor(angles: NDArray[np.float64], first: int) -> NDArray[np.float64]:
+    """Return the sum over i of (-x²)^i / (2i + first)!: cos x for 0, and sin x / x for 1."""
+    total = np.zeros_like(angles)
+    for i in range(15, -1, -1):
+        total = total * -(angles * angles) + 1 / math.factorial(2 * i + first)
+    return total
 
 
 @cache
@@ -78,11 +99,12 @@ def bspline_basis(side: int) -> NDArray[np.float64]:
     """
     positions = (np.arange(side) + 0.5) / side * (CONTROL_POINTS - 3)
     distances = np.abs(positions[:, None] + 1 - np.arange(CONTROL_POINTS))
-    near = 2 / 3 - distances**2 + distances**3 / 2
-    return np.where(distances < 1, near, np.maximum(2 - distances, 0) ** 3 / 6)
+    far = np.maximum(2 - distances, 0)
+    near = 2 / 3 - distances * distances * (1 - distances / 2)
+    return np.where(distances < 1, near, far * far * far / 6)
 
 
-@compiled
+@entry
 def warp(
     images: NDArray[np.uint8],
     cosines: NDArray[np.float64],
@@ -128,7 +150,7 @@ def warp(
                 augmented[n, row, column] = int(value)
 
 
-@compiled
+@kernel
 def interpolate(
     displacements: NDArray[np.float64], basis: NDArray[np.float64], offsets: NDArray[np.float64]
 ) -> None:

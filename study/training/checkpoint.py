@@ -6,21 +6,21 @@ from collections.abc import Iterable
 from dataclasses import astuple
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from study.base.errors import UserError
 from study.base.files import write
 from study.recipes.recipe import Recipe
 from study.recipes.recipe_file import versions
 from study.training.history import Epoch
-from study.training.sgd import Trainer
+from study.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
 CODE = ("models", "stages", "study")
 
 
 class Checkpoint:
-    """The training state needed to resume: network, moving average, optimizer, scheduler, history.
+    """The training state needed to resume: network, moving average, velocity, history.
 
     A resumed training ends with the bytes of an uninterrupted one. Random numbers are not stored:
     they depend only on the seed and the epoch.
@@ -34,15 +34,11 @@ class Checkpoint:
     def save(self, trainer: Trainer, epochs: Iterable[Epoch]) -> None:
         """Write the file, with the results of the epochs so far."""
         state = {
-            "key": self.key,
-            "epochs": [astuple(epoch) for epoch in epochs],
-            "network": trainer.network.state_dict(),
-            "eval_network": trainer.eval_network.state_dict(),
-            "optimizer": trainer.optimizer.state_dict(),
-            "scheduler": trainer.scheduler.state_dict(),
-        }
+            "key": np.array(self.key),
+            "epochs": np.array([astuple(epoch) for epoch in epochs]),
+        } | trainer.state()
         buffer = io.BytesIO()
-        torch.save(state, buffer)
+        np.savez(buffer, allow_pickle=False, **state)
         content = buffer.getvalue()
         write(self.path, hashlib.sha256(content).digest() + content)
 
@@ -62,14 +58,12 @@ class Checkpoint:
                 f"{self.path}: truncated or altered; run `rm {self.path}` and train from the"
                 " beginning"
             )
-        state = torch.load(io.BytesIO(content), weights_only=True)
-        if state["key"] != self.key:
+        state = dict(np.load(io.BytesIO(content), allow_pickle=False))
+        if state.pop("key") != self.key:
             return []
-        trainer.network.load_state_dict(state["network"])
-        trainer.eval_network.load_state_dict(state["eval_network"])
-        trainer.optimizer.load_state_dict(state["optimizer"])
-        trainer.scheduler.load_state_dict(state["scheduler"])
-        return [Epoch(*values) for values in state["epochs"]]
+        epochs = state.pop("epochs")
+        trainer.load_state(state)
+        return [Epoch(int(number), *values) for number, *values in epochs.tolist()]
 
 
 def key(model: str, recipe: Recipe) -> str:

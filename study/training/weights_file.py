@@ -2,21 +2,24 @@
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
-from safetensors.torch import save
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from safetensors.numpy import save
 
-
-def to_safetensors(network: nn.Module) -> bytes:
-    """Return a network's state as the content of a file, with its `digest` as metadata `sha256`."""
-    weights = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
-    return save(weights, {"sha256": digest(weights)})
+Weights = Mapping[str, NDArray[Any]]
+"""By the names of a network's state_dict, with its shapes and types."""
 
 
-def digest(weights: Mapping[str, Tensor]) -> str:
+def to_safetensors(weights: Weights) -> bytes:
+    """Return weights as the content of a file, with their `digest` as metadata `sha256`."""
+    return save(dict(weights), {"sha256": digest(weights)})
+
+
+def digest(weights: Weights) -> str:
     """Return the SHA-256 of names, types, shapes and values, in hexadecimal digits."""
     checksum = hashlib.sha256()
     for key, value in sorted(weights.items()):
         checksum.update(f"{key} {value.dtype} {list(value.shape)} ".encode())
-        checksum.update(value.numpy().tobytes())
+        checksum.update(value.tobytes())
     return checksum.hexdigest()

@@ -10,13 +10,13 @@ import pytest
 import torch
 import yaml
 
-import models
 from study.base.errors import UserError
 from study.evaluation import trained_network
-from study.training import weights_file
+from study.training.trainer import initialize
 from tests.checkout import Checkout
 from tests.faults import one_model
 from tests.faults.one_model import EVALUATE, HISTORY, MODEL, SUMMARIZE, TRAIN, WEIGHTS
+from tests.recipes import recipe, untrained
 
 pytestmark = pytest.mark.xdist_group("damage")
 
@@ -47,12 +47,12 @@ def checkout(reproduced: Checkout) -> Iterator[Checkout]:
 
 @pytest.mark.fault("a flipped byte in weights", "detected and named before use", FLIPPED)
 def test_load_names_damaged_weights(tmp_path: Path) -> None:
-    network = models.build(MODEL, dropout=0.0)
     path = tmp_path / "weights.safetensors"
-    sound = weights_file.to_safetensors(network)
+    sound = untrained(MODEL)
     path.write_bytes(sound)
     loaded = trained_network.load(MODEL, path).state_dict()
-    assert all(torch.equal(loaded[key], value) for key, value in network.state_dict().items())
+    expected = initialize(MODEL, recipe()).state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in expected.items())
     chance = random.Random(6)
     for place in chance.sample(range(len(sound)), FLIPPED):
         damaged = bytearray(sound)

@@ -7,11 +7,8 @@ from study.networks import inputs
 
 
 def test_constants_are_mean_and_sd_of_the_training_images(mnist_folder: Path) -> None:
-    pixels = mnist.read_training_set(mnist_folder)[0].double() / 255
-    assert (round(pixels.mean().item(), 4), round(pixels.std().item(), 4)) == (
-        inputs.MEAN,
-        inputs.SD,
-    )
+    pixels = mnist.read_training_set(mnist_folder)[0] / 255
+    assert (round(pixels.mean(), 4), round(pixels.std(), 4)) == (inputs.MEAN, inputs.SD)
 
 
 def test_normalize_maps_0_and_255_to_the_ends_of_the_scale() -> None:

@@ -19,9 +19,8 @@ import models
 from stages import command, lifetime, paths
 from study.base.errors import UserError
 from study.recipes import recipe_file
-from study.training import weights_file
 from tests.checkout import ROOT
-from tests.recipes import recipe
+from tests.recipes import recipe, untrained
 
 STAGES = sorted(yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"])
 ON_ONE_MODEL = ("candidate", "evaluate", "summarize", "train")
@@ -172,7 +171,7 @@ def test_evaluate_names_damaged_weights(stage: Stage, damage: str) -> None:
     path = paths.weights("model_1")
     path.parent.mkdir()
     other = "model_2" if damage == "of another model" else "model_1"
-    weights = weights_file.to_safetensors(models.build(other, dropout=0.0))
+    weights = untrained(other)
     if damage != "missing":
         path.write_bytes(weights[:-1] if damage == "cut off" else weights)
     message = line(stage("evaluate", "model_1"))

@@ -4,8 +4,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 
 from stages import claims as claims_stage
 from stages import paths
@@ -39,7 +40,7 @@ def study(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -
     claims_stage.main()
 
     _, labels = mnist.read_evaluation_set(paths.MNIST)
-    predictions = labels.clone()
+    predictions = labels.copy()
     predictions[MISSED] = (labels[MISSED] + 1) % 10
     for name in METRICS:
         write(paths.metrics(name), json.dumps(asdict(METRICS[name])))
@@ -56,7 +57,7 @@ def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def write_evaluation(name: str, labels: torch.Tensor, predictions: torch.Tensor) -> None:
+def write_evaluation(name: str, labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> None:
     """Write what the stage evaluate writes of the predictions of a model."""
     write(paths.predictions(name), metrics.predictions_csv(labels, predictions))
     write(paths.confusion(name), metrics.confusion_csv(labels, predictions))

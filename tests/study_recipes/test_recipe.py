@@ -2,7 +2,6 @@ import pytest
 
 from study.base.errors import UserError
 from study.recipes.recipe import Recipe
-from study.training import sgd
 from tests.recipes import VALUES, recipe
 
 RANGES: dict[str, tuple[str, list[object], list[object]]] = {
@@ -99,22 +98,3 @@ def test_recipe_names_values_that_contradict_each_other(
 )
 def test_recipe_accepts_values_that_go_together(values: dict[str, object]) -> None:
     recipe(**values)
-
-
-@pytest.mark.parametrize(("steps", "warmup_fraction"), [(5, 0.2), (10, 0.1), (2, 0.5)])
-def test_recipe_rejects_a_warmup_of_exactly_one_step(steps: int, warmup_fraction: float) -> None:
-    """PyTorch's scheduler would divide by zero; it works with less and with more than one step."""
-    values: dict[str, object] = {
-        "train_images": 10 * steps,
-        "batch_size": 10,
-        "epochs": 1,
-        "scheduler": "one_cycle",
-        "warmup_fraction": warmup_fraction,
-    }
-    message = complaint(values)
-    assert message.startswith("train.warmup_fraction ")
-    assert f"{steps} steps" in message
-    network = sgd.initialize("model_3", recipe())
-    for other in (warmup_fraction / 2, warmup_fraction * 1.5):
-        possible = recipe(**values | {"warmup_fraction": other})
-        sgd.scheduler(sgd.optimizer(network, possible), possible, 10 * steps)

@@ -8,6 +8,7 @@ from scipy.interpolate import BSpline
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import affine
 
+from study.recipes.recipe import Recipe
 from study.training import augmentation
 from tests.recipes import recipe
 
@@ -39,6 +40,15 @@ def warped(
     return torch.from_numpy(result)
 
 
+def augmented(
+    images: torch.Tensor,
+    recipe: Recipe,
+    strength: float,
+    generators: Mapping[str, np.random.Generator],
+) -> torch.Tensor:
+    return torch.from_numpy(augmentation.augment(images.numpy(), recipe, strength, generators))
+
+
 def generators(seed: int) -> Mapping[str, np.random.Generator]:
     return {stream: np.random.default_rng(seed) for stream in augmentation.STREAMS}
 
@@ -63,6 +73,12 @@ def test_augments_if_any_range_is_not_0(key: str) -> None:
 def noise(count: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
     return torch.randint(1, 256, (count, 28, 28), generator=generator, dtype=torch.uint8)
+
+
+def test_sine_and_cosine_equal_numpys() -> None:
+    angles = np.linspace(-np.pi, np.pi, 1001)
+    assert np.abs(augmentation.sine(angles) - np.sin(angles)).max() < 2e-15
+    assert np.abs(augmentation.cosine(angles) - np.cos(angles)).max() < 2e-15
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
@@ -118,26 +134,26 @@ def test_augment_draws_for_each_image_from_its_generators() -> None:
     images = noise(1).expand(64, 28, 28).contiguous()
     for key, value in {"rotation": 7, "translation": 2, "scaling": 0.1, "elastic": 2}.items():
         ranges = recipe(interpolation="bilinear", **{key: value})
-        result = augmentation.augment(images, ranges, 1, generators(1))
+        result = augmented(images, ranges, 1, generators(1))
         assert len({bytes(image.numpy()) for image in result}) == 64
-        assert torch.equal(augmentation.augment(images, ranges, 1, generators(1)), result)
-        assert not torch.equal(augmentation.augment(images, ranges, 1, generators(2)), result)
+        assert torch.equal(augmented(images, ranges, 1, generators(1)), result)
+        assert not torch.equal(augmented(images, ranges, 1, generators(2)), result)
 
 
 def test_strength_scales_all_ranges() -> None:
     images = noise(8)
     ranges = {"rotation": 8, "translation": 2, "scaling": 0.1, "elastic": 3}
     halves = recipe(**{key: value / 2 for key, value in ranges.items()})
-    expected = augmentation.augment(images, halves, 1, generators(1))
-    assert torch.equal(augmentation.augment(images, recipe(**ranges), 0.5, generators(1)), expected)
-    assert torch.equal(augmentation.augment(images, recipe(**ranges), 0, generators(1)), images)
+    expected = augmented(images, halves, 1, generators(1))
+    assert torch.equal(augmented(images, recipe(**ranges), 0.5, generators(1)), expected)
+    assert torch.equal(augmented(images, recipe(**ranges), 0, generators(1)), images)
 
 
 def test_angles_cover_exactly_the_range() -> None:
     # One bright pixel 13 columns right of the center moves by 13 * sin(angle) rows.
     images = torch.zeros(2000, 28, 28, dtype=torch.uint8)
     images[:, 13:15, 25:27] = 255
-    turned = augmentation.augment(images, recipe(rotation=20), 1, generators(1))
+    turned = augmented(images, recipe(rotation=20), 1, generators(1))
     moved = turned.float().argmax(1).float().max(dim=1).values - 13.5
     assert 3.4 < moved.max() < 4.6
     assert -4.6 < moved.min() < -3.4
@@ -146,11 +162,11 @@ def test_angles_cover_exactly_the_range() -> None:
 def test_shifts_and_scales_cover_exactly_the_range() -> None:
     images = torch.zeros(2000, 28, 28, dtype=torch.uint8)
     images[:, 8:20, 8:20] = 255
-    moved = augmentation.augment(images, recipe(translation=3), 1, generators(1)).bool()
+    moved = augmented(images, recipe(translation=3), 1, generators(1)).bool()
     for axis in (1, 2):
         starts = moved.any(dim=3 - axis).float().argmax(dim=1) - 8
         assert (int(starts.min()), int(starts.max())) == (-3, 3)
-    scaled = augmentation.augment(images, recipe(scaling=0.25), 1, generators(1)).bool()
+    scaled = augmented(images, recipe(scaling=0.25), 1, generators(1)).bool()
     sides = scaled[:, 14].sum(dim=1)
     assert 8 <= sides.min() <= 10
     assert 14 <= sides.max() <= 16

@@ -1,15 +1,18 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
 from study.base.errors import UserError
 from study.data import mnist
 from study.recipes.recipe import Recipe
-from study.training import checkpoint, sgd
+from study.training import checkpoint
 from study.training.checkpoint import Checkpoint
+from study.training.engine_trainer import EngineTrainer
 from study.training.history import Epoch
+from study.training.pytorch_trainer import PyTorchTrainer
+from study.training.trainer import Trainer, initialize
 from tests.checkout import ROOT
 from tests.recipes import recipe
 
@@ -29,36 +32,42 @@ RECIPE = recipe(
 DONE = [Epoch(0, 1.25, 60.1, 1 / 3, 0.7, 80.0), Epoch(1, 0.1 + 0.2, 90.0, 0.2, 0.1, 97.31)]
 
 
-def trainer(folder: Path) -> sgd.Trainer:
-    network = sgd.initialize(MODEL, RECIPE)
-    return sgd.Trainer(network, mnist.read_training_set(folder, RECIPE.train_images), RECIPE)
+def trainer(folder: Path, kind: type[EngineTrainer | PyTorchTrainer] = EngineTrainer) -> Trainer:
+    network = initialize(MODEL, RECIPE)
+    return kind(network, mnist.read_training_set(folder, RECIPE.train_images), RECIPE)
 
 
-def tensors(of: sgd.Trainer) -> list[torch.Tensor]:
-    momentum = [state["momentum_buffer"] for state in of.optimizer.state.values()]
-    return [*of.network.state_dict().values(), *of.eval_network.state_dict().values(), *momentum]
+def equal(one: Trainer, other: Trainer) -> bool:
+    pairs = zip(one.state().values(), other.state().values(), strict=True)
+    return all(np.array_equal(this, that) for this, that in pairs)
 
 
-def equal(one: sgd.Trainer, other: sgd.Trainer) -> bool:
-    pairs = zip(tensors(one), tensors(other), strict=True)
-    return all(torch.equal(this, that) for this, that in pairs)
+@pytest.fixture(params=[EngineTrainer, PyTorchTrainer])
+def kind(request: pytest.FixtureRequest) -> type[EngineTrainer | PyTorchTrainer]:
+    kind: type[EngineTrainer | PyTorchTrainer] = request.param
+    return kind
 
 
 @pytest.fixture
 def saved(mnist_folder: Path, tmp_path: Path) -> Path:
     """The checkpoint of a training that was stopped in its third epoch."""
-    ended = trainer(mnist_folder)
+    return save(trainer(mnist_folder), tmp_path)
+
+
+def save(ended: Trainer, folder: Path) -> Path:
     ended.train(0)
     ended.train(1)
-    path = tmp_path / "model.pt"
+    path = folder / "model.npz"
     Checkpoint(path, MODEL, RECIPE).save(ended, DONE)
     return path
 
 
-def test_resumed_training_ends_with_the_same_bytes(mnist_folder: Path, saved: Path) -> None:
-    undisturbed = trainer(mnist_folder)
+def test_resumed_training_ends_with_the_same_bytes(
+    mnist_folder: Path, tmp_path: Path, kind: type[EngineTrainer | PyTorchTrainer]
+) -> None:
+    undisturbed, resumed = trainer(mnist_folder, kind), trainer(mnist_folder, kind)
     expected = [undisturbed.train(epoch) for epoch in range(3)]
-    resumed = trainer(mnist_folder)
+    saved = save(trainer(mnist_folder, kind), tmp_path)
     assert Checkpoint(saved, MODEL, RECIPE).load(resumed) == DONE
     assert not equal(resumed, undisturbed)
     assert resumed.train(2) == expected[2]
@@ -67,7 +76,7 @@ def test_resumed_training_ends_with_the_same_bytes(mnist_folder: Path, saved: Pa
 
 def test_load_without_a_file_keeps_the_trainer(mnist_folder: Path, tmp_path: Path) -> None:
     untouched, begun = trainer(mnist_folder), trainer(mnist_folder)
-    assert Checkpoint(tmp_path / "model.pt", MODEL, RECIPE).load(begun) == []
+    assert Checkpoint(tmp_path / "model.npz", MODEL, RECIPE).load(begun) == []
     assert equal(begun, untouched)
 
 
@@ -101,9 +110,7 @@ def test_key_depends_on_model_and_versions(monkeypatch: pytest.MonkeyPatch) -> N
     assert checkpoint.key(MODEL, RECIPE) != expected
 
 
-@pytest.mark.parametrize(
-    "path", ["models/model_1.py", "stages/train.py", "study/training/kernels.py"]
-)
+@pytest.mark.parametrize("path", ["models/model_1.py", "stages/train.py", "study/engine/direct.py"])
 def test_key_depends_on_all_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:

@@ -6,6 +6,7 @@ back from the card within an epoch.
 """
 
 import math
+import os
 from functools import cache
 
 import torch
@@ -17,8 +18,9 @@ from study.data.mnist import Images
 from study.networks.inputs import normalize
 from study.recipes.recipe import Recipe
 from study.training.augmentation import CONTROL_POINTS, annealed_strength, augments, bspline_basis
-from study.training.averaging import ExponentialMovingAverage
-from study.training.sgd import TrainStats, optimizer, scheduler, seed_sequence
+from study.training.batches import seed_sequence
+from study.training.pytorch_trainer import PyTorchTrainer
+from study.training.trainer import TrainStats
 
 
 def device() -> torch.device:
@@ -28,11 +30,13 @@ def device() -> torch.device:
     return torch.device("cuda")
 
 
-class Trainer:
-    """Trains like sgd.Trainer, but draws its random numbers on the card.
+class CudaTrainer(PyTorchTrainer):
+    """Trains any network on the card, where it also draws its random numbers.
 
     The same recipe should give the same weights on the same card and software, but not elsewhere.
     """
+
+    trained_by = "PyTorch, on a GPU"
 
     def __init__(
         self,
@@ -43,20 +47,18 @@ class Trainer:
     ) -> None:
         """Move everything to the card. With a CPU as `on`, for tests, steps run without a graph."""
         torch.use_deterministic_algorithms(True)
+        # cuBLAS is deterministic only with a workspace of fixed size.
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
         # No kernel here reads memory before writing it, and filling it takes a sixth of the time.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         self.on = on or device()
-        self.network = network.to(self.on)
-        self.images, self.labels = (tensor.to(self.on) for tensor in train_set)
-        self.recipe = recipe
-        self.optimizer = optimizer(self.network, recipe)
-        # A captured graph reads the learning rate from the card, so the scheduler writes it there.
-        for group in self.optimizer.param_groups:
-            group["lr"] = torch.tensor(recipe.learning_rate, device=self.on)
-        self.scheduler = scheduler(self.optimizer, recipe, len(self.images))
-        self.average = ExponentialMovingAverage(self.network, recipe.ema_decay)
-        self.eval_network = self.average.network
+        network = network.to(memory_format=torch.channels_last).to(self.on)
+        super().__init__(network, train_set, recipe)
+        self.images, self.labels = (torch.from_numpy(array).to(self.on) for array in train_set)
         # A captured graph reads and writes these tensors, so they are never replaced.
+        self.rate = torch.tensor(recipe.learning_rate, device=self.on)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate
         self.batch = torch.arange(recipe.batch_size, device=self.on)
         self.strength = torch.ones((), device=self.on)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.on)
@@ -71,23 +73,23 @@ class Trainer:
         self.loss_sum.zero_()
         self.correct.zero_()
         order = torch.randperm(len(self.images), device=self.on)
-        batches = torch.split(order, self.recipe.batch_size)
-        for batch in batches:
+        self.network.train()
+        for number, batch in enumerate(torch.split(order, self.recipe.batch_size)):
+            self.rate.fill_(self.learning_rate(epoch, number))
             if self.graph and len(batch) == len(self.batch):
                 self.batch.copy_(batch)
                 self.graph.replay()
             else:
                 self.optimizer.zero_grad()
-                self.step(batch)
-            self.scheduler.step()
+                self.step_on_card(batch)
         seen = len(self.images)
         loss = self.loss_sum.item() / seen
         if not math.isfinite(loss):
             raise DivergedError(loss, self.recipe.learning_rate, epoch)
         accuracy = 100 * self.correct.item() / seen
-        return TrainStats(loss, accuracy, len(batches) - 1, self.last_loss.item())
+        return TrainStats(loss, accuracy, number, self.last_loss.item())
 
-    def step(self, batch: Tensor) -> None:
+    def step_on_card(self, batch: Tensor) -> None:
         """Take one step on the images with the indices `batch`."""
         images, labels = normalize(self.images[batch]), self.labels[batch]
         if augments(self.recipe):
@@ -103,22 +105,19 @@ class Trainer:
 
     def captured(self) -> torch.cuda.CUDAGraph:
         """Return a graph of one step. The weights are restored after the steps that warm up."""
-        before = {key: value.clone() for key, value in self.network.state_dict().items()}
+        before = self.state()
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(3):
                 self.optimizer.zero_grad()
-                self.step(self.batch)
+                self.step_on_card(self.batch)
         torch.cuda.current_stream().wait_stream(stream)
         self.optimizer.zero_grad()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            self.step(self.batch)
-        self.network.load_state_dict(before)
-        self.eval_network.load_state_dict(before)
-        for state in self.optimizer.state.values():
-            state["momentum_buffer"].zero_()
+            self.step_on_card(self.batch)
+        self.load_state(before)
         return graph
 
 

@@ -1,0 +1,34 @@
+"""The batches of an epoch: every training image once, in random order and augmented."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from study.data.mnist import Images
+from study.recipes.recipe import Recipe
+from study.training import augmentation
+
+
+def seed_sequence(recipe: Recipe, epoch: int, stream: str) -> np.random.SeedSequence:
+    """Return the seed of an independent random stream per epoch and purpose.
+
+    So drawing more numbers from one stream does not change the others.
+    """
+    return np.random.SeedSequence([recipe.seed, epoch, *stream.encode()])
+
+
+def batches(train_set: Images, recipe: Recipe, epoch: int) -> Iterator[Images]:
+    """Yield every image once, shuffled and augmented anew in each epoch, counted from 0."""
+    images, labels = train_set
+    order = np.random.default_rng(seed_sequence(recipe, epoch, "order")).permutation(len(images))
+    generators = {
+        stream: np.random.default_rng(seed_sequence(recipe, epoch, stream))
+        for stream in augmentation.STREAMS
+    }
+    strength = augmentation.annealed_strength(recipe, epoch)
+    for start in range(0, len(order), recipe.batch_size):
+        chosen = order[start : start + recipe.batch_size]
+        batch = images[chosen]
+        if augmentation.augments(recipe):
+            batch = augmentation.augment(batch, recipe, strength, generators)
+        yield batch, labels[chosen]
