@@ -13,10 +13,13 @@ import shlex
 import signal
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -127,24 +130,50 @@ def test_committed_results_are_current(tmp_path: Path, mnist_folder: Path) -> No
     assert stages_run(output) == []
 
 
-def test_clone_is_current_before_and_after_pull(checkout: Checkout, tmp_path: Path) -> None:
+def test_clone_before_pull_is_current(edited: Checkout, tmp_path: Path) -> None:
     """Also where Git would convert line ends, as on Windows: .gitattributes forbids it."""
-    storage = tmp_path / "storage"
-    set_remote(checkout, storage)
-    checkout.run("dvc", "push", "--quiet")
-    clone = Checkout(tmp_path / "clone", checkout.environment)
-    checkout.run("git", "clone", "--quiet", "-c", "core.autocrlf=true", ".", str(clone.root))
+    clone = clone_of(edited, tmp_path)
     assert stages_run(clone.run("dvc", "repro", "--dry", "--allow-missing")) == []
-    set_remote(clone, storage)
-    clone.run("dvc", "pull", "--quiet")
+
+
+@pytest.mark.parametrize("kind", ["folder", "web server"])
+def test_clone_after_pull_trains_nothing(checkout: Checkout, tmp_path: Path, kind: str) -> None:
+    storage = tmp_path / "storage"
+    set_remote(checkout, str(storage))
+    checkout.run("dvc", "push", "--quiet")
+    clone = clone_of(checkout, tmp_path)
+    with served(storage) if kind == "web server" else nullcontext(str(storage)) as remote:
+        set_remote(clone, remote)
+        clone.run("dvc", "pull", "--quiet")
     assert clone.outputs() == checkout.outputs()
-    assert clone.due() == []
+    assert stages_run(clone.run("dvc", "repro")) == []
     assert clone.changed() == []
 
 
-def set_remote(checkout: Checkout, storage: Path) -> None:
-    config = f"[core]\n    remote = here\n['remote \"here\"']\n    url = {storage}\n"
+def clone_of(checkout: Checkout, folder: Path) -> Checkout:
+    """Clone the checkout as somebody else would: without what only DVC keeps."""
+    clone = Checkout(folder / "clone", checkout.environment)
+    checkout.run("git", "clone", "--quiet", "-c", "core.autocrlf=true", ".", str(clone.root))
+    return clone
+
+
+def set_remote(checkout: Checkout, url: str) -> None:
+    config = f"[core]\n    remote = storage\n['remote \"storage\"']\n    url = {url}\n"
     (checkout.root / ".dvc/config.local").write_text(config, encoding="utf-8")
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder on a web server that only reads; yield its address."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 # Something has changed
