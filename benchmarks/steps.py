@@ -14,7 +14,8 @@ from typing import TypedDict
 
 from tqdm import tqdm
 
-from benchmarks import comparison, pages
+import models
+from benchmarks import arithmetic, comparison, pages
 from benchmarks.__main__ import machine
 from benchmarks.performance_page import Machine
 from benchmarks.processes import ROOT
@@ -42,6 +43,8 @@ class Steps(TypedDict):
     """Number of steps in each measurement."""
     repetitions: int
     """Number of measurements, of which the median counts."""
+    peak: float
+    """Operations per second of one core that does nothing but fused multiply-adds, in billions."""
     milliseconds: dict[str, dict[str, float]]
     """CPU time of a step, by model and loop."""
 
@@ -76,6 +79,7 @@ def measure(recipes: Mapping[str, Recipe], steps: int, repetitions: int) -> Step
         "machine": here,
         "steps": steps,
         "repetitions": repetitions,
+        "peak": round(arithmetic.peak() / 1e9, 1),
         "milliseconds": milliseconds,
     }
 
@@ -112,12 +116,19 @@ def page(text: str, results: Steps) -> str:
 def table(results: Steps) -> str:
     """Return the table and the sentences about it."""
     recipes = comparison.recipes()
+    rates = {
+        model: arithmetic.operations(models.build(model, dropout=0.0))
+        * recipes[model].batch_size
+        / (times["engine"] * 1e6)
+        for model, times in results["milliseconds"].items()
+    }
     sizes = {recipes[model].batch_size for model in results["milliseconds"]}
     versions = ", ".join(f"{name} {v}" for name, v in results["machine"]["versions"].items())
     return pages.render(
         TEMPLATE,
         **results,
         batch_sizes=" or ".join(map(str, sorted(sizes, reverse=True))),
+        rates=rates,
         shown_versions=versions,
     )
 

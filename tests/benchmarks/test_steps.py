@@ -10,6 +10,7 @@ RESULTS: steps.Steps = {
     "machine": {"processor": "Some Processor", "cores": 2, "load": 0.2, "versions": {"torch": "2"}},
     "steps": 10,
     "repetitions": 3,
+    "peak": 100,
     "milliseconds": {"model_3": {"plain": 30, "engine": 10}},
 }
 
@@ -19,7 +20,7 @@ def test_page_shows_the_results_between_the_markers() -> None:
     assert text.startswith("before\n" + steps.BEGIN)
     assert text.endswith(steps.END + "after\n")
     assert "old" not in text
-    assert "| Model 3 | 30.0 | 10.0 | 3.0 |" in text.splitlines()
+    assert "| Model 3 | 30.0 | 10.0 | 3.0 | 81 | 81% |" in text.splitlines()
     for part in ("128 images", "3 measurements of 10 steps", "Some Processor", "load 0.2"):
         assert part in text
 
