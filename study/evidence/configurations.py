@@ -29,6 +29,20 @@ def without_duplicates(seeds: tuple[int, ...]) -> tuple[int, ...]:
     return seeds
 
 
+def seed_range(text: str) -> tuple[int, ...]:
+    """Return the seeds that a text such as `1-30` or `7` stands for. Raises ValueError."""
+    found = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", text)
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+    if not found or not first <= last < first + 10_000:
+        raise ValueError(f"must be a range of at most 10,000 seeds such as 1-30, got {quote(text)}")
+    return tuple(range(first, last + 1))
+
+
+def as_seeds(value: object) -> object:
+    """Return the seeds of a range as a list. Raises ValueError."""
+    return seed_range(value) if isinstance(value, str) else value
+
+
 def as_text(value: object) -> str:
     """Return a value as `dvc exp run -S` takes it. Raises ValueError for a list or a mapping."""
     if value is None or isinstance(value, list | dict):
@@ -39,8 +53,10 @@ def as_text(value: object) -> str:
 Seeds = Annotated[
     tuple[Annotated[int, Field(ge=0, lt=2**32)], ...],
     Field(min_length=1),
+    BeforeValidator(as_seeds),
     AfterValidator(without_duplicates),
 ]
+"""A list, or a range such as 1-30."""
 
 
 class Configuration(BaseModel):
@@ -53,6 +69,8 @@ class Configuration(BaseModel):
     description: Annotated[str, Field(min_length=1)]
     default: bool = False
     """True if this is the model as params.yaml has it."""
+    recipe: str | None = None
+    """The model whose recipe is used, except the seed; None for the model's own."""
     overrides: dict[str, Annotated[str, BeforeValidator(as_text)]] = Field(default={}, alias="set")
     """Overrides of params.yaml, by dotted key."""
     seeds: Seeds | None = None
@@ -126,8 +144,10 @@ def _read(text: str) -> tuple[Document, Plan]:
         if not each.default:
             continue
         where = document.at("configurations", number, "default")
-        if each.overrides:
-            raise UserError(f"{where}: default must be false if `set` has overrides, got true")
+        if each.overrides or each.recipe:
+            raise UserError(
+                f"{where}: default must be false if there is `set` or `recipe`, got true"
+            )
         if each.model in default_of:
             raise UserError(
                 f"{where}: default must be true for one configuration of {each.model},"
@@ -172,11 +192,12 @@ def runs(text: str, params: Params) -> dict[str, Run]:
 def _run(configuration: Configuration, params: Params, document: Document, number: int) -> Run:
     """Return a configuration with the seed in params.yaml."""
     model, overrides = configuration.model, configuration.overrides
-    if model not in params.models:
-        raise UserError(
-            f"{document.at('configurations', number, 'model')}: model must be one of"
-            f" {', '.join(params.models)}, got {quote(model)}"
-        )
+    for key, name in (("model", model), ("recipe", configuration.recipe or model)):
+        if name not in params.models:
+            raise UserError(
+                f"{document.at('configurations', number, key)}: {key} must be one of"
+                f" {', '.join(params.models)}, got {quote(name)}"
+            )
     keys = {place: key for key, place in params.places[model].items() if key != "seed"}
     for place in overrides:
         if place not in keys:
@@ -184,6 +205,7 @@ def _run(configuration: Configuration, params: Params, document: Document, numbe
                 f"{document.at('configurations', number, 'set', place)}: set.{quote(place)} is not"
                 f" a known key; use one of {', '.join(keys)}"
             )
+    overrides = of_recipe(model, configuration.recipe or model, params) | overrides
     changed = {keys[place]: value for place, value in overrides.items()}
     return Run(
         configuration.id,
@@ -195,6 +217,16 @@ def _run(configuration: Configuration, params: Params, document: Document, numbe
         ),
         tuple(f"{place}={value}" for place, value in overrides.items()),
     )
+
+
+def of_recipe(model: str, other: str, params: Params) -> dict[str, str]:
+    """Return the overrides that give a model the recipe of another, but its own seed."""
+    own, wanted = params.models[model].model_dump(), params.models[other].model_dump()
+    return {
+        place: as_text(wanted[key])
+        for key, place in params.places[model].items()
+        if key != "seed" and wanted[key] != own[key]
+    }
 
 
 def with_seed(run: Run, seed: int, params: Params) -> Run:

@@ -56,6 +56,35 @@ def test_runs_use_the_seeds_of_their_configuration() -> None:
     ]
 
 
+def test_seeds_can_be_a_range() -> None:
+    listed, ranged = (TEXT.replace("[1, 7]", seeds) for seeds in ("[2, 3, 4]", "2-4"))
+    assert configurations.runs(listed, PARAMS) == configurations.runs(ranged, PARAMS)
+
+
+def test_run_has_the_recipe_of_another_model() -> None:
+    """Under the keys of its own, so that `dvc exp run -S` sets what its training reads."""
+    other = "\n    model: {}\n    recipe: {}\n    set: {{{}: 2}}\n    description: Exchanged\n"
+    text = "seeds: [7]\nconfigurations:\n  - id: there" + other.format(
+        "model_4", "model_5", "train.momentum"
+    ).replace(": 2}", ": 0.5}")
+    text += "  - id: back" + other.format("model_5", "model_4", "models.model_5.epochs")
+    there, back = configurations.runs(text, PARAMS).values()
+    own = {name: PARAMS.models[name].model_copy(update={"seed": 7}) for name in PARAMS.models}
+    assert there.recipe == own["model_5"].model_copy(update={"momentum": 0.5})
+    assert there.overrides == (
+        "train.epochs=25",
+        "train.rotation=7.0",
+        "train.momentum=0.5",
+        "train.seed=7",
+    )
+    assert back.recipe == own["model_4"].model_copy(update={"epochs": 2})
+    assert back.overrides == (
+        "models.model_5.epochs=2",
+        "models.model_5.rotation=0.0",
+        "train.seed=7",
+    )
+
+
 def test_run_has_recipe_and_overrides() -> None:
     runs = configurations.runs(TEXT, PARAMS)
     base, dropout, short = (runs[f"{name}-seed-7"] for name in ("base", "dropout-7.5", "short"))
@@ -93,6 +122,9 @@ DROPOUT = "train.dropout: 0.075"
         (SEEDS, "seeds: [a]", 2, ("seeds.0", "integer", "a")),
         (SEEDS, "seeds: []", 2, ("seeds", "at least 1")),
         (SEEDS, "seeds: 5", 2, ("seeds", "list", "5")),
+        (SEEDS, "seeds: 5-1", 2, ("seeds", "range", "5-1")),
+        (SEEDS, "seeds: 1-99999999", 2, ("seeds", "10,000", "1-99999999")),
+        (SEEDS, "seeds: 4294967290-4294967299", 2, ("seeds.6", "4294967296")),
         (SEEDS, "seed: [1]", 2, ("seed", "seeds, final, configurations")),
         (f"{SEEDS}\n", "\n", 3, ("seeds", "missing")),
         (SEEDS, f"{SEEDS}\n{SEEDS}", 3, ("duplicate", "seeds")),
@@ -101,6 +133,8 @@ DROPOUT = "train.dropout: 0.075"
         ("description: Model 4\n", "words: Model 4\n", 9, ("words", "id, model, description")),
         ("    model: model_5\n", "", 17, ("model", "missing")),
         ("model: model_5", "model: model_9", 18, ("model", "model_1, model_2", "model_9")),
+        ("model: model_5", "model: model_5\n    recipe: model_9", 19, ("recipe", "model_9")),
+        ("default: true", "default: true\n    recipe: model_5", 8, ("default", "recipe")),
         ("model: model_5", "model:", 18, ("model", "text", "nothing")),
         ("id: short", "id: Short", 17, ("id", "lowercase", "Short")),
         ("id: short", "id: a..b", 17, ("id", "a..b")),
@@ -146,7 +180,7 @@ def test_experiments_yaml_has_every_model_with_enough_seeds() -> None:
     assert {f"model_{number}" for number in range(1, 7)} <= {run.model for run in runs}
     seeds = Counter(run.configuration for run in runs)
     tested = {run.configuration for run in runs if not run.recipe.validation_images}
-    assert {seeds[each] for each in tested} == {5, 10}
+    assert {seeds[each] for each in tested} == {30}
     assert {seeds[each] for each in seeds.keys() - tested} == {3}
 
 
