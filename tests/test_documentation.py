@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,6 +37,14 @@ def test_readme_tree_lists_existing_paths() -> None:
     tree = re.findall(r"^([\w./]+/|[\w.]+\.yaml)  ", TEXT["README.md"], re.MULTILINE)
     assert len(tree) > 8
     assert [path for path in tree if not (ROOT / path).exists()] == []
+
+
+def test_citation_agrees_with_the_project() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert citation["version"] == project["version"]
+    assert citation["license"] == project["license"]
+    assert TEXT["README.md"].startswith(f"# {citation['title']}\n")
 
 
 def test_make_targets_exist() -> None:
