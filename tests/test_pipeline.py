@@ -176,6 +176,60 @@ def served(folder: Path) -> Iterator[str]:
             thread.join()
 
 
+# On a pull request
+
+
+def test_comment_shows_what_the_branch_changes(edited: Checkout, tmp_path: Path) -> None:
+    """The steps of the workflow, in a merge like the one that GitHub checks out."""
+    clone = clone_of(edited, tmp_path)
+    clone.run("git", "config", "user.name", "A user")
+    clone.run("git", "config", "user.email", "user@example.org")
+    clone.run("git", "switch", "--quiet", "--create", "branch")
+    clone.set({"candidate": OVERRIDDEN})
+    clone.run("python", "-m", "stages.candidate", OVERRIDDEN)
+    clone.edit("reports/figures/seeds.svg", "</svg>", "<g/></svg>")
+    clone.run("git", "rm", "--quiet", "reports/figures/misses.svg")
+    clone.commit("Change")
+    head = clone.run("git", "rev-parse", "HEAD").strip()
+    clone.run("git", "switch", "--quiet", "main")
+    clone.edit("reports/figures/curves.svg", "</svg>", "<g/></svg>")
+    clone.commit("Change something else meanwhile")
+    clone.run("git", "merge", "--quiet", "--no-edit", "branch")
+
+    comment = posted(clone, tmp_path)
+    rows = re.findall(r"(?m)^\| (metrics/\S+) +\| (\w+) +\| (\S+) +\| (\S+)", comment)
+    old, new = metrics(edited, PLAIN), metrics(edited, OVERRIDDEN)
+    assert rows == [
+        (str(paths.CANDIDATE), key, str(old[key]), str(new[key]))
+        for key in sorted(old)
+        if old[key] != new[key]
+    ]
+    (figure,) = re.findall(r"!\[.*\]\((.*)\)", comment)
+    expected = f"https://example.org/owner/name/raw/{head}/reports/figures/seeds.svg"
+    assert figure.partition("?")[0] == expected
+
+
+def posted(checkout: Checkout, folder: Path) -> str:
+    """Return what the workflow posts: its own steps, with a `gh` that keeps the comment."""
+    (folder / "bin").mkdir()
+    gh = folder / "bin/gh"
+    gh.write_text('#!/bin/bash\ncp "${@: -1}" ../posted\n', encoding="utf-8")
+    gh.chmod(0o755)
+    text = (checkout.root / ".github/workflows/comment.yaml").read_text("utf-8")
+    steps = [step["run"] for step in yaml.safe_load(text)["jobs"]["comment"]["steps"][2:]]
+    install, *rest = steps
+    assert install.startswith("pip install")
+    variables = (
+        "GITHUB_SERVER_URL=https://example.org",
+        "GITHUB_REPOSITORY=owner/name",
+        "NUMBER=1",
+    )
+    path = f"PATH={folder / 'bin'}{os.pathsep}{checkout.environment['PATH']}"
+    for step in rest:
+        checkout.run("env", path, *variables, "bash", "-e", "-c", step)
+    return (folder / "posted").read_text("utf-8")
+
+
 # Something has changed
 
 
