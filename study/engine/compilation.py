@@ -1,18 +1,16 @@
-"""Compilation of the engine's kernels, and the cache of compiled code."""
+"""Compilation of the engine's kernels."""
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import extending, njit, types
 
+from study.engine.code_cache import CodeCache, config
+
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
-OWN_CODE = hashlib.sha256(
-    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-).hexdigest()
-"""SHA-256 of the engine's modules."""
+# Kernels cannot run as Python code: operations on vectors exist in compiled code only.
+config.DISABLE_JIT = 0
 
 INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """Options for functions that only kernels call: a wrapper for Python would be slow to compile."""
@@ -44,11 +42,7 @@ def once(compiled: Any) -> Any:
 
 
 def entry(function: Kernel) -> Kernel:
-    """Compile a function that Python calls, on its first call, and cache the result on disk.
-
-    Numba would discard a cached file only if the function's own module changes. The compiled code
-    includes kernels of other modules, so here a change of any of the engine's modules discards it.
-    """
-    compiled: Any = njit(cache=True, error_model="numpy")(function)
-    compiled._cache._cache_file._source_stamp = OWN_CODE
+    """Compile a function that Python calls, on its first call, and cache the result on disk."""
+    compiled: Any = njit(error_model="numpy")(function)
+    compiled._cache = CodeCache(function)
     return cast(Kernel, compiled)
