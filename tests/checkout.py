@@ -16,7 +16,7 @@ from dvc.repo import Repo
 
 ROOT = Path(__file__).parent.parent
 OUTPUTS = ("data", "recipes", "weights", "summaries", "predictions", "metrics", "reports")
-NUMBA_CACHE = ("study/**/*.nbi", "study/**/*.nbc")  # an index refers to code, so it is copied first
+COMPILED = "study/**/*.nbc"
 FOREIGN = ("DVC_", "GIT_", "MAKE", "MFLAGS")
 """Prefixes of the variables of whatever runs the tests: make, a Git hook, a DVC stage."""
 
@@ -37,8 +37,8 @@ class Checkout:
         root = folder / "checkout"
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
         names = subprocess.run(listed, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-        # Numba compiles for half a minute what it does not find in its cache.
-        compiled = (str(path.relative_to(ROOT)) for glob in NUMBA_CACHE for path in ROOT.glob(glob))
+        # To compile the kernels would take half a minute.
+        compiled = (str(path.relative_to(ROOT)) for path in ROOT.glob(COMPILED))
         for name in [*names.decode().split("\0"), *compiled]:
             if (ROOT / name).is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -137,12 +137,8 @@ class Checkout:
         # an edit to params.yaml of the same length within a second of a checkout.
         params = self.root / "params.yaml"
         params.touch()
-        edited = self.run("git", "diff", "--name-only", "HEAD", "study").split()
         self.run("git", "reset", "--quiet", "--hard")
         self.run("git", "clean", "--quiet", "--force", "-d")
-        for name in edited:
-            # Numba would compile again after a change of the time.
-            shutil.copystat(ROOT / name, self.root / name)
         os.utime(params, (0, 0))
         self.run("git", "update-index", "--refresh")
 
