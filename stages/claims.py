@@ -4,22 +4,31 @@ import models
 from stages import paths
 from stages.command import no_arguments, run
 from study.base.files import read_text, write
-from study.evidence import configurations, run_table, verdicts, write_up
+from study.evidence import claims_file, configurations, run_table, verdicts, write_up
 from study.recipes import params_file
 
 
 def main() -> None:
-    """Write the verdict on each claim."""
+    """Write the verdict on each claim, or how many runs are missing."""
     no_arguments()
     params = params_file.read(read_text(paths.PARAMS), models.names())
     published = write_up.read(paths.WRITE_UP, paths.EPOCHS)
     plan = configurations.read(read_text(paths.EXPERIMENTS))
-    checks = verdicts.read(read_text(paths.CLAIMS), published, plan.descriptions)
-    rows = run_table.on_the_test_set(run_table.from_csv(read_text(paths.RUNS)))
-    claims = verdicts.evaluate_claims(
-        checks, published, rows, params.equivalence_margin, plan.defaults
+    file = claims_file.read(read_text(paths.CLAIMS), published, plan.descriptions, plan.defaults)
+    judged = verdicts.judge(
+        file,
+        published,
+        run_table.on_the_test_set(run_table.from_csv(read_text(paths.RUNS))),
+        {each.id: each.seeds or plan.seeds for each in plan.configurations},
+        params.equivalence_margin,
+        plan.defaults,
     )
-    write(paths.VERDICTS, verdicts.to_json(claims))
+    if judged.missing:
+        missing = sum(judged.missing.values())
+        print(
+            f"{missing} of {judged.runs} runs are missing, so nothing is judged: `make experiments`"
+        )
+    write(paths.VERDICTS, verdicts.to_json(judged))
 
 
 if __name__ == "__main__":

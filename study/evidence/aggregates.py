@@ -2,14 +2,15 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import combinations
 from typing import Any
 
 from study.evidence import statistics
-from study.evidence.run_table import DECIMALS, Row, by_configuration, by_seed, resolution
-from study.evidence.statistics import MeanCI
-from study.evidence.verdicts import ACCURACIES, Claim
+from study.evidence.claims_file import ACCURACIES
+from study.evidence.run_table import DECIMALS, Row, by_configuration, by_seed
+from study.evidence.verdicts import Claim
 from study.evidence.write_up import WriteUp
 
 ROUNDING = 4
@@ -36,13 +37,18 @@ class ConfigurationStats:
     """SD between seeds; None for a single run."""
     loss: float
     best_accuracy: float
-    gain: float
-    """Best epoch minus last epoch: the bias from choosing the epoch on the test set."""
-    gain_low: float | None
-    gain_high: float | None
     last_epochs_std: float
     published: float | None
     """Published accuracy of the default configuration of a model."""
+    published_best: bool
+    """True if that is the one of the best epoch, because there is no other."""
+    accuracies: tuple[float, ...]
+    """Accuracy of each run."""
+
+    @property
+    def gain(self) -> float:
+        """Best epoch minus last epoch: what choosing the epoch on the test set adds, in points."""
+        return self.best_accuracy - self.accuracy
 
 
 @dataclass(frozen=True)
@@ -60,17 +66,16 @@ class EpochBand:
 
 @dataclass(frozen=True)
 class Difference:
-    """A check of a claim about accuracies, in points."""
+    """A check about accuracies, in points."""
 
     claim: str
     metric: str
     of: str
     relation: str
     than: str
-    n: int
     difference: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
     verdict: str
 
 
@@ -80,14 +85,12 @@ def configuration_stats(
     """Return the statistics of each configuration. Failed runs (nan) are included."""
     found = []
     for name, runs in by_configuration(rows).items():
-        metrics = {key: by_seed(runs, key) for key in DECIMALS}
-        mean = {key: statistics.mean_ci([*of_runs.values()]) for key, of_runs in metrics.items()}
+        metrics = {key: [*by_seed(runs, key).values()] for key in DECIMALS}
+        mean = {key: statistics.mean(values) for key, values in metrics.items()}
         accuracy = mean["accuracy"]
-        gain = statistics.paired_difference(
-            metrics["best_accuracy"], metrics["accuracy"], resolution("accuracy")
-        ).mean
+        low, high = accuracy.interval or (None, None)
         model = published.models.get(defaults.get(name, ""))
-        (low, high), (gain_low, gain_high) = bounds(accuracy), bounds(gain)
+        best = model.best_accuracy if model and model.accuracy is None else None
         found.append(
             ConfigurationStats(
                 configuration=name,
@@ -96,19 +99,28 @@ def configuration_stats(
                 parameters=int(mean["parameters"].mean),
                 n=len(runs),
                 accuracy=rounded(accuracy.mean),
-                low=low,
-                high=high,
+                low=None if low is None else rounded(low),
+                high=None if high is None else rounded(high),
                 sd=rounded(accuracy.sd) if len(runs) > 1 else None,
                 loss=rounded(mean["loss"].mean),
                 best_accuracy=rounded(mean["best_accuracy"].mean),
-                gain=rounded(gain.mean),
-                gain_low=gain_low,
-                gain_high=gain_high,
                 last_epochs_std=rounded(mean["last_epochs_std"].mean),
-                published=(model.accuracy or model.best_accuracy) if model else None,
+                published=best or (model.accuracy if model else None),
+                published_best=best is not None,
+                accuracies=tuple(metrics["accuracy"]),
             )
         )
     return found
+
+
+def wrongly_ranked(configurations: Sequence[ConfigurationStats]) -> float | None:
+    """Return the probability that one run each ranks two configurations unlike their means.
+
+    It is the mean of all pairs, ties counted half; None without a pair.
+    """
+    pairs = combinations(sorted(configurations, key=lambda each: each.accuracy), 2)
+    wrong = [statistics.p_superior(low.accuracies, high.accuracies) for low, high in pairs]
+    return statistics.mean(wrong).mean if wrong else None
 
 
 def epoch_bands(
@@ -128,7 +140,7 @@ def epoch_bands(
                 epoch=epoch,
                 n=len(runs),
                 lowest=min(accuracies),
-                mean=rounded(statistics.mean_ci(accuracies).mean),
+                mean=rounded(statistics.mean(accuracies).mean),
                 highest=max(accuracies),
                 published=log[epoch].test_accuracy if epoch < len(log) else None,
             )
@@ -138,7 +150,7 @@ def epoch_bands(
 
 
 def differences(claims: Iterable[Claim]) -> list[Difference]:
-    """Return the checks that are about accuracies and have runs, claim by claim."""
+    """Return the checks that are about accuracies and have been decided, claim by claim."""
     return [
         Difference(
             claim=claim.id,
@@ -146,21 +158,15 @@ def differences(claims: Iterable[Claim]) -> list[Difference]:
             of=check.of,
             relation=check.relation,
             than=check.than,
-            n=len(check.seeds),
             difference=check.difference,
-            low=check.interval[0] if check.interval else None,
-            high=check.interval[1] if check.interval else None,
+            low=check.interval[0],
+            high=check.interval[1],
             verdict=check.verdict,
         )
         for claim in claims
         for check in claim.checks
-        if check.metric in ACCURACIES and check.difference is not None
+        if check.metric in ACCURACIES and check.difference is not None and check.interval
     ]
-
-
-def bounds(mean: MeanCI) -> tuple[float | None, float | None]:
-    """Return the rounded ends of the interval of a mean, if it has one."""
-    return (rounded(mean.interval[0]), rounded(mean.interval[1])) if mean.interval else (None, None)
 
 
 def rounded(value: float) -> float:
@@ -171,7 +177,12 @@ def rounded(value: float) -> float:
 def to_csv(kind: type[Any], rows: Iterable[Any]) -> str:
     """Return dataclass instances of a kind as CSV; None becomes an empty cell."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(kind)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
+    writer = csv.writer(text, lineterminator="\n")
+    names = [field.name for field in fields(kind)]
+    writer.writerow(names)
+    for row in rows:
+        values = (getattr(row, name) for name in names)
+        writer.writerow(
+            " ".join(map(str, value)) if isinstance(value, tuple) else value for value in values
+        )
     return text.getvalue()

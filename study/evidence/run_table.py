@@ -51,11 +51,6 @@ class Row:
         return run_name(self.configuration, self.recipe.seed)
 
 
-def resolution(metric: str) -> float:
-    """Return the rounding step of a metric; 0 for a count."""
-    return 10.0 ** -DECIMALS[metric] if DECIMALS[metric] else 0.0
-
-
 def format_metrics(metrics: Mapping[str, float]) -> dict[str, str]:
     """Return the metrics of a model as a row has them; `nothing` for a missing one."""
     return {

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from study.evidence import statistics
-from study.evidence.run_table import Row, by_configuration, by_seed, resolution
-from study.evidence.statistics import MeanCI
+from study.evidence.run_table import Row, by_configuration, by_seed
+from study.evidence.statistics import Interval, Mean
 from study.recipes.recipe import Recipe
 
 
@@ -15,12 +16,18 @@ class FinalModel:
 
     configuration: str
     parameters: int
-    accuracy: MeanCI
+    accuracy: Mean
     """Percent, after the last epoch."""
     lowest: float
     highest: float
-    p: float
-    """One-sided p-value for a mean above the target; 1 for a single run."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A difference of two means, with its 95% CI."""
+
+    mean: float
+    interval: Interval
 
 
 @dataclass(frozen=True)
@@ -31,18 +38,18 @@ class AblationRow:
     parameters: int
     validation_images: int
     """Number of validation images."""
-    accuracy: MeanCI
+    accuracy: Mean
     """Percent, after the last epoch."""
-    loss: MeanCI
+    loss: Mean
     """Nats, after the last epoch."""
-    accuracy_difference: MeanCI | None
-    """Points, minus the final recipe, paired by seed; None without a common seed."""
-    loss_difference: MeanCI | None
-    """Nats, minus the final recipe, paired by seed; None without a common seed."""
+    accuracy_difference: Change | None
+    """Points, minus the final recipe; None for a single run or after a failed one."""
+    loss_difference: Change | None
+    """Nats, minus the final recipe; None as for the accuracy."""
 
 
-def final_model(rows: Iterable[Row], final: str | None, accuracy: float) -> FinalModel | None:
-    """Compare the runs of configuration `final` with an accuracy (percent); None without runs."""
+def final_model(rows: Iterable[Row], final: str | None) -> FinalModel | None:
+    """Return the results of the configuration `final`; None without runs."""
     runs = [row for row in rows if row.configuration == final]
     if not runs:
         return None
@@ -50,10 +57,9 @@ def final_model(rows: Iterable[Row], final: str | None, accuracy: float) -> Fina
     return FinalModel(
         configuration=runs[0].configuration,
         parameters=int(runs[0].metrics["parameters"]),
-        accuracy=statistics.mean_ci(accuracies),
+        accuracy=statistics.mean(accuracies),
         lowest=min(accuracies),
         highest=max(accuracies),
-        p=statistics.p_above(accuracies, accuracy) if len(runs) > 1 else 1.0,
     )
 
 
@@ -71,8 +77,8 @@ def ablation(rows: Sequence[Row], final: str | None) -> list[AblationRow]:
             configuration=name,
             parameters=int(runs[0].metrics["parameters"]),
             validation_images=runs[0].recipe.validation_images,
-            accuracy=statistics.mean_ci([*by_seed(runs, "accuracy").values()]),
-            loss=statistics.mean_ci([*by_seed(runs, "loss").values()], resolution("loss")),
+            accuracy=statistics.mean([*by_seed(runs, "accuracy").values()]),
+            loss=statistics.mean([*by_seed(runs, "loss").values()]),
             accuracy_difference=difference(runs, baseline, "accuracy"),
             loss_difference=difference(runs, baseline, "loss"),
         )
@@ -86,9 +92,11 @@ def without_split(row: Row) -> tuple[str, Recipe]:
     return row.model, row.recipe.model_copy(update={"seed": 0, "validation_images": 0})
 
 
-def difference(rows: Iterable[Row], baseline: Iterable[Row], metric: str) -> MeanCI | None:
-    """Return the mean difference from a baseline over common seeds; None if there are none."""
-    paired = statistics.paired_difference(
-        by_seed(rows, metric), by_seed(baseline, metric), resolution(metric)
-    )
-    return paired.mean if paired.is_known else None
+def difference(rows: Sequence[Row], baseline: Sequence[Row], metric: str) -> Change | None:
+    """Return the difference of the means of a metric; None if it has no interval."""
+    if min(len(rows), len(baseline)) < 2:
+        return None
+    a, b = ([*by_seed(each, metric).values()] for each in (rows, baseline))
+    found = statistics.difference(a, b)
+    low, high = map(float, found.interval(statistics.LEVEL / 2))
+    return Change(float(found.mean), (low, high)) if isfinite(high) else None

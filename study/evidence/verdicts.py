@@ -1,291 +1,437 @@
-"""Verdicts on the claims of the write-up: the checks in claims.yaml, run on metrics/runs.csv."""
+"""Verdicts on the claims in claims.yaml, from the runs in metrics/runs.csv.
+
+docs/statistics.md declares the procedure; this module is it.
+"""
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Annotated, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import TypeAdapter
 
-from study.base.errors import UserError, quote
-from study.base.yaml_io import load
 from study.evidence import statistics
-from study.evidence.run_table import DECIMALS, Row, by_configuration, by_seed, resolution
-from study.evidence.statistics import PairedDifference
-from study.evidence.write_up import QuotedClaim, WriteUp
+from study.evidence.claims_file import (
+    COUNT,
+    TARGET,
+    Check,
+    ClaimsFile,
+    Control,
+    Number,
+    Relation,
+    published_number,
+)
+from study.evidence.run_table import DECIMALS, Row, by_configuration, by_seed
+from study.evidence.statistics import LEVEL, Difference, Floats, Interval
+from study.evidence.write_up import Target, WriteUp
 
-NAME = "claims.yaml"
-LEVEL = 1 - statistics.CONFIDENCE
-ACCURACIES = ("accuracy", "best_accuracy", "train_accuracy")
-COUNT = "parameters"
-"""The metric that is a count: it is the same for every seed."""
+PLAN = "870c88be843f48ef606405b8f877c9b8a57b580c"
+"""The commit that declared the procedure: the revision of each judged run descends from it."""
+PILOT = range(1, 6)
+"""The seeds of the pilot, whose verdicts were known when the procedure was declared."""
+MISSING: Literal["missing seeds"] = "missing seeds"
 
-Verdict = Literal["supported", "contradicted", "inconclusive"]
-
-
-def known_metric(metric: str) -> str:
-    """Return the name of a metric. Raises ValueError if metrics/runs.csv does not have it."""
-    if metric not in DECIMALS:
-        raise ValueError(f"must be one of {', '.join(DECIMALS)}")
-    return metric
-
-
-class Check(BaseModel):
-    """One testable part of a claim: a metric of a configuration compared with a baseline."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    metric: Annotated[str, AfterValidator(known_metric)]
-    """A metric in metrics/runs.csv."""
-    of: str
-    """Id of the configuration."""
-    relation: Literal["higher", "lower", "not_higher", "equivalent"] = Field(alias="is")
-    than: str
-    """Baseline: the id of another configuration, or `write_up` or `target` for a number of the
-    write-up."""
+Verdict = Literal["supported", "contradicted", "inconclusive", "missing seeds"]
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Result of one check. Value, baseline and difference are in the unit of the metric."""
+    """Result of one check, in the unit of its metric; None without runs or after a failed one."""
 
     metric: str
     of: str
-    relation: str
+    relation: Relation
     than: str
-    seeds: tuple[int, ...]
-    """Seeds with a run on both sides."""
-    value: float | None
-    """Mean over these seeds; None without runs or after a failed training."""
-    baseline: float | None
-    """Mean of the baseline over these seeds, or the number of the write-up; None as for value."""
-    difference: float | None
-    """Mean of value minus baseline; None as for value."""
-    interval: statistics.Interval | None
-    """95% CI of the difference, paired by seed; None for a count or for fewer than two seeds."""
-    published: tuple[float | None, float | None] | None
-    """Published value and baseline; None if neither is published."""
-    p_for: float
-    """Two-sided p-value for the check; 1 if there are too few runs."""
-    p_against: float
-    """Two-sided p-value for the opposite."""
-    verdict: Verdict
-    """Verdict of this check alone, at level 0.05."""
+    n: int | None = None
+    """Number of runs of A."""
+    a: float | None = None
+    """Mean of A."""
+    b: float | None = None
+    """Mean of B, or the target."""
+    difference: float | None = None
+    """A - B."""
+    interval: Interval | None = None
+    """Interval of the difference at the level of the verdict; None for a count."""
+    p: float | None = None
+    """One-sided p-value of the direction that the runs favor: for or against the check."""
+    p_adjusted: float | None = None
+    """The same, times the factor with which Holm's procedure decides the claim."""
+    p_superior: float | None = None
+    """Probability that one run of A has a higher value than one of B; None for a count."""
+    verdict: Verdict = MISSING
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the write-up with the results of its checks."""
+    """A claim with the results of its checks."""
 
     id: str
-    quote: str
+    quote: str | None
+    """The words of the write-up; None for a claim of our own."""
     checks: tuple[CheckResult, ...]
-    p: float
-    """p-value of the direction that the runs favor: for or against the claim."""
-    p_holm: float
-    """The same, after Holm's correction for all claims."""
     verdict: Verdict
-    """Verdict at level 0.05 from the corrected p-value."""
+    by_counting: bool = False
+    """True if a count decides it, which needs no test."""
+    p: float | None = None
+    """One-sided p-value of the direction that the runs favor: for or against the claim."""
+    p_adjusted: float | None = None
+    """The same, after Holm's correction for the claims of its family."""
+    without_pilot: Verdict | None = None
+    """Verdict from the seeds that the pilot did not have; None if there are too few."""
 
 
-def read(
-    text: str, published: WriteUp, configurations: Collection[str]
-) -> dict[str, Sequence[Check]]:
-    """Return the checks of each claim, by id, in the order of the write-up.
+@dataclass(frozen=True)
+class NumberResult:
+    """A number of the write-up among our runs."""
 
-    `configurations` are the ids in experiments.yaml. Raises UserError, with the line, for anything
-    unknown or missing.
-    """
-    document = load(NAME, text)
-    checks = document.to(dict[str, list[Check]])
-    claims = {claim.id: claim for claim in published.claims}
-    for name, of_claim in checks.items():
-        if name not in claims:
-            raise UserError(
-                f"{document.at(name)}: {quote(name)} is not a claim in reference/write_up.yaml;"
-                f" use one of {', '.join(claims)}"
-            )
-        for number, check in enumerate(of_claim):
-            if mistake := find_mistake(check, claims[name], configurations):
-                raise UserError(f"{document.at(name, number)}: {mistake}")
-    for name in claims:
-        if not checks.get(name):
-            raise UserError(f"{NAME}: {name} must have at least one check")
-    return {name: checks[name] for name in claims}
+    metric: str
+    of: str
+    published: float
+    mean: float | None
+    """Mean of our runs; None after a failed one."""
+    interval: Interval | None
+    """95% prediction interval of one run; None as for the mean."""
+    reproduced: bool
+    """True if the number is within the interval."""
 
 
-def find_mistake(check: Check, claim: QuotedClaim, configurations: Collection[str]) -> str | None:
-    """Return a message about the first inconsistent key, if any."""
-    if check.of not in configurations:
-        return f"of must be an id in experiments.yaml, got {quote(check.of)}"
-    if check.relation in ("not_higher", "equivalent") and check.metric not in ACCURACIES:
-        return (
-            f"is must be higher or lower if metric is {check.metric} (the margin is one of"
-            f" accuracies), got {check.relation}"
-        )
-    if check.than == "target":
-        if check.metric != "accuracy":
-            return f"metric must be accuracy if than is target, got {check.metric}"
-    elif check.than == "write_up":
-        if len(quoted_numbers(claim, check.metric)) != 1:
-            return f"than must be an id: the claim does not quote one {check.metric}, got write_up"
-    elif check.than not in configurations or check.than == check.of:
-        return (
-            "than must be another id in experiments.yaml, write_up or target,"
-            f" got {quote(check.than)}"
-        )
-    return None
+@dataclass(frozen=True)
+class ControlResult:
+    """Two configurations that compute the same function."""
+
+    metric: str
+    of: str
+    than: str
+    a: float
+    b: float
+    difference: float
+    interval: Interval
+    """95% CI of the difference."""
+    p: float
+    """Two-sided p-value of Welch's test."""
+    p_superior: float
 
 
-def quoted_numbers(claim: QuotedClaim, metric: str) -> list[float]:
-    """Return the numbers that a claim quotes for a metric."""
-    numbers = (getattr(each, metric, None) for each in claim.metrics)
-    return [number for number in numbers if number is not None]
+@dataclass(frozen=True)
+class Verdicts:
+    """The contents of metrics/claims.json."""
+
+    runs: int
+    """Number of runs that experiments.yaml declares of the configurations in claims.yaml."""
+    missing: Mapping[str, int]
+    """How many of them metrics/runs.csv does not have, by configuration; nothing is judged then."""
+    claims: tuple[Claim, ...]
+    questions: tuple[Claim, ...]
+    numbers: tuple[NumberResult, ...] = ()
+    control: ControlResult | None = None
 
 
-def evaluate_claims(
-    checks: Mapping[str, Sequence[Check]],
+@dataclass(frozen=True)
+class Samples:
+    """The runs that a verdict is made of."""
+
+    runs: Mapping[str, Sequence[Row]]
+    """Runs by configuration."""
+    seeds: Mapping[str, Collection[int]]
+    """Seeds to take by configuration: all of them have a run."""
+    target: Target
+
+    def of(self, configuration: str, metric: str) -> list[float]:
+        """Return a metric of each run of a configuration."""
+        values = by_seed(self.runs[configuration], metric)
+        return [values[seed] for seed in sorted(self.seeds[configuration])]
+
+    def pair(self, check: Check) -> tuple[list[float], list[float] | float]:
+        """Return the values of A and B; one number for the target."""
+        a = self.of(check.of, check.metric)
+        if check.than != TARGET:
+            return a, self.of(check.than, check.metric)
+        return a, float(self.target.parameters if check.metric == COUNT else self.target.accuracy)
+
+    def without(self, seeds: Collection[int]) -> "Samples":
+        """Return the same runs without those with some seeds."""
+        return replace(self, seeds={name: {*of} - {*seeds} for name, of in self.seeds.items()})
+
+
+def judge(
+    file: ClaimsFile,
     published: WriteUp,
     rows: Iterable[Row],
+    seeds: Mapping[str, Collection[int]],
     margin: float,
     defaults: Mapping[str, str],
-) -> list[Claim]:
-    """Run the checks of each claim and return the verdicts.
+) -> Verdicts:
+    """Return the verdicts from the runs, or how many runs are missing.
 
-    Accuracies within `margin` points of each other count as equivalent. `defaults` are the default
-    configurations in experiments.yaml, from id to model.
-
-    A claim is supported if all of its checks are, so its p-value is the largest of theirs (Berger
-    1982, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 24:295). It is
-    contradicted if one of them is, so its p-value is the smallest, times their number (Bonferroni).
+    `rows` are runs on the test set, `seeds` those that experiments.yaml declares by configuration.
+    Accuracies within `margin` points of each other count as equivalent. `defaults` are the models
+    of the default configurations.
     """
     runs = by_configuration(rows)
-    claims = {claim.id: claim for claim in published.claims}
-    results = {
-        name: tuple(
-            run_check(check, claims[name], published, runs, margin, defaults) for check in of_claim
-        )
-        for name, of_claim in checks.items()
+    declared = {name: seeds[name] for name in file.configurations}
+    missing = {
+        name: len({*every} - by_seed(runs.get(name, ()), COUNT).keys())
+        for name, every in declared.items()
     }
-    p_pairs = [
-        (
-            max(each.p_for for each in of_claim),
-            min(len(of_claim) * min(each.p_against for each in of_claim), 1.0),
-        )
-        for of_claim in results.values()
-    ]
-    # The smaller one: that of the favored direction.
-    ps = [min(p_pair) for p_pair in p_pairs]
-    return [
-        Claim(
-            id=name,
-            quote=claims[name].quote,
-            checks=of_claim,
-            p=round_p(p),
-            p_holm=round_p(p_holm),
-            verdict=verdict(favors_claim(*p_pair), p_holm),
-        )
-        for (name, of_claim), p_pair, p, p_holm in zip(
-            results.items(), p_pairs, ps, statistics.holm(ps), strict=True
-        )
-    ]
-
-
-def favors_claim(p_for: float, p_against: float) -> bool:
-    """Return True if the runs favor the claim, however little."""
-    return p_for <= p_against
-
-
-def verdict(favors: bool, p: float) -> Verdict:
-    """Return the verdict at level 0.05 from the p-value of the favored direction."""
-    if p >= LEVEL:
-        return "inconclusive"
-    return "supported" if favors else "contradicted"
-
-
-def run_check(
-    check: Check,
-    claim: QuotedClaim,
-    published: WriteUp,
-    runs: Mapping[str, Sequence[Row]],
-    margin: float,
-    defaults: Mapping[str, str],
-) -> CheckResult:
-    """Run one check; `runs` are by configuration."""
-    baseline: Mapping[int, float] | float
-    sides = None
-    if check.than == "target":
-        baseline = published.target.accuracy
-    elif check.than == "write_up":
-        (baseline,) = quoted_numbers(claim, check.metric)
-    else:
-        baseline = by_seed(runs.get(check.than, ()), check.metric)
-        both = (
-            published_metric(check.metric, side, published, defaults)
-            for side in (check.of, check.than)
-        )
-        sides = next(both), next(both)
-    values = by_seed(runs.get(check.of, ()), check.metric)
-    paired = statistics.paired_difference(values, baseline, resolution(check.metric))
-    p_for, p_against = p_values(check, paired, margin)
-
-    def rounded(value: float) -> float:
-        return round(value, DECIMALS[check.metric] + 2)
-
-    def mean(values: Sequence[float]) -> float | None:
-        return rounded(statistics.mean_ci(values).mean) if paired.is_known else None
-
-    interval = paired.mean.interval if paired.is_known and check.metric != COUNT else None
-    return CheckResult(
-        metric=check.metric,
-        of=check.of,
-        relation=check.relation,
-        than=check.than,
-        seeds=paired.seeds,
-        value=mean(paired.values),
-        baseline=mean(paired.baselines),
-        difference=mean(paired.differences),
-        interval=(rounded(interval[0]), rounded(interval[1])) if interval else None,
-        published=None if sides == (None, None) else sides,
-        p_for=round_p(p_for),
-        p_against=round_p(p_against),
-        verdict=verdict(favors_claim(p_for, p_against), min(p_for, p_against)),
+    missing = {name: count for name, count in missing.items() if count}
+    total = sum(map(len, declared.values()))
+    quotes = {claim.id: claim.quote for claim in published.claims}
+    if missing:
+        return Verdicts(total, missing, unjudged(file.claims, quotes), unjudged(file.questions, {}))
+    samples = Samples(runs, declared, published.target)
+    return Verdicts(
+        total,
+        missing,
+        judge_family(file.claims, quotes, samples, margin),
+        judge_family(file.questions, {}, samples, margin),
+        tuple(
+            compare_number(number, float(known), samples)
+            for number in file.numbers
+            if (known := published_number(number, published, defaults)) is not None
+        ),
+        run_control(file.control, samples) if file.control else None,
     )
 
 
-def published_metric(
-    metric: str, configuration: str, published: WriteUp, defaults: Mapping[str, str]
-) -> float | None:
-    """Return the published metric of a default configuration of a model, if there is one."""
-    model = published.models.get(defaults.get(configuration, ""))
-    number: float | None = getattr(model, metric, None)
-    return number
+def unjudged(family: Mapping[str, Sequence[Check]], quotes: Mapping[str, str]) -> tuple[Claim, ...]:
+    """Return the claims of a family, with nothing known about them."""
+    return tuple(
+        Claim(name, quotes.get(name), tuple(map(unmeasured, checks)), MISSING)
+        for name, checks in family.items()
+    )
 
 
-def p_values(check: Check, paired: PairedDifference, margin: float) -> tuple[float, float]:
-    """Return two-sided p-values for and against a check, given the paired difference.
+def unmeasured(check: Check) -> CheckResult:
+    """Return a check, with nothing known about it."""
+    return CheckResult(check.metric, check.of, check.relation, check.than)
 
-    Equivalence takes two one-sided tests: Schuirmann 1987, "A comparison of the two one-sided tests
-    procedure and the power approach for assessing the equivalence of average bioavailability",
-    Journal of Pharmacokinetics and Biopharmaceutics 15:657. At level 0.05, two-sided, each decision
-    follows from the 95% CI: equivalent if it is within ± margin, not equivalent if it is
-    outside.
+
+def judge_family(
+    family: Mapping[str, Sequence[Check]],
+    quotes: Mapping[str, str],
+    samples: Samples,
+    margin: float,
+) -> tuple[Claim, ...]:
+    """Return the verdicts on a family of claims: of all seeds and, beside them, without the pilot.
+
+    `quotes` are the words of claims, if they have any.
     """
-    enough = 1 if check.metric == COUNT else 2
-    if len(paired.seeds) < enough or not paired.is_known:
-        return 1.0, 1.0
-    above, below = paired.p_above, paired.p_below
-    match check.relation:
-        case "higher":
-            p_for, p_against = above(0), below(0)
-        case "lower":
-            p_for, p_against = below(0), above(0)
-        case "not_higher":
-            p_for, p_against = below(margin), above(margin)
-        case "equivalent":
-            p_for = max(below(margin), above(-margin))
-            p_against = min(above(margin), below(-margin))
-    return min(2 * p_for, 1.0), min(2 * p_against, 1.0)
+    later = samples.without(PILOT)
+    enough = all(len(seeds) > 1 for seeds in later.seeds.values())
+    without_pilot = decide_family(family, quotes, later, margin) if enough else {}
+    return tuple(
+        replace(claim, without_pilot=without_pilot[name].verdict if enough else None)
+        for name, claim in decide_family(family, quotes, samples, margin).items()
+    )
+
+
+def decide_family(
+    family: Mapping[str, Sequence[Check]],
+    quotes: Mapping[str, str],
+    samples: Samples,
+    margin: float,
+) -> dict[str, Claim]:
+    """Return the verdicts on a family of claims, by id."""
+    counts = {
+        name: {check: count(check, samples) for check in checks if check.metric == COUNT}
+        for name, checks in family.items()
+    }
+    tests = {
+        name: {
+            check: Prediction(check.relation, statistics.difference(*samples.pair(check)), margin)
+            for check in checks
+            if check.metric != COUNT
+        }
+        for name, checks in family.items()
+    }
+    tested = [
+        name
+        for name in family
+        if tests[name] and all(each.verdict == "supported" for each in counts[name].values())
+    ]
+    ps = np.array([claim_p([*tests[name].values()]) for name in tested])
+    corrected = statistics.holm(ps)
+    claims = {}
+    for name, checks in family.items():
+        index = tested.index(name) if name in tested else None
+        left = 1 if index is None else int(corrected.left[index])
+        results = counts[name] | {
+            check: measure(check, test, samples, len(tests[name]), left)
+            for check, test in tests[name].items()
+        }
+        claims[name] = Claim(
+            id=name,
+            quote=quotes.get(name),
+            checks=tuple(results[check] for check in checks),
+            verdict=combined([results[check].verdict for check in checks]),
+            by_counting=index is None,
+            p=None if index is None else round_p(ps[index]),
+            p_adjusted=None if index is None else round_p(corrected.adjusted[index]),
+        )
+    return claims
+
+
+def combined(verdicts: Collection[Verdict]) -> Verdict:
+    """Return the verdict on a claim from those on its checks."""
+    if "contradicted" in verdicts:
+        return "contradicted"
+    return "supported" if {*verdicts} == {"supported"} else "inconclusive"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A prediction about a difference, tested in one study or in an array of them."""
+
+    relation: Relation
+    difference: Difference
+    margin: float
+    """Accuracies within it count as equivalent, in points."""
+
+    @property
+    def p_for(self) -> Floats:
+        """One-sided p-values for the prediction.
+
+        Equivalence takes two tests: Schuirmann 1987, "A comparison of the two one-sided tests
+        procedure and the power approach for assessing the equivalence of average bioavailability",
+        Journal of Pharmacokinetics and Biopharmaceutics 15:657.
+        """
+        above, below = self.difference.p_above, self.difference.p_below
+        match self.relation:
+            case "higher":
+                return above(0)
+            case "lower":
+                return below(0)
+            case "not_higher":
+                return below(self.margin)
+            case "equivalent":
+                return np.maximum(below(self.margin), above(-self.margin))
+
+    @property
+    def p_against(self) -> Floats:
+        """One-sided p-values against the prediction."""
+        above, below = self.difference.p_above, self.difference.p_below
+        match self.relation:
+            case "higher":
+                return below(0)
+            case "lower":
+                return above(0)
+            case "not_higher":
+                return above(self.margin)
+            case "equivalent":
+                return np.minimum(above(self.margin), below(-self.margin))
+
+    @property
+    def favors(self) -> NDArray[np.bool_]:
+        """True if the difference is as predicted, however uncertain it is."""
+        return self.p_for <= self.p_against
+
+    def factor(self, checks: int, left: ArrayLike) -> NDArray[np.int64]:
+        """Return the factor that corrects the p-value of the favored direction.
+
+        `checks` is the number of tests in the claim: one against it is enough. `left` is the number
+        of claims that are left when Holm's procedure decides it.
+        """
+        return np.asarray(left, np.int64) * np.where(self.favors, 1, checks)
+
+    def verdicts(self, checks: int, left: ArrayLike) -> NDArray[np.str_]:
+        """Return the verdict on the check, `checks` and `left` as for `factor`."""
+        p = np.where(self.favors, self.p_for, self.p_against)
+        decided = np.where(self.favors, "supported", "contradicted")
+        return np.where(p * self.factor(checks, left) <= LEVEL, decided, "inconclusive")
+
+
+def claim_p(tests: Sequence[Prediction]) -> Floats:
+    """Return the p-values of the direction that the runs favor: for or against a claim.
+
+    For it, the largest one of the checks: Berger 1982, "Multiparameter hypothesis testing and
+    acceptance sampling", Technometrics 24:295. Against it, the smallest one times their number
+    (Bonferroni).
+    """
+    p_for = np.max([test.p_for for test in tests], axis=0)
+    p_against = len(tests) * np.min([test.p_against for test in tests], axis=0)
+    return np.asarray(np.minimum(np.minimum(p_for, p_against), 1))
+
+
+def measure(
+    check: Check, test: Prediction, samples: Samples, checks: int, left: int
+) -> CheckResult:
+    """Return the result of a check of a claim with `checks` tests, decided with `left` left."""
+    a, b = samples.pair(check)
+    if not np.isfinite(test.difference.mean + test.difference.se):
+        return replace(unmeasured(check), verdict="inconclusive")
+    factor = int(test.factor(checks, left))
+    p = float(np.where(test.favors, test.p_for, test.p_against))
+    low, high = test.difference.interval(LEVEL / factor)
+    verdict: Verdict = str(test.verdicts(checks, left))  # type: ignore[assignment]
+    return replace(
+        unmeasured(check),
+        n=len(a),
+        a=rounded(np.mean(a), check.metric),
+        b=rounded(np.mean(b), check.metric),
+        difference=rounded(test.difference.mean, check.metric),
+        interval=(rounded(low, check.metric), rounded(high, check.metric)),
+        p=round_p(p),
+        p_adjusted=round_p(min(factor * p, 1)),
+        p_superior=round(statistics.p_superior(a, b), 3),
+        verdict=verdict,
+    )
+
+
+def count(check: Check, samples: Samples) -> CheckResult:
+    """Return the result of a check of counts."""
+    a, b = (float(np.mean(values)) for values in samples.pair(check))
+    return replace(
+        unmeasured(check),
+        n=len(samples.seeds[check.of]),
+        a=a,
+        b=b,
+        difference=a - b,
+        verdict="supported" if (a > b if check.relation == "higher" else a < b) else "contradicted",
+    )
+
+
+def compare_number(number: Number, published: float, samples: Samples) -> NumberResult:
+    """Return where a number of the write-up is among our runs."""
+    ours = statistics.mean(samples.of(number.of, number.metric))
+    interval = ours.prediction
+    if interval is None or not np.isfinite(interval).all():
+        return NumberResult(number.metric, number.of, published, None, None, reproduced=False)
+    low, high = interval
+    return NumberResult(
+        metric=number.metric,
+        of=number.of,
+        published=published,
+        mean=rounded(ours.mean, number.metric),
+        interval=(rounded(low, number.metric), rounded(high, number.metric)),
+        reproduced=low <= published <= high,
+    )
+
+
+def run_control(control: Control, samples: Samples) -> ControlResult | None:
+    """Return the comparison of the two configurations; None after a failed run."""
+    a, b = (samples.of(name, control.metric) for name in (control.of, control.than))
+    difference = statistics.difference(a, b)
+    low, high = difference.interval(LEVEL / 2)
+    if not np.isfinite([low, high]).all():
+        return None
+    return ControlResult(
+        metric=control.metric,
+        of=control.of,
+        than=control.than,
+        a=rounded(np.mean(a), control.metric),
+        b=rounded(np.mean(b), control.metric),
+        difference=rounded(difference.mean, control.metric),
+        interval=(rounded(low, control.metric), rounded(high, control.metric)),
+        p=round_p(2 * float(np.minimum(difference.p_above(0), difference.p_below(0)))),
+        p_superior=round(statistics.p_superior(a, b), 3),
+    )
+
+
+def rounded(value: Floats | np.floating[Any] | float, metric: str) -> float:
+    """Return a mean with two decimals more than its metric has."""
+    return round(float(value), DECIMALS[metric] + 2) + 0.0
 
 
 def round_p(p: float) -> float:
@@ -293,11 +439,11 @@ def round_p(p: float) -> float:
     return float(f"{p:.3g}")
 
 
-def to_json(claims: Sequence[Claim]) -> str:
-    """Return the claims as JSON."""
-    return json.dumps([asdict(claim) for claim in claims], indent=2, ensure_ascii=False) + "\n"
+def to_json(verdicts: Verdicts) -> str:
+    """Return the verdicts as JSON."""
+    return json.dumps(asdict(verdicts), indent=2, ensure_ascii=False) + "\n"
 
 
-def from_json(text: str) -> list[Claim]:
+def from_json(text: str) -> Verdicts:
     """Read the output of `to_json`."""
-    return TypeAdapter(list[Claim]).validate_json(text)
+    return TypeAdapter(Verdicts).validate_json(text)

@@ -17,12 +17,13 @@ def test_configuration_stats_are_mean_sd_and_interval() -> None:
     assert stats.sd == pytest.approx(0.01 * 10**0.5, abs=1e-4)
     assert stats.low == pytest.approx(99.04 - 2.776 * 0.0316 / 5**0.5, abs=1e-4)
     assert stats.gain == pytest.approx(0.03)
+    assert stats.accuracies == (99.00, 99.04, 99.02, 99.08, 99.06)
 
 
 def test_configuration_stats_single_run_has_no_interval() -> None:
     (stats,) = aggregates.configuration_stats(rows("model-4", [99.0], [3]), PUBLISHED, DEFAULTS)
     assert (stats.n, stats.accuracy, stats.default) == (1, 99.0, True)
-    assert (stats.low, stats.high, stats.sd, stats.gain_low) == (None,) * 4
+    assert (stats.low, stats.high, stats.sd) == (None,) * 3
     assert stats.published == PUBLISHED.models["model_4"].accuracy
 
 
@@ -41,28 +42,26 @@ def test_epoch_bands_are_of_default_configurations() -> None:
     assert last.published == PUBLISHED.models["model_4"].epochs[1].test_accuracy
 
 
-def test_differences_are_the_checks_of_accuracies_with_runs() -> None:
+def test_wrongly_ranked_is_the_mean_of_all_pairs() -> None:
+    runs = [
+        *rows("a", [99.0, 99.2], parameters=1),
+        *rows("b", [99.1, 99.3], parameters=2),
+        *rows("c", [99.5, 99.5], parameters=3),
+    ]
+    stats = aggregates.configuration_stats(runs, PUBLISHED, {})
+    # One of four pairs of runs is in the wrong order for a and b, none for c.
+    assert aggregates.wrongly_ranked(stats) == pytest.approx(1 / 4 / 3)
+    assert aggregates.wrongly_ranked(stats[:1]) is None
+
+
+def test_differences_are_the_decided_checks_of_accuracies() -> None:
     def result(metric: str, difference: float | None) -> CheckResult:
-        return CheckResult(
-            metric=metric,
-            of="a",
-            relation="higher",
-            than="b",
-            seeds=(1, 2),
-            value=difference,
-            baseline=difference,
-            difference=difference,
-            interval=(0.1, 0.3),
-            published=None,
-            p_for=0.01,
-            p_against=1,
-            verdict="supported",
-        )
+        interval = (0.1, 0.3) if difference else None
+        return CheckResult(metric, "a", "higher", "b", difference=difference, interval=interval)
 
     checks = result("accuracy", 0.2), result("loss", 0.2), result("accuracy", None)
-    claim = Claim("it", "It is so.", checks, 0.01, 0.01, "supported")
-    (difference,) = aggregates.differences([claim])
-    assert (difference.claim, difference.metric, difference.n) == ("it", "accuracy", 2)
+    (difference,) = aggregates.differences([Claim("it", "It is so.", checks, "supported")])
+    assert (difference.claim, difference.metric) == ("it", "accuracy")
     assert (difference.low, difference.high) == (0.1, 0.3)
 
 
@@ -71,3 +70,4 @@ def test_to_csv_leaves_none_empty() -> None:
     header, row = aggregates.to_csv(ConfigurationStats, stats).splitlines()
     cells = dict(zip(header.split(","), row.split(","), strict=True))
     assert (cells["configuration"], cells["accuracy"], cells["low"]) == ("model-4", "99.0", "")
+    assert cells["accuracies"] == "99.0"

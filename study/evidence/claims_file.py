@@ -1,0 +1,178 @@
+"""claims.yaml: the claims with their checks, and what else is compared with the runs."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from study.base.errors import UserError, quote
+from study.base.yaml_io import load
+from study.evidence.run_table import DECIMALS
+from study.evidence.write_up import WriteUp
+
+NAME = "claims.yaml"
+ACCURACIES = ("accuracy", "best_accuracy", "train_accuracy")
+COUNT = "parameters"
+"""The metric that is a count: it is the same for every seed."""
+TARGET = "target"
+
+Relation = Literal["higher", "lower", "not_higher", "equivalent"]
+
+
+def known_metric(metric: str) -> str:
+    """Return the name of a metric. Raises ValueError if metrics/runs.csv does not have it."""
+    if metric not in DECIMALS:
+        raise ValueError(f"must be one of {', '.join(DECIMALS)}")
+    return metric
+
+
+Metric = Annotated[str, AfterValidator(known_metric)]
+
+
+class Check(BaseModel):
+    """One testable part of a claim: a prediction about a metric of A and of B."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: Metric
+    of: str
+    """A: the id of a configuration."""
+    relation: Relation = Field(alias="is")
+    than: str
+    """B: the id of another configuration, or `target`."""
+
+
+class Number(BaseModel):
+    """A number that the write-up gives for one run of a configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: Metric
+    of: str
+    quoted_in: str | None = None
+    """The claim that quotes it; None if the write-up gives it for the model itself."""
+
+
+class Control(BaseModel):
+    """Two configurations that compute the same function."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: Metric
+    of: str
+    than: str
+
+
+class ClaimsFile(BaseModel):
+    """The contents of claims.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    claims: dict[str, list[Check]]
+    """Checks of each claim of the write-up, by its id."""
+    questions: dict[str, Annotated[list[Check], Field(min_length=1)]] = {}
+    """Checks of each claim of our own."""
+    numbers: tuple[Number, ...] = ()
+    control: Control | None = None
+
+    @property
+    def configurations(self) -> list[str]:
+        """The ids of the configurations that something is said about, sorted."""
+        groups = (*self.claims.values(), *self.questions.values())
+        pairs: list[Check | Control] = [check for checks in groups for check in checks]
+        pairs += [self.control] if self.control else []
+        ids = {name for pair in pairs for name in (pair.of, pair.than)}
+        return sorted((ids | {number.of for number in self.numbers}) - {TARGET})
+
+
+def read(
+    text: str, published: WriteUp, ids: Collection[str], defaults: Mapping[str, str]
+) -> ClaimsFile:
+    """Return the contents of the text of claims.yaml, its claims in the order of the write-up.
+
+    `ids` are the configurations in experiments.yaml, `defaults` the models of default ones. Raises
+    UserError, with the line, for anything unknown or missing.
+    """
+    document = load(NAME, text)
+    file = document.to(ClaimsFile)
+    for place, mistake in _mistakes(file, published, ids, defaults):
+        raise UserError(f"{document.at(*place)}: {mistake}")
+    ordered = {claim.id: file.claims[claim.id] for claim in published.claims}
+    return file.model_copy(update={"claims": ordered})
+
+
+def published_number(
+    number: Number, published: WriteUp, defaults: Mapping[str, str]
+) -> float | None:
+    """Return a number of the write-up; None if it does not give exactly one."""
+    found: float | None
+    if number.quoted_in is None:
+        model = published.models.get(defaults.get(number.of, ""))
+        found = getattr(model, number.metric, None)
+        return found
+    quoted = [
+        found
+        for claim in published.claims
+        if claim.id == number.quoted_in
+        for metrics in claim.metrics
+        if (found := getattr(metrics, number.metric, None)) is not None
+    ]
+    return quoted[0] if len(quoted) == 1 else None
+
+
+def _mistakes(
+    file: ClaimsFile, published: WriteUp, ids: Collection[str], defaults: Mapping[str, str]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield where a mistake is and what it is."""
+    known = [claim.id for claim in published.claims]
+    for name in file.claims:
+        if name not in known:
+            yield (
+                ("claims", name),
+                f"{quote(name)} is not a claim in reference/write_up.yaml;"
+                f" use one of {', '.join(known)}",
+            )
+    for name in known:
+        if not file.claims.get(name):
+            yield ("claims", name), f"{name} must have at least one check"
+    for group, claims in (("claims", file.claims), ("questions", file.questions)):
+        for name, checks in claims.items():
+            for index, check in enumerate(checks):
+                if mistake := _mistake(check, ids):
+                    yield (group, name, index), mistake
+    for index, number in enumerate(file.numbers):
+        if number.of not in ids:
+            yield ("numbers", index), unknown_id("of", number.of)
+        elif published_number(number, published, defaults) is None:
+            where = number.quoted_in or "the model of a default configuration"
+            yield (
+                ("numbers", index),
+                f"metric must be one that reference/write_up.yaml gives once for {quote(where)},"
+                f" got {number.metric}",
+            )
+    if file.control:
+        for key, name in (("of", file.control.of), ("than", file.control.than)):
+            if name not in ids:
+                yield ("control",), unknown_id(key, name)
+
+
+def _mistake(check: Check, ids: Collection[str]) -> str | None:
+    """Return a message about the first inconsistent key of a check, if any."""
+    if check.of not in ids:
+        return unknown_id("of", check.of)
+    if check.relation in ("not_higher", "equivalent") and check.metric not in ACCURACIES:
+        return (
+            f"is must be higher or lower if metric is {check.metric} (the margin is one of"
+            f" accuracies), got {check.relation}"
+        )
+    if check.than == TARGET:
+        if check.metric not in ("accuracy", COUNT):
+            return f"metric must be accuracy or {COUNT} if than is target, got {check.metric}"
+    elif check.than not in ids or check.than == check.of:
+        return f"than must be another id in experiments.yaml, or target, got {quote(check.than)}"
+    return None
+
+
+def unknown_id(key: str, name: str) -> str:
+    """Return the message about an id that experiments.yaml does not have."""
+    return f"{key} must be an id in experiments.yaml, got {quote(name)}"

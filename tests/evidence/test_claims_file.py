@@ -1,0 +1,116 @@
+import json
+
+import pytest
+
+from study.base.errors import UserError
+from study.evidence import claims_file, configurations
+from tests.checkout import ROOT
+from tests.evidence.hand_made import PUBLISHED
+
+TEXT = (ROOT / "claims.yaml").read_text("utf-8")
+PLAN = configurations.read((ROOT / "experiments.yaml").read_text("utf-8"))
+FIRST = "model-3-drops"
+
+
+def read(text: str) -> claims_file.ClaimsFile:
+    return claims_file.read(text, PUBLISHED, PLAN.descriptions, PLAN.defaults)
+
+
+def complaint(text: str) -> str:
+    with pytest.raises(UserError) as error:
+        read(text)
+    assert str(error.value).isprintable()
+    return str(error.value)
+
+
+def test_claims_are_in_the_order_of_the_write_up() -> None:
+    start = TEXT.index(f"  {FIRST}:")
+    end = TEXT.index("  model-2-better-than-model-1:")
+    later = (TEXT[:start] + TEXT[end:]).replace("\n# Our own", TEXT[start:end] + "\n# Our own")
+    assert later != TEXT
+    assert list(read(later).claims) == [claim.id for claim in PUBLISHED.claims]
+
+
+def test_target_is_checked_with_each_small_configuration_of_the_write_up() -> None:
+    def parameters(model: str) -> int:
+        metrics = (ROOT / f"metrics/models/{model}.json").read_text("utf-8")
+        return int(json.loads(metrics)["parameters"])
+
+    small = {
+        each.id
+        for each in PLAN.configurations
+        if not each.model.startswith("model_6")
+        and each.recipe is None
+        and parameters(each.model) < PUBLISHED.target.parameters
+    }
+    assert small == {each.of for each in read(TEXT).claims["target-not-reached"]}
+
+
+def test_configurations_are_all_that_something_is_said_about() -> None:
+    names = read(TEXT).configurations
+    assert {"model-1", "model-4-pooled-first", "model-6-recipe-4"} <= {*names}
+    assert "target" not in names
+    assert names == sorted({*names})
+
+
+def test_numbers_are_those_of_models_and_of_claims() -> None:
+    numbers = [
+        claims_file.published_number(each, PUBLISHED, PLAN.defaults) for each in read(TEXT).numbers
+    ]
+    accuracies = [98.98, 99.29, 98.51, 99.02, 99.13, 99.06, 99.29]
+    assert numbers == [*accuracies, 0.0293, 0.0226, 0.0310, 0.0262]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        (f"{FIRST}:", "model-3:", ("model-3", FIRST)),
+        (f"{FIRST}:", f"{FIRST}: []\n  x:", ("x", FIRST)),
+        ("is: not_higher", "is: at most", ("is", "higher, lower", "at most")),
+        ("of: model-3,", "of: model-9,", ("of", "experiments.yaml", "model-9")),
+        ("than: model-1}", "than: model-9}", ("than", "experiments.yaml", "model-9")),
+        ("than: model-1}", "than: model-2}", ("than", "model-2")),
+        ("than: model-1}", "than: model-1, n: 1}", ("n", "metric, of, is, than")),
+        (
+            "best_accuracy, of: model-3, is: lower, than: model-2",
+            "loss, of: model-3, is: lower, than: target",
+            ("target", "loss"),
+        ),
+        ("metric: loss, of", "metric: speed, of", ("metric", "loss", "speed")),
+        (
+            "loss, of: model-2, is: lower",
+            "loss, of: model-2, is: equivalent",
+            ("is", "higher or lower", "loss", "equivalent"),
+        ),
+        ("{metric: accuracy, of: model-1}", "{metric: accuracy, of: model-9}", ("of", "model-9")),
+        (
+            "{metric: best_accuracy, of: model-3}",
+            "{metric: loss, of: model-3}",
+            ("metric", "write_up.yaml", "loss"),
+        ),
+        (
+            "quoted_in: augmentation-helps}",
+            "quoted_in: learning-rate-no-matter}",
+            ("metric", "learning-rate-no-matter", "best_accuracy"),
+        ),
+        ("than: model-4}\n", "than: model-9}\n", ("than", "model-9")),
+    ],
+)
+def test_read_names_line_and_mistake(old: str, new: str, parts: tuple[str, ...]) -> None:
+    assert old in TEXT
+    line = TEXT[: TEXT.index(old)].count("\n") + new.count("\n") - old.count("\n") + 1
+    message = complaint(TEXT.replace(old, new, 1))
+    assert message.startswith(f"claims.yaml line {line}: ")
+    assert all(part in message for part in parts), message
+
+
+def test_read_names_a_mistake_in_the_control() -> None:
+    message = complaint(TEXT.replace("of: model-4-pooled-first, than", "of: model-9, than"))
+    assert "model-9" in message
+
+
+def test_read_names_a_claim_without_checks() -> None:
+    head, _, rest = TEXT.partition(f"  {FIRST}:")
+    without = head + rest.partition("\n")[2].partition("\n")[2]
+    for text in (without, f"{head}  {FIRST}: []\n" + without.removeprefix(head)):
+        assert FIRST in complaint(text)
