@@ -9,7 +9,7 @@ from study.base.errors import UserError, quote
 from study.base.files import read_text
 from study.evidence import write_up
 from study.evidence.run_table import DECIMALS
-from study.reporting import readme, tables
+from study.reporting import findings, readme, tables
 from study.reporting.formats import MISSING, number, signed
 
 UNITS = {
@@ -52,12 +52,12 @@ def parse_models() -> tuple[str, str]:
 
 def over_seeds(a: str, b: str) -> Iterator[Line]:
     """Yield the accuracy of each model over its seeds, on the test set."""
-    rows = {row["model"]: row for row in readme.statistics() if row["default"] == "True"}
-    first, second = rows.get(a), rows.get(b)
-    difference = float(second["accuracy"]) - float(first["accuracy"]) if first and second else None
-    means = (readme.mean_and_sd(row) if row else MISSING for row in (first, second))
+    stats = {each.model: each for each in readme.statistics() if each.default}
+    first, second = stats.get(a), stats.get(b)
+    difference = second.accuracy - first.accuracy if first and second else None
+    means = (findings.mean_and_sd(each) if each else MISSING for each in (first, second))
     yield ("Accuracy, mean ± SD of seeds (%)", *means, signed(difference))
-    yield ("Seeds", *(row["n"] if row else MISSING for row in (first, second)), "")
+    yield ("Seeds", *(str(each.n) if each else MISSING for each in (first, second)), "")
 
 
 def one_run(a: str, b: str) -> Iterator[Line]:
@@ -65,7 +65,7 @@ def one_run(a: str, b: str) -> Iterator[Line]:
     first, second = (
         tables.read_metrics(str(path), read_text(path)) for path in map(paths.metrics, (a, b))
     )
-    for metric in tables.METRICS:
+    for metric in DECIMALS:
         yield line(metric, "one run", getattr(first, metric), getattr(second, metric))
     if first.validation_images or second.validation_images:
         numbers = (each.validation_images or None for each in (first, second))
@@ -86,7 +86,7 @@ def line(metric: str, source: str, first: float | None, second: float | None) ->
     decimals = DECIMALS[metric]
     difference = tables.difference(second, first)
     return (
-        f"{tables.METRICS[metric]}, {source}{UNITS.get(metric, '')}",
+        f"{findings.metric_title(metric)}, {source}{UNITS.get(metric, '')}",
         number(first, decimals),
         number(second, decimals),
         signed(difference, decimals),

@@ -48,27 +48,27 @@ def main() -> None:
     rows = run_table.from_csv(read_text(paths.RUNS))
     tested = run_table.on_the_test_set(rows)
     evidence = tables.Evidence(
-        claims=verdicts.from_json(read_text(paths.VERDICTS)),
+        verdicts=verdicts.from_json(read_text(paths.VERDICTS)),
         margin=params.equivalence_margin,
         configurations=aggregates.configuration_stats(tested, published, plan.defaults),
         descriptions=plan.descriptions,
-        final=target.final_model(tested, plan.final, published.target.accuracy),
+        final=target.final_model(tested, plan.final),
         ablation=target.ablation(rows, plan.final),
     )
+    claims = tables.all_claims(evidence)
     bands = aggregates.epoch_bands(tested, published, plan.defaults)
 
     data = {
         "accuracy": aggregates.to_csv(aggregates.ConfigurationStats, evidence.configurations),
         "curves": aggregates.to_csv(tables.CurvePoint, tables.curve_points(trained.histories)),
-        "forest": aggregates.to_csv(aggregates.Difference, aggregates.differences(evidence.claims)),
+        "forest": aggregates.to_csv(aggregates.Difference, aggregates.differences(claims)),
         "seeds": aggregates.to_csv(aggregates.EpochBand, chain.from_iterable(bands.values())),
     }
     drawings = {
-        "accuracy": figures.accuracy(evidence.configurations, published.target),
         "confusion": figures.confusion(confusion),
-        "curves": figures.curves(trained.histories, published.models),
-        "forest": figures.forest(evidence.claims, evidence.margin),
+        "forest": figures.forest(claims, evidence.margin),
         "misses": figures.misses(trained.missed, images, labels, predictions),
+        "models": figures.models(evidence.configurations, published.target),
         "seeds": figures.seeds(bands),
     }
     write_only(

@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from study.base.errors import UserError
 from study.evidence.write_up import WriteUp
-from study.reporting import formats, tables
+from study.reporting import findings, formats, tables
 from study.reporting.tables import Evidence, Models
 
 TEMPLATE = Path(__file__).with_name("report.md.j2")
@@ -21,7 +21,11 @@ FILTERS = (
     formats.p_value,
     formats.signed,
     formats.title,
+    findings.mean_and_sd,
+    findings.number_name,
     tables.check_text,
+    tables.decimals,
+    tables.difference_text,
 )
 
 
@@ -45,6 +49,7 @@ def render(
         "models": models,
         "evidence": evidence,
         "published": published,
+        "findings": findings,
         "row": formats.row,
         "tables": tables,
     }

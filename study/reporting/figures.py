@@ -10,24 +10,21 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
-from itertools import cycle
-from typing import Any, Literal, ParamSpec
+from typing import Any, ParamSpec
 
 import matplotlib.style
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
-from study.evidence import write_up
 from study.evidence.aggregates import ConfigurationStats, EpochBand
-from study.evidence.verdicts import ACCURACIES, CheckResult, Claim, Verdict
+from study.evidence.claims_file import ACCURACIES
+from study.evidence.verdicts import CheckResult, Claim, Verdict
 from study.evidence.write_up import Target
 from study.reporting.formats import baseline, estimate, number, title
-from study.training import history
 
 P = ParamSpec("P")
 
@@ -71,8 +68,6 @@ WIDTH = 8.0
 """Width of every figure, in inches: 768 pixels on a page, about the width of a README."""
 LINE = 0.17
 """Height of a line of text, in inches."""
-PUBLISHED: dict[str, Any] = {"color": GRAY, "alpha": 0.5, "linewidth": 3, "solid_capstyle": "butt"}
-"""The write-up's curves, behind ours."""
 DIAMOND: dict[str, Any] = {
     "color": ORANGE,
     "marker": "D",
@@ -81,20 +76,30 @@ DIAMOND: dict[str, Any] = {
     "linestyle": "",
 }
 """The write-up's accuracy among ours."""
-MARKERS = ("o", "s", "D", "^", "v", "X", "P", "<")
-
-VERDICTS: dict[Verdict, str] = {"supported": BLUE, "contradicted": ORANGE, "inconclusive": GRAY}
-CLAIMED = {"higher": "> 0", "lower": "< 0", "not_higher": "≤ {margin:g}", "equivalent": "≈ 0"}
-"""The claim that a relation makes about the difference."""
+DOT: dict[str, Any] = {
+    "color": GRAY,
+    "marker": "o",
+    "markersize": 3,
+    "markeredgewidth": 0,
+    "alpha": 0.75,
+    "linestyle": "",
+}
+"""One of our runs."""
+MEAN: dict[str, Any] = {"color": BLUE, "marker": "o", "markersize": 5}
+"""The mean of our runs."""
+VERDICTS: dict[Verdict, dict[str, Any]] = {
+    "supported": {"color": BLUE, "marker": "o"},
+    "contradicted": {"color": ORANGE, "marker": "X"},
+    "inconclusive": {"color": GRAY, "marker": "o", "markerfacecolor": "none"},
+}
+"""The mark of each verdict, which can be told without its color, too."""
+PREDICTED = {"higher": "> 0", "lower": "< 0", "not_higher": "< {margin:g}", "equivalent": "≈ 0"}
+"""What a relation predicts about the difference."""
 
 MAX_DIGITS = 48
 """Maximum number of digits in one figure."""
-MAX_COLUMNS = 5
-"""Maximum number of models next to each other."""
 LEVELS = range(40, 256, 50)
 """Gray levels of a digit's picture."""
-
-Log = Sequence[history.Epoch] | Sequence[write_up.Epoch]
 
 
 def drawing(draw: Callable[P, Figure]) -> Callable[P, str]:
@@ -112,108 +117,6 @@ def drawing(draw: Callable[P, Figure]) -> Callable[P, str]:
     return svg
 
 
-def colors(count: int) -> list[str]:
-    """Return `count` different colors, `#rrggbb`: hues evenly spaced, every other one lighter.
-
-    Ottosson 2020, "A perceptual color space for image processing" (Oklab).
-    """
-    index = np.arange(count)
-    lightness = np.where(index % 2, 0.67, 0.56)
-    hue = 2 * np.pi * (0.69 + index / max(count, 1))
-    lab = np.stack([lightness, 0.13 * np.cos(hue), 0.13 * np.sin(hue)])
-    linear = np.clip(LMS_TO_RGB @ (LAB_TO_LMS @ lab) ** 3, 0, 1)
-    encoded = np.where(linear < 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return [matplotlib.colors.to_hex(rgb) for rgb in encoded.T]
-
-
-LAB_TO_LMS = np.array(
-    [
-        [1.0, 0.3963377774, 0.2158037573],
-        [1.0, -0.1055613458, -0.0638541728],
-        [1.0, -0.0894841775, -1.2914855480],
-    ]
-)
-LMS_TO_RGB = np.array(
-    [
-        [4.0767416621, -3.3077115913, 0.2309699292],
-        [-1.2684380046, 2.6097574011, -0.3413193965],
-        [-0.0041960863, -0.7034186147, 1.7076147010],
-    ]
-)
-
-
-@drawing
-def curves(
-    measured: Mapping[str, Sequence[history.Epoch]], published: Mapping[str, write_up.Model]
-) -> Figure:
-    """Draw test accuracy and test loss over the epochs of one run of each model.
-
-    Above, all models; below, each by itself, in front of the write-up's log or, without a log, its
-    best accuracy.
-    """
-    logs: list[Log] = [*measured.values()]
-    logs += [published[model].epochs for model in measured if model in published]
-    last = max(epoch.epoch for log in logs for epoch in log)
-    # The first epochs are far from the differences that matter: each log's second half is shown.
-    final = [epoch for log in logs for epoch in log[len(log) // 2 :]]
-    lowest, highest = limits((epoch.test_accuracy for epoch in final), step=0.2)
-    # After too large a learning rate, a loss is not a number.
-    greatest = limits((epoch.test_loss for epoch in final), step=0.02)[1]
-
-    rows = math.ceil(len(measured) / MAX_COLUMNS)
-    columns = math.ceil(len(measured) / rows)
-    overview = max(2.6, LINE * len(measured))
-    figure = Figure(figsize=(WIDTH, overview + 0.7 + 3.4 * rows))
-    grid = figure.add_gridspec(
-        1 + 2 * rows, columns, height_ratios=(overview + 0.5, *(1.9, 1.5) * rows)
-    )
-    overlay = figure.add_subplot(grid[0, :], ylim=(lowest, highest))
-    above, below = [], []
-    for index in range(len(measured)):
-        row, column = divmod(index, columns)
-        above.append(figure.add_subplot(grid[1 + 2 * row, column], ylim=(lowest, highest)))
-        below.append(figure.add_subplot(grid[2 + 2 * row, column], ylim=(0, greatest)))
-    for panel in (overlay, *above, *below):
-        panel.set_xlim(-0.5, last + 0.5)
-        panel.locator_params(axis="x", integer=True)
-        panel.locator_params(axis="y", nbins=5, steps=(1, 2, 5, 10))
-        panel.grid(axis="y")
-    for panel in (overlay, *below):
-        panel.set_xlabel("epoch")
-    overlay.set_ylabel("test accuracy (%)")
-    for index, (accuracy, loss) in enumerate(zip(above, below, strict=True)):
-        if index % columns == 0:
-            accuracy.set_ylabel("test accuracy (%)")
-            loss.set_ylabel("test loss (nats)")
-        else:
-            accuracy.tick_params(labelleft=False)
-            loss.tick_params(labelleft=False)
-
-    looks = dict(
-        zip(measured, zip(colors(len(measured)), cycle(MARKERS), strict=False), strict=True)
-    )
-    for model, accuracy, loss in zip(measured, above, below, strict=True):
-        color, marker = looks[model]
-        accuracy.set_title(textwrap.fill(title(model), width=16))
-        if model in published:
-            line(accuracy, published[model].epochs, "test_accuracy", **PUBLISHED)
-            line(loss, published[model].epochs, "test_loss", **PUBLISHED)
-            if best := published[model].stated_best_accuracy:
-                accuracy.axhline(best, **PUBLISHED, zorder=1)
-                note(accuracy, f"best {best:.2f}", "top")
-        line(accuracy, measured[model], "test_accuracy", color=color, marker=marker, markersize=2)
-        line(loss, measured[model], "test_loss", color=color, marker=marker, markersize=2)
-        line(overlay, measured[model], "test_accuracy", color=color, marker=marker)
-    label_ends(overlay, measured, looks, gap=(highest - lowest) * LINE / overview)
-    figure.legend(
-        [Line2D([], [], color=BLUE), Line2D([], [], **PUBLISHED)],
-        ["one run, as measured", "the write-up’s run"],
-        loc="outside lower center",
-        ncols=2,
-    )
-    return figure
-
-
 def limits(values: Iterable[float], step: float) -> tuple[float, float]:
     """Return the multiples of `step` around the finite ones of these values, and a little room."""
     finite = [value for value in values if math.isfinite(value)] or [0.0]
@@ -221,97 +124,63 @@ def limits(values: Iterable[float], step: float) -> tuple[float, float]:
     return round(low * step, 6), round(high * step, 6)
 
 
-def note(panel: Axes, text: str, va: Literal["top", "bottom"]) -> None:
-    """Write a text into the upper or lower right corner of a panel."""
-    y = {"top": 0.97, "bottom": 0.03}[va]
-    panel.text(0.97, y, text, ha="right", va=va, fontsize=8, transform=panel.transAxes)
-
-
-def line(panel: Axes, log: Log, quantity: str, **style: Any) -> None:
-    """Draw one quantity of a log over its epochs."""
-    panel.plot([epoch.epoch for epoch in log], [getattr(epoch, quantity) for epoch in log], **style)
-
-
-def label_ends(
-    panel: Axes, logs: Mapping[str, Log], looks: Mapping[str, tuple[str, str]], gap: float
-) -> None:
-    """Write each model's name and last accuracy to the right of its curve, the highest first."""
-    ends = {model: log[-1] for model, log in logs.items()}
-    order = sorted(ends, key=lambda model: -ends[model].test_accuracy)
-    x = panel.get_xlim()[1] + 0.5
-    places = spread([ends[model].test_accuracy for model in order], gap, panel.get_ylim()[0])
-    for model, y in zip(order, places, strict=True):
-        (color, marker), end = looks[model], ends[model]
-        leader = panel.plot([end.epoch, x], [end.test_accuracy, y], color=color, linestyle=":")
-        leader[0].set(marker=marker, markevery=[1], linewidth=0.8, clip_on=False)
-        panel.text(x, y, f"   {title(model)}  {end.test_accuracy:.2f}", va="center", color=color)
-
-
-def spread(values: Sequence[float], gap: float, lowest: float) -> list[float]:
-    """Return the positions of labels of these values: from the highest down, at least `gap` apart.
-
-    Values that are not finite are at `lowest`.
-    """
-    places: list[float] = []
-    for value in values:
-        place = value if math.isfinite(value) else lowest
-        places.append(min(place, places[-1] - gap) if places else place)
-    return places
-
-
 @drawing
-def accuracy(configurations: Sequence[ConfigurationStats], target: Target) -> Figure:
-    """Draw each configuration's accuracy, those with few parameters first.
+def models(configurations: Sequence[ConfigurationStats], target: Target) -> Figure:
+    """Draw the accuracy of each default configuration, those with few parameters first.
 
-    A row has the mean over seeds with its 95% CI, the write-up's accuracy, and mean ± SD as text.
-    The target is the area beyond its accuracy, next to configurations that are small enough.
+    A row has each run as a dot, the mean with its 95% CI, the write-up's run, and mean ± SD as
+    text. The target is the area beyond its accuracy, next to models that are small enough.
     """
-    rows = sorted(configurations, key=lambda each: each.parameters)
-    figure = Figure(figsize=(WIDTH, 1.1 + 0.24 * max(len(rows), 2)))
-    known = [
-        value
-        for each in rows
-        for value in (each.accuracy, each.low, each.high, each.published)
-        if value is not None
-    ]
-    low, high = limits([*known, target.accuracy], step=0.1)
-    panel = figure.add_subplot(xlim=(low - 0.05, high + 0.05), ylim=(max(len(rows), 1) - 0.4, -0.6))
+    rows = sorted((each for each in configurations if each.default), key=lambda c: c.parameters)
+    known = [value for each in rows for value in (*each.accuracies, each.published)]
+    low, high = limits((value for value in (*known, target.accuracy) if value is not None), 0.1)
+    figure = Figure(figsize=(WIDTH, 1.1 + 0.4 * max(len(rows), 2)))
+    panel = figure.add_subplot(xlim=(low, high), ylim=(max(len(rows), 1) - 0.4, -0.6))
     small = sum(each.parameters < target.parameters for each in rows)
     corner = (target.accuracy, -0.6)
-    panel.add_patch(
-        Rectangle(corner, high + 0.05 - target.accuracy, small, facecolor=GREEN, alpha=0.18)
-    )
-    panel.text(
-        high + 0.05,
-        -0.75,
-        f"target: > {target.accuracy}% with < {target.parameters:,} parameters",
-        color=GREEN,
-        ha="right",
-        va="bottom",
-        fontsize=8,
-    )
+    panel.add_patch(Rectangle(corner, high - target.accuracy, small, facecolor=GREEN, alpha=0.18))
+    above: dict[str, Any] = {"va": "bottom", "fontsize": 8}
+    aim = f"target: > {target.accuracy}% with < {target.parameters:,} parameters"
+    panel.text(high, -0.66, aim, color=GREEN, ha="right", **above)
     beside = panel.get_yaxis_transform()
-    panel.text(1.02, -0.75, "mean ± SD", transform=beside, va="bottom", fontsize=8)
+    panel.text(1.02, -0.66, "mean ± SD", transform=beside, **above)
     for row, each in enumerate(rows):
+        panel.plot(each.accuracies, stacked(each.accuracies, row + 0.12), **DOT)
         if each.low is not None and each.high is not None:
-            panel.plot([each.low, each.high], [row, row], color=BLUE, linewidth=1.6)
-        panel.plot(each.accuracy, row, color=BLUE, marker="o", markersize=5)
+            panel.plot([each.low, each.high], [row - 0.14] * 2, color=BLUE, linewidth=2)
+        panel.plot(each.accuracy, row - 0.14, **MEAN)
         if each.published is not None:
-            panel.plot(each.published, row, **DIAMOND)
+            panel.plot(each.published, row - 0.14, **DIAMOND)
         text = f"{number(each.accuracy)} ± {number(each.sd)}"
         panel.text(1.02, row, text, transform=beside, va="center", fontsize=8)
-    names = [f"{title(each.configuration)}  ({each.parameters:,})" for each in rows]
-    panel.set_yticks(range(len(rows)), names)
+    panel.set_yticks(
+        range(len(rows)), [f"{title(each.model)}  ({each.parameters:,})" for each in rows]
+    )
     panel.tick_params(axis="y", length=0)
     panel.set_xlabel("test accuracy (%)")
     panel.grid(axis="x")
+    best = ", ".join(title(each.model) for each in rows if each.published_best)
     figure.legend(
-        [Line2D([], [], color=BLUE, marker="o", markersize=5), Line2D([], [], **DIAMOND)],
-        ["mean over seeds, 95% CI", "write-up, one run"],
+        [Line2D([], [], **DOT), Line2D([], [], linewidth=2, **MEAN), Line2D([], [], **DIAMOND)],
+        [
+            "single runs",
+            "mean, 95% CI",
+            "write-up, one run" + (f" ({best}: best epoch)" if best else ""),
+        ],
         loc="outside lower center",
-        ncols=2,
+        ncols=3,
     )
     return figure
+
+
+def stacked(values: Sequence[float], y: float) -> list[float]:
+    """Return heights of dots from `y` on, so that equal values are on top of each other."""
+    before: Counter[float] = Counter()
+    heights = []
+    for value in values:
+        heights.append(y + 0.09 * before[value])
+        before[value] += 1
+    return heights
 
 
 @drawing
@@ -341,7 +210,8 @@ def seeds(bands: Mapping[str, Sequence[EpochBand]]) -> Figure:
         panel.plot(epochs, [band.mean for band in curve], color=BLUE)
         log = [band.published for band in curve if band.published is not None]
         panel.plot(range(len(log)), log, **dashed)
-        note(panel, f"n = {curve[0].n}", "bottom")
+        corner: dict[str, Any] = {"transform": panel.transAxes, "ha": "right", "va": "bottom"}
+        panel.text(0.97, 0.03, f"n = {curve[0].n}", fontsize=8, **corner)
     figure.legend(
         [Rectangle((0, 0), 1, 1, **shaded), Line2D([], [], color=BLUE), Line2D([], [], **dashed)],
         ["lowest to highest of n seeds", "mean", "write-up, one run"],
@@ -353,43 +223,42 @@ def seeds(bands: Mapping[str, Sequence[EpochBand]]) -> Figure:
 
 @drawing
 def forest(claims: Sequence[Claim], margin: float) -> Figure:
-    """Draw the differences in accuracy that claims are about, with 95% CIs, claim by claim.
+    """Draw the differences in accuracy that claims are about, claim by claim.
 
-    `margin`: accuracies within it count as equivalent, in points.
+    The intervals are those of the verdicts. `margin`: accuracies within it count as equivalent, in
+    points.
     """
-    shown = [(claim, accuracy_checks(claim)) for claim in claims if accuracy_checks(claim)]
-    rows = sum(1.3 + len(checks) for _, checks in shown)
-    figure = Figure(figsize=(WIDTH, 1.0 + 0.18 * max(rows, 3)))
-    panel = figure.add_subplot(ylim=(max(rows, 2) - 0.5, -0.8))
+    shown = [(claim, checks) for claim in claims if (checks := accuracy_checks(claim))]
+    rows = sum(1.4 + len(checks) for _, checks in shown)
+    figure = Figure(figsize=(WIDTH, 1.0 + LINE * max(rows, 3)))
+    panel = figure.add_subplot(ylim=(max(rows, 2) - 0.6, -0.9))
     panel.axvspan(-margin, margin, color=GRAY, alpha=0.2, linewidth=0)
     panel.axvline(0, color=GRAY, linewidth=0.8)
-    column: dict[str, Any] = {"transform": panel.get_yaxis_transform(), "va": "center"}
-    names: dict[float, str] = {}
+    left: dict[str, Any] = {"transform": panel.get_yaxis_transform(), "va": "center", "fontsize": 8}
+    names: list[tuple[float, str]] = []
     y = 0.0
     for claim, checks in shown:
-        color = VERDICTS[claim.verdict]
-        names[y] = title(claim.id)
-        panel.text(1.02, y, claim.verdict, color=color, fontweight="bold", fontsize=8, **column)
+        # Over the panel's edge: a claim's name may be long.
+        panel.text(-0.01, y, title(claim.id), ha="right", fontweight="bold", **left)
+        color = VERDICTS[claim.verdict]["color"]
+        panel.text(1.02, y, claim.verdict.upper(), color=color, fontweight="bold", **left)
         for check in checks:
             y += 1
-            names[y] = compared(check, margin)
-            color = VERDICTS[check.verdict]
-            if check.interval:
-                panel.plot(check.interval, [y, y], color=color, linewidth=1.4)
-            panel.plot(check.difference or 0, y, marker="o", color=color)
+            names.append((y, compared(check, margin)))
+            mark = VERDICTS[check.verdict]
+            assert check.interval
+            panel.plot(check.interval, [y, y], color=mark["color"], linewidth=1.4, zorder=2)
+            panel.plot(check.difference or 0, y, **mark, markersize=5, zorder=3)
             found = estimate(check.difference, check.interval, 3, sign=True)
-            panel.text(1.02, y, found, color=color, fontsize=8, **column)
-        y += 1.3
-    panel.set_yticks([*names], [*names.values()])
-    for claim_or_check, label in zip(names.values(), panel.get_yticklabels(), strict=True):
-        if claim_or_check in {title(claim.id) for claim, _ in shown}:
-            label.set_fontweight("bold")
+            panel.text(1.02, y, found, **left)
+        y += 1.4
+    panel.set_yticks([place for place, _ in names], [name for _, name in names])
     panel.tick_params(axis="y", length=0)
-    panel.set_xlabel(f"difference in accuracy (points), 95% CI; gray: equivalent, ±{margin:g}")
+    panel.set_xlabel(f"A − B: difference in accuracy (points); gray: equivalent, ±{margin:g}")
     panel.grid(axis="x")
     figure.legend(
-        [Line2D([], [], color=color, marker="o") for color in VERDICTS.values()],
-        [f"{verdict} before correction" for verdict in VERDICTS],
+        [Line2D([], [], **mark, markersize=5) for mark in VERDICTS.values()],
+        [*VERDICTS],
         loc="outside lower center",
         ncols=3,
     )
@@ -397,19 +266,15 @@ def forest(claims: Sequence[Claim], margin: float) -> Figure:
 
 
 def accuracy_checks(claim: Claim) -> list[CheckResult]:
-    """Return the checks of a claim that are about an accuracy and have runs."""
-    return [
-        check
-        for check in claim.checks
-        if check.metric in ACCURACIES and check.difference is not None
-    ]
+    """Return the checks of a claim that are about an accuracy and have been decided."""
+    return [check for check in claim.checks if check.metric in ACCURACIES and check.interval]
 
 
 def compared(check: CheckResult, margin: float) -> str:
-    """Return a check's claim about a difference: `Model 2 − Model 1 > 0`."""
+    """Return what a check predicts about a difference: `Model 2 − Model 1 > 0`."""
     best = " (best epoch)" if check.metric == "best_accuracy" else ""
-    claimed = CLAIMED[check.relation].format(margin=margin)
-    return f"{title(check.of)} − {baseline(check.than)}{best} {claimed}"
+    predicted = PREDICTED[check.relation].format(margin=margin)
+    return f"{title(check.of)} − {baseline(check.than)}{best} {predicted}"
 
 
 @drawing

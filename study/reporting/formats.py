@@ -17,8 +17,8 @@ def title(name: str) -> str:
 
 
 def baseline(name: str) -> str:
-    """Return the name of a check's baseline: a configuration, the target or the write-up."""
-    return {"write_up": "write-up", "target": "target"}.get(name) or title(name)
+    """Return the name of what is compared with: a configuration or the target."""
+    return "target" if name == "target" else title(name)
 
 
 def number(value: float | None, decimals: int = 2) -> str:

@@ -1,111 +1,70 @@
 """The generated parts of README.md. `make readme` inserts them, with cog."""
 
-import csv
-import io
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from study.base.files import read_text
-from study.evidence import configurations, verdicts, write_up
-from study.evidence.verdicts import Verdict
-from study.evidence.write_up import Target
-from study.reporting.formats import interval, number, row, title
+from study.evidence import aggregates, configurations, run_table, verdicts, write_up
+from study.evidence.aggregates import ConfigurationStats
+from study.evidence.verdicts import NumberResult
+from study.evidence.write_up import WriteUp
+from study.reporting import findings
+from study.reporting.formats import MISSING, number, row, title
 
-ACCURACY = Path("reports/data/accuracy.csv")
+RUNS = Path("metrics/runs.csv")
 CLAIMS = Path("metrics/claims.json")
 EXPERIMENTS = Path("experiments.yaml")
 REFERENCE = Path("reference/write_up.yaml"), Path("reference/epochs.csv")
 
-Statistics = dict[str, str]
-"""A row of reports/data/accuracy.csv: one configuration over its seeds."""
 
-
-def findings() -> str:
+def found() -> str:
     """Return what the study found, as a Markdown list."""
-    every = statistics()
-    parts = [
-        seeds_finding(every),
-        claims_finding([claim.verdict for claim in verdicts.from_json(read_text(CLAIMS))]),
-        target_finding(every, plan().final, write_up.read(*REFERENCE).target),
-    ]
-    return "\n".join(f"- {part}" for part in parts if part)
-
-
-def seeds_finding(every: Sequence[Statistics]) -> str | None:
-    """Return the range of the SD between seeds; None without two runs of a configuration."""
-    sds = [float(each["sd"]) for each in every if each["sd"]]
-    if not sds:
-        return None
-    text = (
-        f"**One run has an SD of {interval((min(sds), max(sds)))} points** between seeds, depending"
-        " on the configuration."
-    )
-    published = [float(each["published"]) for each in every if each["published"]]
-    if published:
-        text += (
-            " The write-up compares models by one run each, with accuracies from"
-            f" {interval((min(published), max(published)))}%."
-        )
-    return text
-
-
-def claims_finding(verdicts: Sequence[Verdict]) -> str:
-    """Return the number of claims with each verdict."""
-    counts = Counter(verdicts)
-    return (
-        f"**Verdicts on the write-up's {counts.total()} claims: {counts['supported']} supported,"
-        f" {counts['contradicted']} contradicted, {counts['inconclusive']} inconclusive**, with the"
-        " runs so far."
-    )
-
-
-def target_finding(every: Iterable[Statistics], final: str | None, target: Target) -> str | None:
-    """Return a comparison of configuration `final` with the target; None without runs of it."""
-    found = next((each for each in every if each["configuration"] == final), None)
-    if found is None:
-        return None
-    parameters = int(found["parameters"])
-    reached = parameters < target.parameters and float(found["accuracy"]) > target.accuracy
-    runs = f"mean ± SD of {found['n']} seeds" if found["sd"] else "one run"
-    return (
-        f"**The write-up's target is {'' if reached else 'not '}reached**: more than"
-        f" {target.accuracy}% with fewer than {target.parameters:,} parameters."
-        f" {title(found['model'])} has {mean_and_sd(found)}% ({runs}) with {parameters:,}"
-        " parameters."
-    )
+    judged = verdicts.from_json(read_text(CLAIMS))
+    sentences = findings.findings(judged, statistics(), plan().final, published())
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def results() -> str:
     """Return the table of all models as params.yaml has them, in Markdown."""
-    names = plan().descriptions
-    order = {name: number for number, name in enumerate(names)}
+    order = [*plan().descriptions]
+    stats = sorted(statistics(), key=lambda each: order.index(each.configuration))
+    return table(stats, verdicts.from_json(read_text(CLAIMS)).numbers)
+
+
+def table(configurations: Sequence[ConfigurationStats], numbers: Sequence[NumberResult]) -> str:
+    """Return the table of the default ones of these configurations, in Markdown."""
+    reproduced = {
+        each.of: "yes" if each.reproduced else "no"
+        for each in numbers
+        if each.metric in ("accuracy", "best_accuracy")
+    }
     rows = [
         row(
-            title(each["model"]),
-            number(float(each["parameters"]), 0),
-            mean_and_sd(each),
-            each["n"],
-            number(float(each["published"] or "nan")),
+            title(each.model),
+            number(each.parameters, 0),
+            findings.mean_and_sd(each),
+            str(each.n),
+            number(each.published) + (" (best epoch)" if each.published_best else ""),
+            reproduced.get(each.configuration, MISSING),
         )
-        for each in sorted(statistics(), key=lambda each: order[each["configuration"]])
-        if each["default"] == "True"
+        for each in configurations
+        if each.default
     ]
-    head = row("Model", "Parameters", "Accuracy (%), mean ± SD", "Seeds", "Write-up, one run (%)")
-    return "\n".join([head, row("---", *4 * ["---:"]), *rows])
+    names = ("Parameters", "Accuracy (%), mean ± SD", "Seeds", "Write-up, one run", "Reproduced")
+    return "\n".join([row("Model", *names), row("---", *5 * ["---:"]), *rows])
 
 
-def statistics() -> list[Statistics]:
+def statistics() -> list[ConfigurationStats]:
     """Return the statistics of every configuration on the test set."""
-    return [*csv.DictReader(io.StringIO(read_text(ACCURACY)))]
+    rows = run_table.on_the_test_set(run_table.from_csv(read_text(RUNS)))
+    return aggregates.configuration_stats(rows, published(), plan().defaults)
+
+
+def published() -> WriteUp:
+    """Return the write-up."""
+    return write_up.read(*REFERENCE)
 
 
 def plan() -> configurations.Plan:
     """Return the configurations of experiments.yaml."""
     return configurations.read(read_text(EXPERIMENTS))
-
-
-def mean_and_sd(each: Statistics) -> str:
-    """Return the mean accuracy, in percent, ± the SD between seeds, in points, if it has one."""
-    mean = number(float(each["accuracy"]))
-    return f"{mean} ± {number(float(each['sd']))}" if each["sd"] else mean

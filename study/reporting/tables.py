@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -12,25 +12,17 @@ from pydantic import Field
 from study.base.yaml_io import from_yaml
 from study.evidence import run_table, statistics
 from study.evidence.aggregates import ConfigurationStats
-from study.evidence.statistics import Correct, Interval
+from study.evidence.statistics import Correct
 from study.evidence.target import AblationRow, FinalModel
-from study.evidence.verdicts import CheckResult, Claim, Verdict
+from study.evidence.verdicts import PILOT, PLAN, CheckResult, Claim, Verdicts
 from study.evidence.write_up import Model, WriteUp
 from study.networks import receptive_field
 from study.networks.receptive_field import Row
 from study.recipes.recipe import TRAINING_IMAGES
-from study.reporting.formats import MISSING, cell, title
+from study.reporting import findings
+from study.reporting.formats import MISSING, baseline, cell, estimate, listed, number, signed, title
 from study.training.history import Epoch
 
-METRICS = {
-    "accuracy": "Accuracy",
-    "best_accuracy": "Best epoch",
-    "train_accuracy": "Training accuracy",
-    "loss": "Loss",
-    "last_epochs_std": "SD of the last three epochs",
-    "parameters": "Parameters",
-}
-"""Name of each metric."""
 UNPUBLISHED = Model(
     architecture="",
     recipe=None,
@@ -87,7 +79,7 @@ class Models:
 class Evidence:
     """What the runs with several seeds show."""
 
-    claims: Sequence[Claim]
+    verdicts: Verdicts
     margin: float
     """Accuracies within this many points count as equivalent."""
     configurations: Sequence[ConfigurationStats]
@@ -126,17 +118,12 @@ class ModelRow:
 class PairRow:
     """Two trained networks that a claim compares, on the same images."""
 
-    quote: str
     a: str
     b: str
-    accuracies: tuple[tuple[float, Interval], tuple[float, Interval]]
-    """Accuracy with its 95% CI, percent, of a and of b."""
+    accuracies: tuple[float, float]
+    """Accuracy of a and of b, percent."""
     result: statistics.Comparison
     p_holm: float
-    loss: float | None
-    """Loss of b minus loss of a."""
-    parameters: float | None
-    """Parameters of b minus parameters of a."""
 
 
 @dataclass(frozen=True)
@@ -231,23 +218,43 @@ def reaching_target(models: Models, published: WriteUp) -> list[str]:
     ]
 
 
-def by_verdict(claims: Sequence[Claim]) -> dict[Verdict, list[Claim]]:
-    """Return the claims of each verdict, none or more."""
-    verdicts: tuple[Verdict, ...] = get_args(Verdict)
-    return {verdict: [each for each in claims if each.verdict == verdict] for verdict in verdicts}
+def opening(evidence: Evidence, published: WriteUp) -> list[str]:
+    """Return what the study found, in sentences."""
+    final = evidence.final.configuration if evidence.final else None
+    return findings.findings(evidence.verdicts, evidence.configurations, final, published)
 
 
-def target_quote(claims: Sequence[Claim]) -> str | None:
+def plan() -> str:
+    """Return the commit that declared how claims are judged."""
+    return PLAN[:7]
+
+
+def all_claims(evidence: Evidence) -> list[Claim]:
+    """Return the claims of the write-up, then ours."""
+    return [*evidence.verdicts.claims, *evidence.verdicts.questions]
+
+
+def without_pilot(evidence: Evidence) -> str | None:
+    """Return how the verdicts differ without the seeds of the pilot; None if that is not known."""
+    claims = all_claims(evidence)
+    if not any(claim.without_pilot for claim in claims):
+        return None
+    changed = [
+        f"{title(claim.id)} ({claim.without_pilot})"
+        for claim in claims
+        if claim.without_pilot not in (None, claim.verdict)
+    ]
+    pilot = f"Without the seeds of the pilot ({PILOT[0]} to {PILOT[-1]})"
+    if not changed:
+        return f"{pilot}, all verdicts are the same."
+    return f"{pilot}, {len(changed)} of {len(claims)} verdicts differ: {listed(changed)}."
+
+
+def target_quote(evidence: Evidence) -> str | None:
     """Return the words of the claim that is about the target, if there is one."""
+    claims = evidence.verdicts.claims
     about = (each.quote for each in claims if any(check.than == "target" for check in each.checks))
     return next(about, None)
-
-
-def mean_gain(configurations: Sequence[ConfigurationStats]) -> float:
-    """Return the gain from choosing the best epoch on the test set, mean of all runs, in points."""
-    return sum(each.n * each.gain for each in configurations) / sum(
-        each.n for each in configurations
-    )
 
 
 def distinguished(evidence: Evidence, metric: Literal["accuracy", "loss"]) -> list[str]:
@@ -255,7 +262,7 @@ def distinguished(evidence: Evidence, metric: Literal["accuracy", "loss"]) -> li
     found = []
     for row in evidence.ablation[1:]:
         mean = row.accuracy_difference if metric == "accuracy" else row.loss_difference
-        if mean and mean.interval and (mean.interval[0] > 0 or mean.interval[1] < 0):
+        if mean and (mean.interval[0] > 0 or mean.interval[1] < 0):
             found.append(f"“{description(evidence, row.configuration)}”")
     return found
 
@@ -266,50 +273,88 @@ def description(evidence: Evidence, configuration: str) -> str:
 
 
 def check_text(check: CheckResult) -> str:
-    """Return a check as text: `Accuracy: Model 2 higher than Model 1`."""
-    relation = {
-        "higher": "higher than",
-        "lower": "lower than",
-        "not_higher": "not higher than",
-        "equivalent": "equivalent to",
-    }[check.relation]
-    than = {"write_up": "the write-up’s number", "target": "the target"}.get(check.than)
-    return f"{METRICS[check.metric]}: {title(check.of)} {relation} {than or title(check.than)}"
+    """Return a check as text: `Accuracy: Model 2 > Model 1`."""
+    sign = {"higher": ">", "lower": "<", "not_higher": "≤", "equivalent": "≈"}[check.relation]
+    sides = f"{title(check.of)} {sign} {baseline(check.than)}"
+    return f"{findings.metric_title(check.metric)}: {sides}"
 
 
-def decimals(check: CheckResult) -> tuple[int, int]:
-    """Return the decimals of a check's metric, and of its difference: a mean has one more."""
-    digits = run_table.DECIMALS[check.metric]
-    return digits, digits + 1 if check.interval else digits
+def decimals(check: CheckResult) -> int:
+    """Return the decimals of a check's metric."""
+    return run_table.DECIMALS[check.metric]
+
+
+def difference_text(check: CheckResult) -> str:
+    """Return the difference of a check with its interval, with one decimal more than its metric."""
+    more = decimals(check) + 1 if check.interval else decimals(check)
+    return estimate(check.difference, check.interval, more, sign=True)
+
+
+def known(claim: Claim, margin: float) -> list[str]:
+    """Return what is known about each check that keeps a claim from being supported."""
+    return [
+        text
+        for check in claim.checks
+        if check.verdict == claim.verdict and (text := known_of_check(check, margin))
+    ]
+
+
+def known_of_check(check: CheckResult, margin: float) -> str | None:
+    """Return what is known about a check that is not supported; None if it is, or not measured."""
+    a, b, metric = title(check.of), baseline(check.than), findings.METRICS[check.metric]
+    if check.verdict not in ("contradicted", "inconclusive"):
+        return None
+    if check.difference is None:
+        return f"{a} − {b} ({metric}) is unknown, because a training failed."
+    if check.interval is None:
+        return f"{a} has {number(check.a, 0)} {metric}, and {b} has {number(check.b, 0)}."
+    low, high = (signed(each, decimals(check) + 1) for each in check.interval)
+    unit = "nats" if check.metric == "loss" else "points"
+    text = f"{a} − {b} ({metric}) is between {low} and {high} {unit}"
+    if check.verdict == "contradicted":
+        return f"{text}."
+    at = f" at ±{margin:g}" if check.relation in ("not_higher", "equivalent") else ""
+    return f"{text}: too close to call{at} with {check.n} seeds."
+
+
+def recipes(evidence: Evidence) -> list[tuple[str, ConfigurationStats, ConfigurationStats]]:
+    """Return each model with the recipe of Models 2 and 4, and with that of Model 6, if it ran."""
+    stats = {each.configuration: each for each in evidence.configurations}
+    return [
+        (title(model), stats[plain], stats[new])
+        for model, plain, new in (
+            ("model-2", "model-2", "model-2-recipe-6"),
+            ("model-4", "model-4", "model-4-recipe-6"),
+            ("model-6", "model-6-recipe-4", "model-6"),
+        )
+        if {plain, new} <= stats.keys()
+    ]
 
 
 def pair_rows(models: Models, published: WriteUp) -> list[PairRow]:
     """Compare the trained networks that claims compare: McNemar's exact test, Holm's correction."""
     pairs = [
-        (claim.quote, *claim.compares)
+        claim.compares
         for claim in published.claims
         if claim.compares and models.metrics.keys() >= {*claim.compares}
     ]
-    results = [statistics.compare(models.correct[a], models.correct[b]) for _, a, b in pairs]
-    corrected = statistics.holm([each.p for each in results])
+    results = [statistics.compare(models.correct[a], models.correct[b]) for a, b in pairs]
+    corrected = statistics.holm([each.p for each in results]).adjusted.tolist()
     return [
         PairRow(
-            quote=quote,
             a=a,
             b=b,
             accuracies=(accuracy(models.correct[a]), accuracy(models.correct[b])),
             result=result,
             p_holm=p,
-            loss=difference(models.metrics[b].loss, models.metrics[a].loss),
-            parameters=difference(models.metrics[b].parameters, models.metrics[a].parameters),
         )
-        for (quote, a, b), result, p in zip(pairs, results, corrected, strict=True)
+        for (a, b), result, p in zip(pairs, results, corrected, strict=True)
     ]
 
 
-def accuracy(correct: Correct) -> tuple[float, Interval]:
-    """Return an accuracy with its 95% CI, percent."""
-    return float(100 * correct.mean()), statistics.accuracy_interval(correct)
+def accuracy(correct: Correct) -> float:
+    """Return an accuracy, percent."""
+    return float(100 * correct.mean())
 
 
 def field_tables(models: Models, published: WriteUp) -> list[FieldTable]:

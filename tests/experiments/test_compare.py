@@ -1,6 +1,5 @@
 """`python -m experiments.compare`, which `make compare` runs, on files made by hand."""
 
-import csv
 import dataclasses
 import json
 import shutil
@@ -13,10 +12,11 @@ import pytest
 from experiments import compare
 from stages import paths
 from study.base.errors import UserError
-from study.evidence import aggregates
-from study.reporting import readme
+from study.evidence import run_table
+from study.evidence.run_table import Row
 from tests.checkout import ROOT
-from tests.reporting.report_inputs import METRICS, stats
+from tests.evidence.hand_made import rows
+from tests.reporting.report_inputs import METRICS
 
 NAN = float("nan")
 Printed = Callable[[str, str], dict[str, list[str]]]
@@ -29,9 +29,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "reference", "reference")
     for model in ("model_1", "model_3"):
         set_metrics(model, **dataclasses.asdict(METRICS[model]))
-    text = aggregates.to_csv(aggregates.ConfigurationStats, [stats("model-1", accuracy=99.04)])
-    readme.ACCURACY.parent.mkdir(parents=True)
-    readme.ACCURACY.write_text(text, encoding="utf-8")
+    shutil.copy(ROOT / paths.EXPERIMENTS, paths.EXPERIMENTS)
+    set_runs(rows("model-1", [98.99, 99.04, 99.09], model="model_1"))
+
+
+def set_runs(runs: list[Row]) -> None:
+    paths.RUNS.write_text(run_table.to_csv(runs), encoding="utf-8")
 
 
 def set_metrics(model: str, **values: float) -> None:
@@ -66,20 +69,19 @@ def test_model_without_seeds_or_log_has_dashes(printed: Printed) -> None:
     """Model 3 has no log in the write-up, and here no runs with several seeds."""
     shown = printed("model_1", "model_3")
     assert shown["Accuracy, mean ± SD of seeds (%)"] == ["99.04", "±", "0.05", "–", "–"]
-    assert shown["Seeds"] == ["5", "–"]
+    assert shown["Seeds"] == ["3", "–"]
     assert shown["Accuracy, write-up (%)"] == ["98.98", "–", "–"]
     assert shown["Parameters, write-up"] == ["14,620", "3,928", "−10,692"]
 
 
 def test_means_over_seeds_of_two_models_are_subtracted(printed: Printed) -> None:
-    both = [stats("model-1", accuracy=99.04), stats("model-3", accuracy=98.65, n=1)]
-    text = aggregates.to_csv(aggregates.ConfigurationStats, both)
-    variant = dict(next(csv.DictReader(text.splitlines())), configuration="other", default="False")
-    text += ",".join(variant.values()) + "\n"  # another configuration of Model 1
-    readme.ACCURACY.write_text(text, encoding="utf-8")
+    first = rows("model-1", [98.99, 99.04, 99.09], model="model_1")
+    # The model with another recipe; the rows of a model are those that params.yaml has.
+    other = rows("model-4-rotated", [97.0], model="model_1")
+    set_runs([*first, *other, *rows("model-3", [98.65], model="model_3")])
     shown = printed("model_1", "model_3")
     assert shown["Accuracy, mean ± SD of seeds (%)"] == ["99.04", "±", "0.05", "98.65", "−0.39"]
-    assert shown["Seeds"] == ["5", "1"]
+    assert shown["Seeds"] == ["3", "1"]
 
 
 def test_model_outside_the_write_up_leaves_out_its_lines(printed: Printed) -> None:

@@ -64,7 +64,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
         (SUMMARIZE, "summaries", f"summaries/{MODEL}.txt"),
         ("claims", "metrics", "metrics/claims.json"),
         ("report", "reports", "reports/data/accuracy.csv"),
-        ("report", "reports/figures", "reports/figures/accuracy.svg"),
+        ("report", "reports/figures", "reports/figures/models.svg"),
     ],
 )
 def test_stage_keeps_every_file_when_the_disk_is_full(

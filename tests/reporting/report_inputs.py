@@ -1,6 +1,7 @@
 """A study in small, made by hand: three models, one of them not in the write-up, and two claims."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,17 @@ import numpy as np
 import models
 from study.evidence import write_up
 from study.evidence.aggregates import ConfigurationStats
-from study.evidence.statistics import MeanCI
-from study.evidence.target import AblationRow, FinalModel
-from study.evidence.verdicts import CheckResult, Claim, Verdict
+from study.evidence.claims_file import Relation
+from study.evidence.statistics import Mean
+from study.evidence.target import AblationRow, Change, FinalModel
+from study.evidence.verdicts import (
+    CheckResult,
+    Claim,
+    ControlResult,
+    NumberResult,
+    Verdict,
+    Verdicts,
+)
 from study.networks import model_summary, receptive_field
 from study.reporting.tables import Evidence, Metrics, Models
 from study.training.history import Epoch
@@ -68,42 +77,65 @@ def stats(
         sd=0.05 if several else None,
         loss=0.03,
         best_accuracy=accuracy + 0.03,
-        gain=0.03,
-        gain_low=None,
-        gain_high=None,
         last_epochs_std=0.1,
         published=published,
+        published_best=False,
+        accuracies=(accuracy,) * n,
     )
 
 
 def check(
-    relation: str = "higher",
+    relation: Relation = "higher",
     than: str = "model-1",
     verdict: Verdict = "supported",
     metric: str = "accuracy",
     ran: bool = True,
 ) -> CheckResult:
     """A check of Model 2, with five seeds or not run."""
+    if not ran:
+        return CheckResult(metric, "model-2", relation, than)
     return CheckResult(
         metric=metric,
         of="model-2",
         relation=relation,
         than=than,
-        seeds=(1, 2, 3, 4, 5) if ran else (),
-        value=99.26 if ran else None,
-        baseline=99.04 if ran else None,
-        difference=0.22 if ran else None,
-        interval=(0.03, 0.41) if ran else None,
-        published=(99.29, None),
-        p_for=0.03,
-        p_against=1.0,
+        n=5,
+        a=99.26,
+        b=99.04,
+        difference=0.22,
+        interval=(0.03, 0.41),
+        p=0.03,
+        p_adjusted=0.04,
+        p_superior=0.875,
+        verdict=verdict,
+    )
+
+
+def count_check(verdict: Verdict = "supported") -> CheckResult:
+    """A check of Model 2's parameters."""
+    return CheckResult(
+        metric="parameters",
+        of="model-2",
+        relation="higher",
+        than="model-1",
+        n=5,
+        a=14796.0,
+        b=14620.0,
+        difference=176.0,
         verdict=verdict,
     )
 
 
 def claim(name: str, verdict: Verdict, *checks: CheckResult) -> Claim:
     """A claim with these checks."""
-    return Claim(name, f"Words of {name}.", checks, p=0.03, p_holm=0.4, verdict=verdict)
+    return Claim(
+        name, f"Words of {name}.", checks, verdict, p=0.03, p_adjusted=0.4, without_pilot=verdict
+    )
+
+
+def number(metric: str, of: str, reproduced: bool = True) -> NumberResult:
+    """A number of the write-up, within our interval or above it."""
+    return NumberResult(metric, of, 98.98 if reproduced else 99.8, 99.04, (98.9, 99.2), reproduced)
 
 
 def ablation(name: str, difference: float, parameters: int = 7999) -> AblationRow:
@@ -112,24 +144,43 @@ def ablation(name: str, difference: float, parameters: int = 7999) -> AblationRo
         configuration=name,
         parameters=parameters,
         validation_images=10_000,
-        accuracy=MeanCI(3, 99.5 + difference, 0.1, (99.4, 99.6)),
-        loss=MeanCI(3, 0.02, 0.001, (0.019, 0.021)),
-        accuracy_difference=MeanCI(3, difference, 0.01, (difference - 0.01, difference + 0.01)),
-        loss_difference=MeanCI(3, 0.0, 0.01, (-0.01, 0.01)),
+        accuracy=Mean(3, 99.5 + difference, 0.1),
+        loss=Mean(3, 0.02, 0.001),
+        accuracy_difference=Change(difference, (difference - 0.01, difference + 0.01)),
+        loss_difference=Change(0.0, (-0.01, 0.01)),
     )
 
 
-EVIDENCE = Evidence(
-    claims=[
+VERDICTS = Verdicts(
+    runs=10,
+    missing={},
+    claims=(
         claim(
-            "model-2-better-than-model-1", "inconclusive", check(), check("lower", metric="loss")
+            "model-2-better-than-model-1",
+            "inconclusive",
+            check(verdict="inconclusive"),
+            check("lower", metric="loss"),
+            count_check(),
         ),
         claim("target-not-reached", "supported", check("lower", "target")),
-    ],
+    ),
+    questions=(replace(claim("ours", "supported", check("higher", "target")), quote=None),),
+    numbers=(number("accuracy", "model-1"), number("loss", "model-1")),
+    control=ControlResult(
+        "accuracy", "model-4-b", "model-4-a", 99.0, 99.02, -0.02, (-0.07, 0.03), 0.41, 0.45
+    ),
+)
+EVIDENCE = Evidence(
+    verdicts=VERDICTS,
     margin=0.1,
-    configurations=[stats("model-1", published=98.98), stats("wider", 99.2)],
+    configurations=[
+        stats("model-1", published=98.98),
+        stats("model-2", 99.2),
+        stats("wider", 99.2),
+        stats("resnet-tiny", 99.54, 7999),
+    ],
     descriptions={"model-1": "Model 1", "wider": "wider | deeper"},
-    final=FinalModel("resnet-tiny", 7999, MeanCI(5, 99.54, 0.03, (99.5, 99.58)), 99.5, 99.58, 2e-4),
+    final=FinalModel("resnet-tiny", 7999, Mean(5, 99.54, 0.03), 99.5, 99.58),
     ablation=[
         ablation("resnet-tiny", 0),
         ablation("wider", -0.2, parameters=8421),
@@ -137,7 +188,19 @@ EVIDENCE = Evidence(
     ],
 )
 NO_RUNS = Evidence(
-    claims=[claim("target-not-reached", "inconclusive", check("lower", "target", ran=False))],
+    verdicts=Verdicts(
+        runs=10,
+        missing={"model-2": 7},
+        claims=(
+            Claim(
+                "target-not-reached",
+                "Words.",
+                (check("lower", "target", ran=False),),
+                "missing seeds",
+            ),
+        ),
+        questions=(),
+    ),
     margin=0.1,
     configurations=[],
     descriptions={},

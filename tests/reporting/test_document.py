@@ -7,7 +7,15 @@ import pytest
 from study.base.errors import UserError
 from study.reporting import document
 from study.reporting.tables import Metrics
-from tests.reporting.report_inputs import EVIDENCE, METRICS, NO_RUNS, PUBLISHED, study_of
+from tests.reporting.report_inputs import (
+    EVIDENCE,
+    METRICS,
+    NO_RUNS,
+    PUBLISHED,
+    VERDICTS,
+    stats,
+    study_of,
+)
 
 NAN = float("nan")
 STUDY = study_of(METRICS)
@@ -47,7 +55,8 @@ def test_tables_are_rectangular_and_narrow() -> None:
 def test_no_blank_line_is_doubled() -> None:
     assert "\n\n\n" not in REPORT
     assert "\n\n\n" not in document.render(STUDY, NO_RUNS, PUBLISHED)
-    assert REPORT.endswith("```\n")
+    assert REPORT.endswith("\n")
+    assert not REPORT.endswith("\n\n")
 
 
 def test_models_have_a_row_each_in_order() -> None:
@@ -57,13 +66,23 @@ def test_models_have_a_row_each_in_order() -> None:
     ]  # fmt: skip
     # The write-up has only the best epoch of this one.
     assert row_of(table.partition("###")[0], "Model 3")[3:] == ["–", "–", "98.51 (best epoch)"]
-    assert row_of(table.partition("###")[0], "Resnet tiny")[1:] == ["7,999", "2", "–", "–", "–"]
-    names = [row[0] for row in cells(table)]
-    assert names == 3 * ["Model", "Model 1", "Model 3", "Resnet tiny"]
+    assert row_of(table.partition("###")[0], "Resnet tiny")[3:] == ["99.54 ± 0.05", "5", "–"]
+    names = [row[0] for row in cells(table.partition("###")[0])]
+    assert names == ["Model", "Model 1", "Model 3", "Resnet tiny"]
+
+
+def test_cells_are_at_most_a_line_long() -> None:
+    assert max(len(cell) for row in cells(REPORT) for cell in row) <= 75
+
+
+def test_numbers_of_the_write_up_are_next_to_our_interval() -> None:
+    text = section(REPORT, "### Do the write-up's numbers reproduce?")
+    assert row_of(text, "accuracy of Model 1")[1:] == ["98.98", "99.040", "98.90 to 99.20", "yes"]
+    assert "prediction interval" not in document.render(STUDY, NO_RUNS, PUBLISHED)
 
 
 def test_one_run_is_next_to_the_write_up() -> None:
-    accuracy, _, loss = section(REPORT, "### One run of each model").partition("| Model | Loss")
+    accuracy, _, loss = section(REPORT, "## One run of each model").partition("| Model | Loss")
     assert row_of(accuracy, "Model 1")[1:] == ["98.95", "98.98", "−0.03", "98.97", "98.98"]
     assert row_of(accuracy, "Model 3")[1:] == ["98.41", "–", "–", "98.65", "98.51"]
     assert row_of(loss, "Model 1")[1:] == ["0.0293", "0.0293", "+0.0000"]
@@ -71,25 +90,63 @@ def test_one_run_is_next_to_the_write_up() -> None:
 
 
 def test_claims_have_a_block_each_with_verdict_quote_and_checks() -> None:
-    first, second = re.findall(r"^### (.*: (?:supported|inconclusive))$", REPORT, re.MULTILINE)
-    assert first.startswith("Model 2 better than Model 1")
-    block = section(REPORT, f"### {first}")
+    block = section(REPORT, "### Model 2 better than Model 1: INCONCLUSIVE")
     assert "> Words of model-2-better-than-model-1." in block
-    assert "`model-2-better-than-model-1`" in block
-    assert "p = 0.400" in block
-    header, accuracy, loss = cells(block)
-    assert len(header) == 6
-    assert accuracy[1:] == ["99.26 [99.29]", "99.04", "+0.220 (+0.030 to +0.410)", "5", "supported"]
-    assert loss[1] == "99.2600 [99.2900]"
-    assert "target" in cells(section(REPORT, f"### {second}"))[1][0]
+    _, accuracy, loss, count = cells(block)
+    assert accuracy == [
+        "Accuracy: Model 2 > Model 1", "99.26", "99.04", "+0.220 (+0.030 to +0.410)", "0.040",
+        "0.88",
+    ]  # fmt: skip
+    assert loss[1] == "99.2600"
+    assert count[1:] == ["14,796", "14,620", "+176", "count", "–"]
+    (known,) = re.findall("(?m)^- (.*)$", block)
+    assert all(part in known for part in ("Model 2 − Model 1", "+0.030", "+0.410", "5 seeds"))
+    supported = section(REPORT, "### Target not reached: SUPPORTED")
+    assert "target" in cells(supported)[1][0]
+    assert not re.findall("(?m)^- (.*)$", supported)
 
 
-def test_target_has_mean_interval_and_p() -> None:
+def test_questions_have_blocks_without_a_quote() -> None:
+    block = section(section(REPORT, "## Target"), "### Ours: SUPPORTED")
+    assert ">" not in block.partition("|")[0]
+    assert len(cells(block)) == 2
+
+
+def test_control_shows_what_noise_looks_like() -> None:
+    text = section(REPORT, "### Control: Model 4 b and Model 4 a compute the same function")
+    assert all(part in text for part in ("−0.020", "−0.070 to +0.030", "p = 0.410", "0.45"))
+    control = replace(VERDICTS.control, p=0.03) if VERDICTS.control else None
+    alarm = replace(EVIDENCE, verdicts=replace(VERDICTS, control=control))
+    assert "one study of 20" in document.render(STUDY, alarm, PUBLISHED)
+    assert "one study of 20" not in REPORT
+
+
+def test_verdicts_without_the_pilot_are_beside_the_others() -> None:
+    assert "all verdicts are the same" in section(REPORT, "## Claims")
+    changed = replace(VERDICTS.claims[1], without_pilot="inconclusive")
+    verdicts = replace(VERDICTS, claims=(VERDICTS.claims[0], changed))
+    text = document.render(STUDY, replace(EVIDENCE, verdicts=verdicts), PUBLISHED)
+    assert "1 of 3 verdicts differ: Target not reached (inconclusive)" in text
+
+
+def test_target_has_mean_and_interval() -> None:
     text = " ".join(section(REPORT, "## Target").split())
-    for part in ("Resnet tiny", "7,999", "99.540%", "99.500 to 99.580", "99.50%", "99.58%"):
+    # t(4 degrees, 97.5%) is 2.776; 0.03 / √5 is 0.0134.
+    for part in ("Resnet tiny", "7,999", "99.540%", "99.503 to 99.577", "99.50%", "99.58%"):
         assert part in text
-    assert "p < 0.001" in text
     assert "> Words of target-not-reached." in text
+
+
+def test_architecture_and_recipe_are_a_table_of_their_own() -> None:
+    assert "Is it the architecture" not in REPORT
+    names = ("model-2", "model-2-recipe-6", "model-4", "model-6", "model-6-recipe-4")
+    configurations = [stats(name, 99 + number / 10) for number, name in enumerate(names)]
+    text = document.render(STUDY, replace(EVIDENCE, configurations=configurations), PUBLISHED)
+    table = section(text, "### Is it the architecture or the recipe?")
+    assert cells(table)[1:] == [
+        ["Model 2", "99.00 ± 0.05", "99.10 ± 0.05"],
+        ["Model 6", "99.40 ± 0.05", "99.30 ± 0.05"],
+    ]
 
 
 def test_ablation_has_differences_to_its_first_row() -> None:
@@ -101,19 +158,22 @@ def test_ablation_has_differences_to_its_first_row() -> None:
 
 def test_every_drawing_is_shown() -> None:
     shown = re.findall(r"!\[.+?\]\(figures/(\w+)\.svg\)", REPORT)
-    assert shown == ["forest", "accuracy", "seeds", "curves", "confusion", "misses"]
+    assert shown == ["models", "forest", "seeds", "confusion", "misses"]
 
 
-def test_report_without_runs_says_what_makes_them() -> None:
+def test_report_with_missing_runs_says_what_makes_them_and_judges_nothing() -> None:
     text = document.render(STUDY, NO_RUNS, PUBLISHED)
-    assert text.count("`make experiments`") == 2
-    (checked,) = cells(section(text, "### Target not reached: inconclusive"))[1:]
-    assert checked[1:5] == ["– [99.29]", "–", "–", "0"]
+    assert "7 of 10 runs are missing" in text
+    assert row_of(section(text, "## Claims"), "Model 2")[1:] == ["7"]
+    (checked,) = cells(section(text, "### Target not reached: MISSING SEEDS"))[1:]
+    assert checked[1:] == ["–"] * 5
+    assert "forest" not in text
+    assert "Control" not in text
 
 
 def test_single_run_of_the_final_model_has_no_interval() -> None:
     assert EVIDENCE.final
-    single = replace(EVIDENCE.final, accuracy=replace(EVIDENCE.final.accuracy, n=1, interval=None))
+    single = replace(EVIDENCE.final, accuracy=replace(EVIDENCE.final.accuracy, n=1))
     text = section(document.render(STUDY, replace(EVIDENCE, final=single), PUBLISHED), "## Target")
     assert "CI" not in text.partition("###")[0]
 
@@ -121,7 +181,7 @@ def test_single_run_of_the_final_model_has_no_interval() -> None:
 @pytest.mark.parametrize("missing", [Metrics(), Metrics(accuracy=NAN, loss=NAN, best_accuracy=NAN)])
 def test_missing_metrics_are_dashes(missing: Metrics) -> None:
     text = document.render(study_of(METRICS | {"model_1": missing}), EVIDENCE, PUBLISHED)
-    one_run = section(text, "### One run of each model").partition("| Model | Loss")[0]
+    one_run = section(text, "## One run of each model").partition("| Model | Loss")[0]
     assert row_of(one_run, "Model 1")[1:] == ["–", "98.98", "–", "–", "98.98"]
 
 

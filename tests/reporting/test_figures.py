@@ -20,15 +20,9 @@ from numpy.typing import NDArray
 from study.evidence.aggregates import EpochBand
 from study.evidence.verdicts import Claim
 from study.reporting import figures
-from tests.reporting.report_inputs import EVIDENCE, PUBLISHED, ROOT, check, claim, stats, training
+from tests.reporting.report_inputs import PUBLISHED, ROOT, VERDICTS, check, claim, stats
 
 TARGET = PUBLISHED.target
-HISTORIES = {
-    "model_1": training([95.5, 97.5, 98.3, 98.6, 98.95]),
-    "model_3": training([90.0, 97.0, 98.0, 98.2, 98.65]),
-    "model_5": training([92.0, 97.9, 98.4, 98.9, 99.24]),
-    "resnet_tiny": training([91.0, 97.8, 98.3, 98.8, 99.31]),  # not in the write-up
-}
 
 
 def matrix(errors: Mapping[tuple[int, int], int]) -> NDArray[np.int64]:
@@ -45,8 +39,9 @@ LABELS = np.arange(60) % 10
 PREDICTIONS = {"model_1": (LABELS + 1) % 10, "model_2": (LABELS + 2) % 10}
 CONFIGURATIONS = [
     stats("model-2", 99.33, 14796, published=99.29),
-    stats("model-3", 98.8, 3928, published=98.51),
+    replace(stats("model-3", 98.8, 3928, published=98.51), published_best=True),
     stats("resnet-tiny", 99.32, 8018),
+    replace(stats("variant"), default=False),
 ]
 BANDS = {
     name: [EpochBand(name, epoch, n, 98.9, 99.0, 99.1, 99.05) for epoch in range(15)]
@@ -58,11 +53,10 @@ def drawn() -> str:
     """All figures, one after the other."""
     return "".join(
         (
-            figures.accuracy(CONFIGURATIONS, TARGET),
             figures.confusion(MATRICES),
-            figures.curves(HISTORIES, PUBLISHED.models),
-            figures.forest(EVIDENCE.claims, 0.1),
+            figures.forest(VERDICTS.claims, 0.1),
             figures.misses([3, 14], IMAGES, LABELS, PREDICTIONS),
+            figures.models(CONFIGURATIONS, TARGET),
             figures.seeds(BANDS),
         )
     )
@@ -94,12 +88,14 @@ def rows(panel: Axes) -> dict[str, float]:
     }
 
 
-def marks(panel: Axes, y: float) -> list[float]:
-    """Where the marks in a row are, from left to right."""
+def marks(panel: Axes, y: float, kind: str = "o") -> list[float]:
+    """Where the marks of a kind in or around a row are, from left to right."""
     return sorted(
-        float(line.get_xdata()[0])  # type: ignore[index, arg-type]
+        float(x)
         for line in panel.lines
-        if line.get_marker() not in ("None", "") and list(line.get_ydata()) == [y]  # type: ignore[arg-type]
+        if line.get_marker() == kind
+        for x, height in np.asarray(line.get_xydata())
+        if abs(height - y) < 0.5
     )
 
 
@@ -138,7 +134,7 @@ def test_letters_are_of_the_font_that_comes_with_matplotlib() -> None:
 
 def test_page_shows_through() -> None:
     # White is only behind the digits.
-    without_digits = figures.accuracy(CONFIGURATIONS, TARGET) + figures.curves(HISTORIES, {})
+    without_digits = figures.models(CONFIGURATIONS, TARGET) + figures.forest(VERDICTS.claims, 0.1)
     assert "#ffffff" not in without_digits
     assert "#000000" not in without_digits
 
@@ -157,61 +153,32 @@ def contrast(color: str, background: str) -> float:
 @pytest.mark.parametrize("page", ["#ffffff", "#0d1117"])
 def test_colors_are_legible_on_light_and_dark_pages(page: str) -> None:
     assert contrast(figures.GRAY, page) >= 4
-    for color in (figures.BLUE, figures.ORANGE, figures.GREEN, *figures.colors(9)):
+    for color in (figures.BLUE, figures.ORANGE, figures.GREEN):
         assert contrast(color, page) >= 2.5
 
 
-@pytest.mark.parametrize("count", [1, 2, 9, 30])
-def test_each_model_has_a_color_of_its_own(count: int) -> None:
-    assert len(set(figures.colors(count))) == count
-
-
-def test_curves_are_labeled_from_the_highest_down_without_overlap() -> None:
-    overlay = plotted(figures.curves, HISTORIES, PUBLISHED.models).axes[0]
-    labels = [text.get_text().strip() for text in overlay.texts]
-    assert labels == ["Resnet tiny  99.31", "Model 5  99.24", "Model 1  98.95", "Model 3  98.65"]
-    assert figures.spread([99.0, 98.99, 98.5, float("nan")], 0.1, 98.0) == pytest.approx(
-        [99.0, 98.9, 98.5, 98.0]
-    )
-    assert len({text.get_color() for text in overlay.texts}) == 4
-
-
-def test_curves_have_the_write_up_behind_them() -> None:
-    def behind(model: str) -> int:
-        figure = plotted(figures.curves, {model: HISTORIES["model_1"]}, PUBLISHED.models)
-        width = figures.PUBLISHED["linewidth"]
-        lines = [line for panel in figure.axes for line in panel.lines if len(line.get_xdata())]  # type: ignore[arg-type]
-        return sum(line.get_linewidth() == width for line in lines)
-
-    # Accuracy and loss; the best accuracy alone; nothing.
-    assert [behind(model) for model in ("model_1", "model_3", "resnet_tiny")] == [2, 1, 0]
-
-
-def test_curves_zoom_in_on_the_final_epochs_and_cut_nothing_off() -> None:
-    low, high = plotted(figures.curves, HISTORIES, {}).axes[0].get_ylim()
-    assert 97 < low < 98.0
-    assert high > 99.31
-    one_epoch = plotted(figures.curves, {"model_1": training([11.35])}, {}).axes[0]
-    assert one_epoch.get_ylim()[0] < 11.35 < one_epoch.get_ylim()[1]
-
-
-@pytest.mark.parametrize("loss", [float("nan"), float("inf"), 0.0])
-def test_curves_of_a_failed_training_are_drawn(loss: float) -> None:
-    figure = plotted(figures.curves, {"model_6": training([9.8, 9.8], loss)}, {})
-    assert "   Model 6  9.80" in texts(figure)
-
-
-def test_accuracy_has_each_configuration_where_it_is() -> None:
-    figure = plotted(figures.accuracy, CONFIGURATIONS, TARGET)
+def test_models_have_each_run_the_mean_and_the_write_up() -> None:
+    runs = (99.2, 99.3, 99.3, 99.5)
+    configurations = [replace(CONFIGURATIONS[0], accuracies=runs), *CONFIGURATIONS[1:]]
+    figure = plotted(figures.models, configurations, TARGET)
     (panel,) = figure.axes
     places = rows(panel)
     assert [*places] == ["Model 3  (3,928)", "Resnet tiny  (8,018)", "Model 2  (14,796)"]
-    assert [marks(panel, y) for y in places.values()] == [[98.51, 98.8], [99.32], [99.29, 99.33]]
+    last = places["Model 2  (14,796)"]
+    assert marks(panel, last) == [99.2, 99.3, 99.3, 99.33, 99.5]
+    assert [marks(panel, y, "D") for y in places.values()] == [[98.51], [], [99.29]]
     assert "99.33 ± 0.05" in texts(figure)
+    assert "write-up, one run (Model 3: best epoch)" in texts(figure)
 
 
-def test_accuracy_shades_the_target_next_to_small_configurations() -> None:
-    (panel,) = plotted(figures.accuracy, CONFIGURATIONS, TARGET).axes
+def test_equal_runs_are_drawn_on_top_of_each_other() -> None:
+    heights = figures.stacked([99.3, 99.2, 99.3, 99.3], 1.0)
+    assert heights[0] == heights[1] == 1
+    assert len({heights[0], heights[2], heights[3]}) == 3
+
+
+def test_models_shade_the_target_next_to_small_ones() -> None:
+    (panel,) = plotted(figures.models, CONFIGURATIONS, TARGET).axes
     (area,) = panel.patches
     box = area.get_extents().transformed(panel.transData.inverted())
     assert box.x0 == pytest.approx(TARGET.accuracy)
@@ -219,18 +186,19 @@ def test_accuracy_shades_the_target_next_to_small_configurations() -> None:
     assert sorted((box.y0, box.y1)) == pytest.approx([-0.6, 0.4])
 
 
-def test_accuracy_of_a_single_run_has_no_interval() -> None:
+def test_model_with_a_single_run_has_no_interval() -> None:
     lines = [
-        len(plotted(figures.accuracy, [stats("model-1", n=n)], TARGET).axes[0].lines)
-        for n in (5, 1)
+        len(plotted(figures.models, [stats("model-1", n=n)], TARGET).axes[0].lines) for n in (5, 1)
     ]
-    assert lines == [2, 1]
+    assert lines == [3, 2]
 
 
 def test_failed_runs_are_drawn() -> None:
     nan = float("nan")
-    failed = replace(stats("model-1"), accuracy=nan, low=nan, high=nan, sd=nan)
-    assert "– ± –" in texts(plotted(figures.accuracy, [failed], TARGET))
+    failed = replace(
+        stats("model-1"), accuracy=nan, low=nan, high=nan, sd=nan, accuracies=(nan, 99.0)
+    )
+    assert "– ± –" in texts(plotted(figures.models, [failed], TARGET))
     bands = {"model-1": [EpochBand("model-1", 0, 2, nan, nan, nan, None)]}
     assert "n = 2" in texts(plotted(figures.seeds, bands))
 
@@ -246,13 +214,13 @@ def test_seeds_have_a_panel_for_each_model_with_its_number_of_seeds() -> None:
 
 
 CLAIMS = [
-    claim("a", "inconclusive", check("higher"), check("higher", metric="loss")),
-    claim("not-run", "inconclusive", check(ran=False)),
+    claim("a", "inconclusive", check(verdict="inconclusive"), check("higher", metric="loss")),
+    claim("not-run", "missing seeds", check(ran=False)),
     claim(
         "b",
         "contradicted",
         check("equivalent", "target", verdict="contradicted"),
-        check("not_higher", "write_up", metric="best_accuracy", verdict="inconclusive"),
+        check("not_higher", "model-5", metric="best_accuracy"),
     ),
 ]
 
@@ -262,30 +230,32 @@ def test_forest_groups_the_accuracies_by_claim() -> None:
     (panel,) = figure.axes
     places = rows(panel)
     assert [*places] == [
-        "A",
         "Model 2 − Model 1 > 0",
-        "B",
         "Model 2 − target ≈ 0",
-        "Model 2 − write-up (best epoch) ≤ 0.1",
+        "Model 2 − Model 5 (best epoch) < 0.1",
     ]
-    assert [marks(panel, y) for y in places.values()] == [[], [0.22], [], [0.22], [0.22]]
     assert texts(figure).count("+0.220 (+0.030 to +0.410)") == 3
+    heights = {text.get_text(): text.get_position()[1] for text in panel.texts}
+    assert heights["A"] == heights["INCONCLUSIVE"] < heights["B"] == heights["CONTRADICTED"]
 
 
-def test_forest_colors_by_verdict() -> None:
+def test_forest_marks_by_verdict_with_and_without_color() -> None:
     (panel,) = plotted(figures.forest, CLAIMS, 0.1).axes
-    found = {text.get_text(): text.get_color() for text in panel.texts}
-    assert found["contradicted"] == figures.ORANGE
-    assert [line.get_color() for line in panel.lines if line.get_marker() == "o"] == [
-        figures.BLUE,
-        figures.ORANGE,
-        figures.GRAY,
+    found = [
+        (line.get_color(), line.get_marker(), line.get_markerfacecolor() == "none")
+        for line in panel.lines
+        if line.get_marker() != "None"
+    ]
+    assert found == [
+        (figures.GRAY, "o", True),
+        (figures.ORANGE, "X", False),
+        (figures.BLUE, "o", False),
     ]
 
 
 @pytest.mark.parametrize("claims", [[], CLAIMS[1:2]])
 def test_figures_without_runs_are_drawn(claims: list[Claim]) -> None:
-    for svg in (figures.accuracy([], TARGET), figures.seeds({}), figures.forest(claims, 0.1)):
+    for svg in (figures.models([], TARGET), figures.seeds({}), figures.forest(claims, 0.1)):
         assert svg.startswith("<?xml")
 
 

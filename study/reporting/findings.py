@@ -1,0 +1,152 @@
+"""What the study found, in sentences: the report and README.md begin with them."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from study.evidence.aggregates import ConfigurationStats, wrongly_ranked
+from study.evidence.run_table import DECIMALS
+from study.evidence.verdicts import Claim, NumberResult, Verdicts
+from study.evidence.write_up import WriteUp
+from study.reporting.formats import interval, listed, number, title
+
+METRICS = {
+    "accuracy": "accuracy",
+    "best_accuracy": "best epoch",
+    "train_accuracy": "training accuracy",
+    "loss": "loss",
+    "last_epochs_std": "SD of last epochs",
+    "parameters": "parameters",
+}
+"""Name of each metric."""
+
+
+def metric_title(metric: str) -> str:
+    """Return the name of a metric as the first word of a text."""
+    return METRICS[metric][:1].upper() + METRICS[metric][1:]
+
+
+def findings(
+    verdicts: Verdicts,
+    configurations: Sequence[ConfigurationStats],
+    final: str | None,
+    published: WriteUp,
+) -> list[str]:
+    """Return the findings in Markdown; `final` is the configuration that aims at the target."""
+    found = (
+        missing(verdicts),
+        reproduction(verdicts.numbers),
+        None if verdicts.missing else conclusions(verdicts.claims),
+        target(verdicts.questions, configurations, final, published),
+        lesson(configurations, published),
+    )
+    return [each for each in found if each]
+
+
+def missing(verdicts: Verdicts) -> str | None:
+    """Return how many runs are missing; None if all are there."""
+    count = sum(verdicts.missing.values())
+    return (
+        f"**{count} of {verdicts.runs} runs are missing**, so no claim is judged yet: `make"
+        " experiments` runs them."
+        if count
+        else None
+    )
+
+
+def reproduction(numbers: Sequence[NumberResult]) -> str | None:
+    """Return how many of the write-up's numbers are among ours; None without any."""
+    if not numbers:
+        return None
+    counts = Counter("losses" if each.metric == "loss" else "accuracies" for each in numbers)
+    kinds = " and ".join(f"{count} {kind}" for kind, count in counts.items())
+    outside = [each for each in numbers if not each.reproduced]
+    within = "within the 95% prediction interval of our runs"
+    if not outside:
+        return (
+            f"**The write-up's numbers reproduce.** All {len(numbers)} ({kinds}, one run each) are"
+            f" {within}."
+        )
+    names = listed([f"the {number_name(each)} ({number_among(each)})" for each in outside])
+    return (
+        f"**{len(numbers) - len(outside)} of the write-up's {len(numbers)} numbers reproduce**"
+        f" ({kinds}, one run each): they are {within}. Outside: {names}."
+    )
+
+
+def number_name(each: NumberResult) -> str:
+    """Return the name of a number of the write-up: `accuracy of Model 1`."""
+    return f"{METRICS[each.metric]} of {title(each.of)}"
+
+
+def number_among(each: NumberResult) -> str:
+    """Return a number of the write-up and our interval: `0.0293; ours: 0.0243 to 0.0339`."""
+    decimals = DECIMALS[each.metric]
+    return f"{number(each.published, decimals)}; ours: {interval(each.interval, decimals)}"
+
+
+def conclusions(claims: Sequence[Claim]) -> str:
+    """Return how many claims of the write-up have each verdict, and which are not supported."""
+    by_verdict: Mapping[str, list[str]] = {
+        verdict: [title(claim.id) for claim in claims if claim.verdict == verdict]
+        for verdict in ("supported", "contradicted", "inconclusive")
+    }
+    supported, contradicted, inconclusive = (len(names) for names in by_verdict.values())
+    text = (
+        f"**Of its {len(claims)} conclusions, {supported} are supported, {contradicted}"
+        f" contradicted and {inconclusive} left open.**"
+    )
+    if contradicted:
+        text += f" Contradicted: {'; '.join(by_verdict['contradicted'])}."
+    if inconclusive:
+        text += f" Open: {'; '.join(by_verdict['inconclusive'])}."
+    return text
+
+
+def target(
+    questions: Iterable[Claim],
+    configurations: Iterable[ConfigurationStats],
+    final: str | None,
+    published: WriteUp,
+) -> str | None:
+    """Return if the configuration `final` reaches the target; None while that is not judged."""
+    ours = next((each for each in configurations if each.configuration == final), None)
+    judged = [claim for claim in questions if claim.verdict != "missing seeds"]
+    about = [claim for claim in judged if any(check.than == "target" for check in claim.checks)]
+    if ours is None or not about:
+        return None
+    aim = published.target
+    reached = {"supported": "reached", "contradicted": "missed"}.get(
+        about[0].verdict, "not shown to be reached"
+    )
+    text = (
+        f"**The write-up's target is {reached}**: more than {aim.accuracy}% with fewer than"
+        f" {aim.parameters:,} parameters. {title(ours.model)} has {mean_and_sd(ours)}% (mean ± SD"
+        f" of {ours.n} seeds) with {ours.parameters:,}."
+    )
+    others = [f"{title(claim.id)}: {claim.verdict}" for claim in judged if claim not in about]
+    return f"{text} {'; '.join(others)}." if others else text
+
+
+def lesson(configurations: Sequence[ConfigurationStats], published: WriteUp) -> str | None:
+    """Return what single runs hide; None without two models of the write-up."""
+    models = [each for each in configurations if each.default and each.model in published.models]
+    wrong = wrongly_ranked(models)
+    if wrong is None:
+        return None
+    return (
+        "**One run misleads.** Single runs rank two of the write-up's models wrongly in"
+        f" {number(100 * wrong, 0)}% of all cases, and choosing the best epoch on the test set adds"
+        f" {number(mean_gain(configurations))} points."
+    )
+
+
+def mean_gain(configurations: Sequence[ConfigurationStats]) -> float:
+    """Return the gain from choosing the best epoch on the test set, mean of all runs, in points."""
+    runs = sum(each.n for each in configurations)
+    return sum(each.n * each.gain for each in configurations) / runs
+
+
+def mean_and_sd(each: ConfigurationStats) -> str:
+    """Return the mean accuracy, in percent, ± the SD between seeds, in points, if it has one."""
+    mean = number(each.accuracy)
+    return mean if each.sd is None else f"{mean} ± {number(each.sd)}"

@@ -1,0 +1,96 @@
+"""The first sentences of the report, for values that a later study may have."""
+
+from dataclasses import replace
+
+import pytest
+
+from study.evidence.verdicts import Verdict
+from study.reporting import findings
+from tests.reporting.report_inputs import (
+    EVIDENCE,
+    NO_RUNS,
+    PUBLISHED,
+    VERDICTS,
+    check,
+    claim,
+    number,
+    stats,
+)
+
+
+def test_findings_while_runs_are_missing_are_their_number_alone() -> None:
+    (only,) = findings.findings(NO_RUNS.verdicts, [], None, PUBLISHED)
+    assert "7 of 10 runs are missing" in only
+    assert "`make experiments`" in only
+
+
+def test_findings_begin_with_reproduction_conclusions_and_target() -> None:
+    numbers, claims, target, lesson = findings.findings(
+        VERDICTS, EVIDENCE.configurations, "resnet-tiny", PUBLISHED
+    )
+    assert "reproduce.**" in numbers
+    assert "2 conclusions" in claims
+    assert "target is reached" in target
+    assert "%" in lesson
+
+
+def test_reproduction_counts_accuracies_and_losses() -> None:
+    text = findings.reproduction([number("accuracy", "a"), number("best_accuracy", "b")])
+    assert text is not None
+    assert "All 2 (2 accuracies" in text
+    assert findings.reproduction([]) is None
+
+
+def test_reproduction_names_the_numbers_outside() -> None:
+    numbers = [number("accuracy", "model-1"), number("accuracy", "model-5", reproduced=False)]
+    text = findings.reproduction(numbers)
+    assert text is not None
+    for part in ("1 of the write-up's 2 numbers", "accuracy of Model 5", "99.80", "98.90 to 99.20"):
+        assert part in text
+    assert "Model 1" not in text
+
+
+def test_conclusions_are_counted_and_all_but_the_supported_ones_named() -> None:
+    text = findings.conclusions(
+        [claim("first", "supported"), claim("second", "inconclusive"), claim("third", "supported")]
+    )
+    for part in ("3 conclusions", "2 are supported", "0 contradicted", "1 left open", "Second"):
+        assert part in text
+    assert "First" not in text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        ("supported", "target is reached"),
+        ("contradicted", "target is missed"),
+        ("inconclusive", "not shown to be reached"),
+    ],
+)
+def test_target_has_the_verdict_on_its_question(verdict: Verdict, words: str) -> None:
+    questions = [
+        claim("reaches-target", verdict, check("higher", "target", verdict)),
+        claim("recipe-helps", "supported", check()),
+    ]
+    ours = [stats("model-6", 99.57, 7954), stats("model-1")]
+    text = findings.target(questions, ours, "model-6", PUBLISHED)
+    assert text is not None
+    for part in (words, "99.4%", "8,000", "7,954", "99.57 ± 0.05", "5 seeds"):
+        assert part in text
+    assert "Recipe helps: supported" in text
+    assert "Reaches target" not in text
+    assert findings.target(questions, ours, None, PUBLISHED) is None
+    unjudged = [replace(each, verdict="missing seeds") for each in questions]
+    assert findings.target(unjudged, ours, "model-6", PUBLISHED) is None
+
+
+def test_lesson_is_about_models_of_the_write_up() -> None:
+    one, two = stats("model-1", 99.0, n=2), stats("model-2", 99.1, n=2)
+    one = replace(one, accuracies=(98.9, 99.1), best_accuracy=99.2)
+    two = replace(two, accuracies=(99.0, 99.2), best_accuracy=99.2)
+    text = findings.lesson([one, two, stats("model-6", 99.57)], PUBLISHED)
+    assert text is not None
+    assert "25%" in text
+    # The gain is 0.2 of two runs, 0.1 of two and 0.03 of five.
+    assert "0.08 points" in text
+    assert findings.lesson([one], PUBLISHED) is None
