@@ -68,7 +68,7 @@ class ClaimsFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    claims: dict[str, list[Check]]
+    claims: dict[str, list[Check]] = {}
     """Checks of each claim of the write-up, by its id."""
     questions: dict[str, Annotated[list[Check], Field(min_length=1)]] = {}
     """Checks of each claim of our own."""

@@ -35,7 +35,7 @@ def findings(
     found = (
         missing(verdicts),
         reproduction(verdicts.numbers),
-        None if verdicts.missing else conclusions(verdicts.claims),
+        conclusions(verdicts.claims) if verdicts.claims and not verdicts.missing else None,
         target(verdicts.questions, configurations, final, published),
         lesson(configurations, published),
     )

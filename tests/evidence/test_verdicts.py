@@ -190,6 +190,10 @@ def test_intervals_never_disagree_with_verdicts() -> None:
     assert found == {YES, NO, OPEN}
 
 
+def test_study_without_claims_has_no_verdicts() -> None:
+    assert judge(ClaimsFile(), BASE) == Verdicts(0, {}, (), ())
+
+
 def test_nothing_is_judged_while_seeds_are_missing() -> None:
     file = ClaimsFile(
         claims={"it": [check("higher")]},

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from study.evidence.verdicts import Verdict
+from study.evidence.verdicts import Verdict, Verdicts
 from study.reporting import findings
 from tests.reporting.report_inputs import (
     EVIDENCE,
@@ -22,6 +22,10 @@ def test_findings_while_runs_are_missing_are_their_number_alone() -> None:
     (only,) = findings.findings(NO_RUNS.verdicts, [], None, PUBLISHED)
     assert "7 of 10 runs are missing" in only
     assert "`make experiments`" in only
+
+
+def test_findings_of_a_study_without_claims_are_none() -> None:
+    assert findings.findings(Verdicts(0, {}, (), ()), [], None, PUBLISHED) == []
 
 
 def test_findings_begin_with_reproduction_conclusions_and_target() -> None:
