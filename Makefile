@@ -16,10 +16,16 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 WATCHED := END_WITH_PID=$${END_WITH_PID:-$$PPID}
 
 .DEFAULT_GOAL := help
-.PHONY: help repro train experiments compare test test-slow faults verify bench readme check format lock
+.PHONY: help first-look repro train experiments compare test test-slow faults verify bench readme check format lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' Makefile
+
+# In a temporary folder, so that the workspace stays as it is; --force replaces an earlier one.
+first-look: $(VENV) ## Train two models briefly, as an experiment
+	$(WATCHED) dvc exp run --temp --force --name first-look -S train.train_images=6000 \
+	  -S train.epochs=1 -S train.batch_size=16 evaluate@model_1 evaluate@model_2
+	dvc metrics diff HEAD first-look
 
 repro: $(VENV) ## Run the whole study (JOBS models at once)
 	@[[ '$(JOBS)' =~ ^([1-9][0-9]*)?$$ ]] || \

@@ -63,3 +63,16 @@ def test_compare_names_missing_metrics(checkout: Checkout) -> None:
     assert str(paths.metrics("model_4")) in line
     assert "`dvc repro`" in line
     assert "Traceback" not in output
+
+
+@pytest.mark.slow
+def test_first_look_leaves_the_workspace_as_it_was(checkout: Checkout) -> None:
+    output = checkout.run("make", "VENV=", "first-look")
+    shown = re.findall(r"(?m)^(metrics/models/\S+) +accuracy +(\S+) +(\S+)", output)
+    assert [path for path, *_ in shown] == [str(paths.metrics(f"model_{n}")) for n in (1, 2)]
+    for path, committed, brief in shown:
+        metrics = json.loads((checkout.root / path).read_text("utf-8"))
+        assert float(committed) == metrics["accuracy"]
+        assert 50 < float(brief) < metrics["accuracy"]
+    assert checkout.changed() == []
+    assert not (checkout.root / paths.MNIST).exists()
