@@ -174,11 +174,12 @@ def models(configurations: Sequence[ConfigurationStats], target: Target) -> Figu
 
 
 def stacked(values: Sequence[float], y: float) -> list[float]:
-    """Return heights of dots from `y` on, so that equal values are on top of each other."""
+    """Return heights of dots from `y` on, at most half a row, with equal values stacked."""
+    step = min(0.09, 0.5 / max(Counter(values).values(), default=1))
     before: Counter[float] = Counter()
     heights = []
     for value in values:
-        heights.append(y + 0.09 * before[value])
+        heights.append(y + step * before[value])
         before[value] += 1
     return heights
 

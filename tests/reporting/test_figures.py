@@ -175,6 +175,8 @@ def test_equal_runs_are_drawn_on_top_of_each_other() -> None:
     heights = figures.stacked([99.3, 99.2, 99.3, 99.3], 1.0)
     assert heights[0] == heights[1] == 1
     assert len({heights[0], heights[2], heights[3]}) == 3
+    # However many: the next row begins after half a row.
+    assert max(figures.stacked([99.3] * 30, 1.0)) < 1.5
 
 
 def test_models_shade_the_target_next_to_small_ones() -> None:
