@@ -41,8 +41,9 @@ train:
 train@%: $(VENV)
 	$(WATCHED) dvc --wait-for-lock repro --single-item $@
 
-experiments: $(VENV) ## Run missing experiments (JOBS=2, or RAY=auto)
-	@python -m experiments --jobs $(jobs) $(if $(RAY),--ray '$(RAY)')
+experiments: $(VENV) ## Run missing experiments (SEEDS=1-5, JOBS=2, or RAY=auto)
+	@python -m experiments --jobs $(jobs) $(if $(RAY),--ray '$(RAY)') \
+	  $(if $(CONFIGURATIONS),--configurations $(CONFIGURATIONS)) $(if $(SEEDS),--seeds '$(SEEDS)')
 
 compare: $(VENV) ## Compare two models (A=model_2 B=model_4)
 	@python -m experiments.compare '$(A)' '$(B)'

@@ -2,56 +2,52 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from experiments import git, local, project_files
+from experiments import folder, git, local, project_files
 from experiments.collect import Collector
 from experiments.signals import Signals
 from stages import paths
 from stages.command import ArgumentParser, run
 from study.base.errors import UserError, quote
 from study.data import sources
+from study.evidence import configurations
+from study.evidence.configurations import Run
 
 RunAll = Callable[[Collector, list[str], Signals], None]
 """Executes the remaining runs."""
-FailureHint = Callable[[str], str]
-"""Returns where to find the reason why a run failed."""
-
-LOCK = Path(".dvc/tmp/experiments.lock")
 
 
 def main() -> None:
     """Execute the remaining runs; end with status 1 if some failed."""
     arguments = parser().parse_args()
     jobs = parse_jobs(arguments.jobs)
-    run_all, failure_hint = (
-        on_cluster(arguments.ray)
-        if arguments.ray
-        else (partial(local.run_all, jobs), local.failure_hint)
-    )
+    run_all = on_cluster(arguments.ray) if arguments.ray else partial(local.run_all, jobs)
     runs = project_files.runs()
+    selected = select(runs, arguments.configurations, arguments.seeds)
     check_workspace()
     with lock():
+        # Before signals are deferred: a download can take minutes, and Ctrl-C ends it at once.
+        sources.download(paths.MNIST, sources.known(os.environ.get("MNIST_FOLDER")))
         signals = Signals()
-        collector = Collector(runs, git.call("rev-parse", "HEAD").strip())
+        collector = Collector(runs, git.call("rev-parse", "HEAD").strip(), selected)
         remaining = collector.update()
         if remaining:
             run_all(collector, remaining, signals)
             remaining = collector.update()
     if signals.received is not None:
         print(
-            f"stopped; {len(remaining)} of {len(runs)} runs left, rerun `make experiments` to"
+            f"stopped; {len(remaining)} of {len(selected)} runs left, rerun `make experiments` to"
             " continue"
         )
         sys.exit(128 + signals.received)
     for name in remaining:
-        print(f"failed: {name} ({runs[name].description}): {failure_hint(name)}")
+        print(f"failed: {name} ({runs[name].description}): see {folder.log(name)}")
     sys.exit(1 if remaining else 0)
 
 
@@ -67,6 +63,17 @@ def parser() -> ArgumentParser:
         help="run on a Ray cluster instead: `auto` for the one that this machine is in, or"
         " host:port of its head",
     )
+    parser.add_argument(
+        "--configurations",
+        nargs="*",
+        default=[],
+        metavar="ID",
+        help="ids of the configurations in experiments.yaml to run; by default, all of them",
+    )
+    parser.add_argument(
+        "--seeds",
+        help="seeds to run, such as 1-5, of those in experiments.yaml; by default, all of them",
+    )
     return parser
 
 
@@ -80,22 +87,39 @@ def parse_jobs(text: str) -> int:
     return int(text)
 
 
-def on_cluster(address: str) -> tuple[RunAll, FailureHint]:
+def select(runs: Mapping[str, Run], ids: Collection[str], seeds: str | None) -> list[str]:
+    """Return the names of the runs of some configurations with some seeds. Raises UserError."""
+    known = {run.configuration for run in runs.values()}
+    for name in ids:
+        if name not in known:
+            raise UserError(
+                f"CONFIGURATIONS must be ids in {paths.EXPERIMENTS}, got {quote(name)}; use some of"
+                f" {', '.join(sorted(known))}"
+            )
+    try:
+        wanted = configurations.seed_range(seeds) if seeds else None
+    except ValueError as error:
+        raise UserError(f"SEEDS {error}; run `make experiments SEEDS=1-5`") from None
+    return [
+        name
+        for name, run in runs.items()
+        if (not ids or run.configuration in ids) and (wanted is None or run.recipe.seed in wanted)
+    ]
+
+
+def on_cluster(address: str) -> RunAll:
     """Return how to run on a Ray cluster. Raises UserError if Ray or the cluster is missing."""
     if find_spec("ray") is None:
         raise UserError("Ray is not installed; run `pip install -r requirements.lock`")
     from experiments.cluster import driver
 
-    run_all = partial(driver.run_all, driver.check_address(address))
-    # Before signals are deferred: a download can take minutes, and Ctrl-C ends it at once.
-    sources.download(paths.MNIST, sources.known(os.environ.get("MNIST_FOLDER")))
-    return run_all, driver.failure_hint
+    return partial(driver.run_all, driver.check_address(address))
 
 
 def check_workspace() -> None:
     """Raise UserError if an experiment would not have the same files as the workspace.
 
-    An experiment has the files of the last commit and, from DVC, all uncommitted changes to them.
+    Experiments run in clones, which have the files of the last commit.
     """
     try:
         git.call("rev-parse", "--verify", "HEAD")
@@ -108,8 +132,8 @@ def check_workspace() -> None:
     every_path = ("-z", "--", ".", f":!{paths.RUNS}")
     for name in git.paths("diff", "--name-only", "--relative", "HEAD", *every_path):
         raise UserError(
-            f"{name} has uncommitted changes, which DVC would put into every experiment; commit"
-            f" them, or discard them with `git restore {name}`"
+            f"{name} has uncommitted changes, which experiments would lack; commit them, or discard"
+            f" them with `git restore {name}`"
         )
     code = (f"{folder}/*.py" for folder in ("models", "stages", "study"))
     for name in git.paths("ls-files", "--others", "--exclude-standard", "-z", "--", *code):
@@ -121,10 +145,10 @@ def check_workspace() -> None:
 
 @contextmanager
 def lock() -> Iterator[None]:
-    """Hold a lock, so that two processes do not queue the same runs. Raises UserError if held."""
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    """Hold a lock, so that two processes do not do the same runs. Raises UserError if held."""
+    folder.FOLDER.mkdir(parents=True, exist_ok=True)
     try:
-        held = FileLock(LOCK).acquire(blocking=False)
+        held = FileLock(folder.LOCK).acquire(blocking=False)
     except Timeout:
         raise UserError(
             "another `make experiments` is in progress; wait for it or stop it"

@@ -6,7 +6,7 @@ values, but it also looks at the queue, and can block for as long as an experime
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import models
@@ -23,19 +23,36 @@ from study.training.history import from_csv
 class Collector:
     """Collects the finished runs of one commit."""
 
-    def __init__(self, runs: Mapping[str, Run], revision: str) -> None:
-        """`runs` are those that experiments.yaml asks for; `revision` is the commit's full name."""
+    def __init__(
+        self, runs: Mapping[str, Run], revision: str, selected: Collection[str] | None = None
+    ) -> None:
+        """`runs` are those that experiments.yaml asks for; `revision` is the commit's full name.
+
+        `selected` names the runs to be executed; None for all.
+        """
         self.runs = runs
         self.revision = revision
+        self.selected = runs if selected is None else selected
 
     def update(self) -> list[str]:
-        """Add finished runs to the run table; return the names of the runs without a row."""
+        """Add finished runs to the run table; return the names of the selected runs without a row.
+
+        Rows of other runs stay, and those of runs that experiments.yaml no longer asks for go.
+        """
         rows = run_table.merge(project_files.rows(), self.runs)
         commits = {name: commit for name, commit in self.commits().items() if name not in rows}
         rows |= run_table.merge(self.rows(commits), self.runs)
         if rows or paths.RUNS.exists():
             write(paths.RUNS, run_table.to_csv(rows.values()))
-        return [name for name in self.runs if name not in rows]
+        return [name for name in self.selected if name not in rows]
+
+    def fetch(self, source: Path, name: str) -> None:
+        """Give DVC a finished experiment as if it had run here, from a repository or a bundle.
+
+        DVC's cache must have its outputs: an experiment with a commit is complete.
+        """
+        ref = self.ref(name)
+        git.call("fetch", "--quiet", str(source), f"+{ref}:{ref}")
 
     def rows(self, commits: Mapping[str, str]) -> Iterator[Row]:
         """Yield the rows of finished runs, given the commit of each by name."""

@@ -2,13 +2,15 @@
 
 import re
 import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 
 from study.base.errors import UserError
 
 
-def call(*arguments: str) -> str:
-    """Run a command and return its output. Raises UserError if it fails."""
-    return output(*arguments).decode()
+def call(*arguments: str, folder: Path = Path()) -> str:
+    """Run a command in a folder and return its output. Raises UserError if it fails."""
+    return output(*arguments, folder=folder).decode()
 
 
 def paths(*arguments: str) -> list[str]:
@@ -16,12 +18,23 @@ def paths(*arguments: str) -> list[str]:
     return call(*arguments).split("\0")[:-1]
 
 
-def output(*arguments: str, stdin: bytes = b"") -> bytes:
+def identity() -> Mapping[str, str]:
+    """Return Git's user.name and user.email here, if they are configured."""
+    lines = call("config", "--list").splitlines()
+    configured = dict(line.partition("=")[::2] for line in lines)
+    return {key: configured[key] for key in ("user.name", "user.email") if key in configured}
+
+
+def output(*arguments: str, stdin: bytes = b"", folder: Path = Path()) -> bytes:
     """Run a command on some input and return its output. Raises UserError if it fails."""
     try:
         # In a session of its own, Ctrl-C does not reach it.
         done = subprocess.run(
-            ["git", *arguments], input=stdin, capture_output=True, start_new_session=True
+            ["git", *arguments],
+            cwd=folder,
+            input=stdin,
+            capture_output=True,
+            start_new_session=True,
         )
     except FileNotFoundError:
         raise UserError("Git is not installed; install it") from None

@@ -1,88 +1,110 @@
-"""Experiments on this machine, through DVC's queue."""
+"""Experiments on this machine: workers, each of which executes runs in a workspace of its own."""
 
-from collections.abc import Mapping
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from select import select
 
-from experiments import queue
+from experiments import dvc, folder, workspace
 from experiments.collect import Collector
-from experiments.queue import Task
 from experiments.signals import Signals
 from experiments.status_line import StatusLine
+from stages import paths
 from study.evidence.configurations import Run
 
-POLL = 20  # seconds between two looks at the queue
-PENDING = ("Queued", "Running")
+POLL = 0.5  # seconds between two looks at the signals
 
 
 def run_all(jobs: int, collector: Collector, remaining: list[str], signals: Signals) -> None:
-    """Run the remaining runs, `jobs` at once."""
-    pending = clean_queue(collector.runs, collector.revision)
-    for name in remaining:
-        if name not in pending and signals.received is None:
-            print(f"queueing {name}", flush=True)
-            queue.add(collector.runs[name])
-    watch(collector, remaining, jobs, signals)
-    if signals.received is not None:
+    """Run the remaining runs in their order, `jobs` at once."""
+    status = StatusLine(collector)
+    queued, failed = deque(remaining), 0
+    running: dict[str, Worker] = {}
+    with workers(collector.revision) as new_worker:
+        idle = [new_worker(f"{number}") for number in range(min(jobs, len(remaining)))]
+        while signals.received is None:
+            while idle and queued:
+                running[queued[0]] = idle.pop(0)
+                running[queued[0]].start(collector.runs[queued.popleft()])
+            status.show(len(remaining), running, queued, failed)
+            if not running:
+                return
+            ready, _, _ = select([each.answers for each in running.values()], [], [], POLL)
+            for name in [name for name, worker in running.items() if worker.answers in ready]:
+                worker = running.pop(name)
+                if worker.has_succeeded():
+                    collector.fetch(worker.study, name)
+                    remaining = collector.update()
+                    status.finish(name)
+                    idle.append(worker)
+                else:
+                    failed += 1
+                    # The run may have left the workspace in any state.
+                    worker.kill()
+                    if queued:
+                        idle.append(new_worker(worker.name))
         print("stopping", flush=True)
-        queue.stop()
 
 
-def failure_hint(name: str) -> str:
-    """Return where to find the reason why a run failed."""
-    return f"see `dvc queue logs {name}`"
+@contextmanager
+def workers(revision: str) -> Iterator[Callable[[str], "Worker"]]:
+    """Yield a function that starts a worker for a commit; in the end, remove all workers.
 
-
-def clean_queue(runs: Mapping[str, Run], revision: str) -> set[str]:
-    """Remove failed tasks and tasks based on another commit; return the pending ones.
-
-    Tasks of an earlier call continue if its workers are alive and they are based on this commit.
+    Only the runs in progress are lost: DVC's cache and Git here have the others.
     """
-    tasks = our_tasks(runs)
-    current = {task.id for task in tasks if queue.base_commit(task) == revision}
-    running = [task for task in tasks if task.state == "Running"]
-    if running and (not queue.workers() or any(task.id not in current for task in running)):
-        queue.stop()
-        tasks = our_tasks(runs)
-    pending = [task for task in tasks if task.state in PENDING and task.id in current]
-    queue.remove(task for task in tasks if task.state != "Success" and task not in pending)
-    return {task.name for task in pending}
+    workspace.remove_all()
+    cache = dvc.cache()
+    started: dict[str, Worker] = {}
+
+    def start(name: str) -> Worker:
+        started[name] = Worker(name, workspace.create(name, revision, cache))
+        return started[name]
+
+    try:
+        yield start
+    finally:
+        for worker in started.values():
+            worker.kill()
+        workspace.remove_all()
 
 
-def our_tasks(runs: Mapping[str, Run]) -> list[Task]:
-    """Return the queue's tasks for these runs."""
-    return [task for task in queue.tasks() if task.name in runs]
+class Worker:
+    """A process that executes runs, one at a time, in a workspace."""
 
-
-def watch(collector: Collector, remaining: list[str], jobs: int, signals: Signals) -> None:
-    """Keep workers busy, show progress and collect results, until nothing is queued or running."""
-    status = StatusLine(collector.runs, remaining)
-    succeeded: set[str] = set()
-    was_idle = False
-    while signals.received is None:
-        tasks = our_tasks(collector.runs)
-        running, queued, failed, done = (
-            [task for task in tasks if task.state == state]
-            for state in ("Running", "Queued", "Failed", "Success")
+    def __init__(self, name: str, study: Path) -> None:
+        """Start the process; `study` is the study's folder in the workspace."""
+        self.name, self.study = name, study
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "experiments.worker", str(os.getpid())],
+            cwd=study,
+            env=os.environ | {"MNIST_FOLDER": str(paths.MNIST.absolute())},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C does not reach it
         )
-        if {task.id for task in done} != succeeded:
-            succeeded = {task.id for task in done}
-            remaining = collector.update()
-        status.show(
-            len(collector.runs) - len(remaining),
-            (task.name for task in running),
-            (task.name for task in queued),
-            len(failed),
-        )
-        workers = len(queue.workers()) if running or queued else 0
-        if running and not workers:
-            queue.stop()
-        elif queued and workers < jobs:
-            # At first, and again: workers can stop before the queue is empty (DVC's issue 10562).
-            queue.start(jobs)
-        # DVC lists running tasks before queued ones: a task that starts in between is in neither
-        # list. So an empty queue must be seen twice, unless every remaining run has ended.
-        ended = {task.name for task in [*failed, *done]}
-        is_idle = not running and not queued
-        if is_idle and (was_idle or ended.issuperset(remaining)):
-            return
-        was_idle = is_idle
-        signals.wait(POLL)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.requests, self.answers = self.process.stdin, self.process.stdout
+
+    def start(self, run: Run) -> None:
+        """Start a run."""
+        log = str(folder.log(run.name).absolute())
+        with suppress(BrokenPipeError):  # a process that has ended gives no answer, either
+            print(json.dumps([log, dvc.exp_run(run)]), file=self.requests, flush=True)
+
+    def has_succeeded(self) -> bool:
+        """Wait for the run's end; return True if DVC has committed it in the workspace."""
+        return self.answers.readline() == "0\n"
+
+    def kill(self) -> None:
+        """Kill the process and all that it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()

@@ -1,42 +1,67 @@
 """The status line of `make experiments`."""
 
+import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection
+from statistics import mean
 
-from study.evidence.configurations import Run
+from experiments.collect import Collector
+from experiments.folder import RATES
+from study.base.files import write
 
 
 class StatusLine:
     """A line with the number of runs done, running, queued and failed, whenever one changes."""
 
-    def __init__(self, runs: Mapping[str, Run], remaining: Iterable[str]) -> None:
-        """`remaining` names the runs without a result."""
-        self.runs = runs
-        self.epochs = self.count_epochs(remaining)
+    def __init__(self, collector: Collector) -> None:
+        """Count the runs that `collector` has selected."""
+        self.runs = collector.runs
+        self.total = len(collector.selected)
+        self.rates: dict[str, float] = json.loads(RATES.read_text()) if RATES.exists() else {}
         self.start = time.monotonic()
+        self.starts: dict[str, float] = {}
+        self.finished = 0
         self.counts = ""
 
-    def show(self, done: int, running: Iterable[str], queued: Iterable[str], failed: int) -> None:
-        """Print the counts and the estimated time left, unless the counts have not changed."""
-        running, queued = list(running), list(queued)
+    def finish(self, name: str) -> None:
+        """Record how long a run has taken that has succeeded and is still among those running."""
+        run, seconds = self.runs[name], time.monotonic() - self.starts[name]
+        self.finished += 1
+        self.rates[run.configuration] = seconds / run.recipe.epochs
+        write(RATES, json.dumps(self.rates))
+
+    def show(
+        self, remaining: int, running: Collection[str], queued: Collection[str], failed: int
+    ) -> None:
+        """Print the counts and the estimated time left, unless the counts have not changed.
+
+        `remaining` is the number of runs without a row, which includes the failed ones.
+        """
+        now = time.monotonic()
+        self.starts = {name: self.starts.get(name, now) for name in running}
         counts = (
-            f"{done} of {len(self.runs)} done, {len(running)} running, {len(queued)} queued,"
-            f" {failed} failed"
+            f"{self.total - remaining} of {self.total} done, {len(running)} running,"
+            f" {len(queued)} queued, {failed} failed"
         )
         if counts == self.counts:
             return
         self.counts = counts
-        ahead = self.count_epochs([*running, *queued])
-        left = ""
-        if 0 < ahead < self.epochs:
-            # A run in progress counts as a whole one: it is one of many.
-            passed = time.monotonic() - self.start
-            left = f", about {duration(passed * ahead / (self.epochs - ahead))} left"
-        print(counts + left, flush=True)
+        if self.finished:
+            counts += f", {3600 * self.finished / (now - self.start):.0f} per hour"
+        if running and self.rates:
+            ahead = sum(map(self.estimate, [*running, *queued]))
+            passed = sum(now - start for start in self.starts.values())
+            counts += f", about {duration(max(0, ahead - passed) / len(running))} left"
+        print(counts, flush=True)
 
-    def count_epochs(self, names: Iterable[str]) -> int:
-        """Return the total number of epochs of runs."""
-        return sum(self.runs[name].recipe.epochs for name in names)
+    def estimate(self, name: str) -> float:
+        """Return the seconds that a run takes: as its configuration did, or as others on average.
+
+        At least one configuration must have a rate.
+        """
+        run = self.runs[name]
+        rate = self.rates.get(run.configuration) or mean(self.rates.values())
+        return rate * run.recipe.epochs
 
 
 def duration(seconds: float) -> str:

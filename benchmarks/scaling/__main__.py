@@ -69,7 +69,7 @@ def measure() -> dict[str, Any]:
 
 
 def compare(folder: Path) -> dict[str, Any]:
-    """Train for real, through DVC's queue on two cores and on two nodes of one core each."""
+    """Train for real, on two cores of this machine and on two nodes of one core each."""
     here = create_study(folder / "here", range(1, SEEDS + 1), {"epochs": EPOCHS})
     there = folder / "there"
     shutil.copytree(here, there)

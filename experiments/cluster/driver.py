@@ -4,7 +4,7 @@ import hashlib
 import logging
 import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,9 +13,10 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, TaskCancelledError
 
-from experiments import git, queue
+from experiments import dvc, git
 from experiments.cluster import node
 from experiments.collect import Collector
+from experiments.folder import log
 from experiments.signals import Signals
 from experiments.status_line import StatusLine
 from stages import NEEDED, paths
@@ -24,7 +25,6 @@ from study.base.files import write
 from study.data import raw
 from study.evidence.configurations import Run
 
-LOGS = Path(".dvc/tmp/experiments")
 POLL = 1  # seconds between two looks at the cluster
 STOP_TIMEOUT = 60  # seconds that nodes have to end their experiments
 RETRIES = 5  # of an experiment whose worker or node is lost
@@ -50,23 +50,8 @@ def check_address(address: str) -> str:
     return address
 
 
-def failure_hint(name: str) -> str:
-    """Return where to find the reason why a run failed."""
-    return f"see {log_path(name)}"
-
-
-def log_path(name: str) -> Path:
-    """Return the file for the output of a failed run."""
-    return LOGS / f"{name}.log"
-
-
 def run_all(address: str, collector: Collector, remaining: list[str], signals: Signals) -> None:
     """Run the remaining runs, as many at once as the cluster has capacity for. Raises UserError."""
-    if queue.workers():
-        raise UserError(
-            f"RAY = {address}: DVC's queue is already running experiments, which may be the same;"
-            " wait for them, or run `dvc queue stop --kill`"
-        )
     connect(address)
     signals.install_handlers()  # Ray has replaced some
     try:
@@ -99,7 +84,7 @@ class Cluster:
     def __init__(self, collector: Collector) -> None:
         """Put what all experiments need into Ray's object store."""
         self.collector = collector
-        self.cache = Path(queue.call("cache", "dir").splitlines()[-1])
+        self.cache = dvc.cache()
         self.study = package_study(collector.revision)
         for name in raw.SHA256:
             # As if a stage had fetched them here: experiments refer to them.
@@ -126,19 +111,21 @@ class Cluster:
                 f"waiting for a Ray node with 1 free CPU and {MEMORY / 1e9} GB of memory",
                 flush=True,
             )
-        status = StatusLine(runs, remaining)
+        status = StatusLine(self.collector)
         for name in remaining:
             self.submit(name)
         while signals.received is None:
             queued = set(self.tasks.values()) - self.running
-            status.show(len(runs) - len(remaining), self.running, queued, len(self.failed))
+            status.show(len(remaining), self.running, queued, len(self.failed))
             if not self.tasks:
                 return
             tasks = list(self.tasks)
             ready, _ = ray.wait(tasks, num_returns=len(tasks), timeout=POLL)
-            finished = [self.handle_message(task) for task in ready]
-            if any(finished):
+            names = {task: self.tasks[task] for task in ready}
+            if finished := [names[task] for task in ready if self.handle_message(task)]:
                 remaining = self.collector.update()
+                for name in finished:
+                    status.finish(name)
             while self.returned:
                 self.submit(self.returned.pop())
             if self.excluded and not self.running:
@@ -155,7 +142,7 @@ class Cluster:
             num_gpus=required["GPU"],
             memory=required["memory"],
             label_selector=elsewhere,
-        ).remote(self.study, self.collector.ref(name), queue.exp_run(run), stages)
+        ).remote(self.study, self.collector.ref(name), dvc.exp_run(run), stages)
         self.tasks[task] = name
 
     def handle_message(self, task: Any) -> bool:
@@ -181,19 +168,17 @@ class Cluster:
             self.returned.append(name)
         if isinstance(message, node.Failed):
             self.failed.add(name)
-            write(log_path(name), message.log)
+            write(log(name), message.log)
         return False
 
     def import_commit(self, name: str, finished: node.Finished) -> None:
         """Give DVC an experiment as if it had run here."""
         for md5, contents in finished.outputs.items():
             self.cache_output(md5, contents)
-        # The commit comes last: an experiment with a commit is complete.
         with TemporaryDirectory() as folder:
             bundle = Path(folder) / "bundle"
             bundle.write_bytes(finished.bundle)
-            ref = self.collector.ref(name)
-            git.call("fetch", "--quiet", str(bundle), f"+{ref}:{ref}")
+            self.collector.fetch(bundle, name)
 
     def cache_output(self, md5: str, contents: bytes) -> None:
         """Put a file into DVC's cache."""
@@ -251,7 +236,7 @@ def package_study(revision: str) -> node.Study:
     return node.Study(
         revision,
         git.call("rev-parse", "--show-prefix").strip(),
-        identity(),
+        git.identity(),
         required_versions(),
         ray.put(git.output("bundle", "create", "--quiet", "-", "HEAD")),
         {name: ray.put((paths.MNIST / name).read_bytes()) for name in raw.SHA256},
@@ -284,10 +269,3 @@ def check_gpus(runs: Iterable[Run]) -> None:
     """Raise UserError if a run needs a GPU and no node has one: it would wait forever."""
     if any(needs_gpu(run) for run in runs) and not ray.cluster_resources().get("GPU"):
         raise UserError("train.device must be cpu if no node of the cluster has a GPU, got cuda")
-
-
-def identity() -> Mapping[str, str]:
-    """Return Git's user.name and user.email here, if they are configured."""
-    lines = git.call("config", "--list").splitlines()
-    configured = dict(line.partition("=")[::2] for line in lines)
-    return {key: configured[key] for key in ("user.name", "user.email") if key in configured}

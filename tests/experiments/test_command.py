@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from experiments import __main__ as program
-from experiments import check, git, queue
+from experiments import check, dvc, git
 from stages import paths
 from study.base.errors import UserError
 from tests.checkout import ROOT
-from tests.experiments.examples import commit, write
+from tests.experiments.examples import DEFAULT, LONG, RUNS, SHORT, commit, write
 
 # Arguments
 
@@ -42,8 +42,38 @@ def test_missing_ray_is_named_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_help_describes_each_argument() -> None:
     options = program.parser().format_help().partition("options:")[2].split("\n  -")[1:]
-    assert len(options) == 3
+    assert len(options) == 5
     assert all(len(option.split()) > 4 for option in options)
+
+
+# The selection
+
+
+def select(*ids: str, seeds: str | None = None) -> list[str]:
+    """Return the names of the selected runs of tests.experiments.examples."""
+    return program.select(RUNS, ids, seeds)
+
+
+def test_selection_has_the_given_configurations_and_seeds() -> None:
+    assert select() == [*RUNS]
+    assert select("short") == [SHORT, LONG]
+    assert select(seeds="1") == [DEFAULT, SHORT]
+    assert select("short", "default", seeds="2-7") == ["default-seed-7", LONG]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--configurations", "model-1", "model-0"], ("CONFIGURATIONS", "model-0", "model-1,")),
+        (["--seeds", "5-1"], ("SEEDS", "5-1", "1-30")),
+        (["--seeds", "one"], ("SEEDS", "one", "1-30")),
+    ],
+)
+def test_impossible_selection_is_named(
+    arguments: list[str], parts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = error(monkeypatch, "--jobs=1", *arguments)
+    assert all(part in message for part in parts)
 
 
 # The workspace
@@ -136,12 +166,12 @@ def test_second_program_is_refused(repository: Path) -> None:
     ],
 )
 def test_reason_is_dvcs_error_without_its_advice(output: str, reason: str) -> None:
-    assert queue.reason(output) == reason
+    assert dvc.reason(output) == reason
 
 
 def test_failing_dvc_command_raises_its_error(repository: Path) -> None:
-    with pytest.raises(UserError, match=r"^dvc queue status: .*not inside of a DVC repository"):
-        queue.call_once("queue", "status")
+    with pytest.raises(UserError, match=r"^dvc status: .*not inside of a DVC repository"):
+        dvc.call("status")
 
 
 # `python -m experiments.check`

@@ -1,160 +1,170 @@
-"""Driving DVC's queue: which runs are queued, and when the queue counts as finished."""
+"""Which runs workers get, what becomes of the results, and when that ends."""
 
 import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from experiments import git, local, project_files, queue
+from experiments import git, local, project_files
 from experiments.collect import Collector
-from experiments.queue import Task
 from experiments.signals import Signals
-from experiments.status_line import duration
+from experiments.status_line import StatusLine, duration
 from study.evidence.configurations import Run
 from tests.experiments.examples import DEFAULT, LONG, RUNS, SHORT, finish
 
-CURRENT, OLD = "a", "b"
-"""Ids of tasks based on the current commit, and on another one."""
+OTHER = "default-seed-7"
 
 
-class FakeQueue:
-    """Replaces DVC's queue: returns given states, and records the calls."""
+class FakeWorker:
+    """Replaces a worker: a run succeeds or fails at once."""
 
-    def __init__(self) -> None:
-        self.states: list[list[Task]] = [[]]
-        self.workers = 0
-        self.calls: list[object] = []
+    def __init__(self, name: str, calls: list[str], fails: set[str]) -> None:
+        self.name, self.calls, self.fails = name, calls, fails
+        self.study = Path()
+        self.run = ""
+        self.answers, self.end = os.pipe()
 
-    def tasks(self) -> list[Task]:
-        """Return the next state; the last one stays."""
-        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+    def start(self, run: Run) -> None:
+        self.run = run.name
+        self.calls.append(f"{self.name} {run.name}")
+        os.write(self.end, b".")
+
+    def has_succeeded(self) -> bool:
+        os.read(self.answers, 1)
+        return self.run not in self.fails
+
+    def kill(self) -> None:
+        self.calls.append(f"{self.name} killed")
 
 
 @pytest.fixture
-def dvc(repository: object, monkeypatch: pytest.MonkeyPatch) -> FakeQueue:
-    fake = FakeQueue()
-    revision = git.call("rev-parse", "HEAD").strip()
-    monkeypatch.setattr(local, "POLL", 0)
-    monkeypatch.setattr(queue, "tasks", fake.tasks)
-    monkeypatch.setattr(
-        queue, "base_commit", lambda task: revision if task.id == CURRENT else "5f3a"
-    )
-    monkeypatch.setattr(queue, "workers", lambda: [None] * fake.workers)
-    monkeypatch.setattr(queue, "add", lambda run: fake.calls.append(run.name))
-    monkeypatch.setattr(queue, "remove", lambda done: fake.calls.append([t.id for t in done]))
-    monkeypatch.setattr(queue, "start", lambda jobs: fake.calls.append(jobs))
-    monkeypatch.setattr(queue, "stop", lambda: fake.calls.append("stop"))
-    return fake
+def fails() -> set[str]:
+    """The runs that are to fail."""
+    return set()
 
 
-def run_all(*names: str) -> list[str]:
+@pytest.fixture
+def calls(repository: Path, monkeypatch: pytest.MonkeyPatch, fails: set[str]) -> list[str]:
+    """Replace workers and DVC's commits; return the list to which workers add what they do."""
+    calls: list[str] = []
+
+    @contextmanager
+    def workers(_: str) -> Iterator[Callable[[str], FakeWorker]]:
+        yield lambda name: FakeWorker(name, calls, fails)
+
+    monkeypatch.setattr(local, "workers", workers)
+    monkeypatch.setattr(Collector, "fetch", lambda _self, _source, name: finish(name))
+    return calls
+
+
+def run_all(jobs: int, *names: str) -> list[str]:
     """Run what remains of these runs; return those without a row in the end."""
-    runs = {name: RUNS[name] for name in names}
-    collector = Collector(runs, git.call("rev-parse", "HEAD").strip())
+    collector = Collector(RUNS, git.call("rev-parse", "HEAD").strip(), names)
     if remaining := collector.update():
-        local.run_all(2, collector, remaining, Signals())
+        local.run_all(jobs, collector, remaining, Signals())
     return collector.update()
 
 
-def test_queued_and_running_tasks_are_not_queued_again(dvc: FakeQueue) -> None:
-    dvc.states = [[Task(CURRENT, SHORT, "Running"), Task(CURRENT, DEFAULT, "Queued")], []]
-    dvc.workers = 1
-    run_all(SHORT, DEFAULT, LONG)
-    assert dvc.calls == [[], LONG]
+def test_workers_get_the_selected_runs_without_a_row_in_order(calls: list[str]) -> None:
+    run_all(1, SHORT)
+    assert run_all(2, DEFAULT, SHORT, OTHER, LONG) == []
+    assert calls == ["0 " + SHORT, "0 " + DEFAULT, "1 " + OTHER, "0 " + LONG]
+    assert {row.name for row in project_files.rows()} == {DEFAULT, SHORT, OTHER, LONG}
 
 
-def test_failed_tasks_and_those_of_another_commit_are_queued_again(dvc: FakeQueue) -> None:
-    failed, old = Task(CURRENT, SHORT, "Failed"), Task(OLD, DEFAULT, "Queued")
-    others = [Task(CURRENT, "of-the-user", "Failed"), Task(CURRENT, DEFAULT, "Success")]
-    dvc.states = [[failed, old, *others], []]
-    run_all(SHORT, DEFAULT)
-    assert dvc.calls == [[failed.id, old.id], SHORT, DEFAULT]
+def test_failed_run_does_not_stop_the_others(calls: list[str], fails: set[str]) -> None:
+    """And its worker is replaced: it may have left anything behind."""
+    fails.add(DEFAULT)
+    assert run_all(1, DEFAULT, SHORT) == [DEFAULT]
+    assert calls == ["0 " + DEFAULT, "0 killed", "0 " + SHORT]
 
 
-@pytest.mark.parametrize(("workers", "task"), [(0, CURRENT), (1, OLD)])
-def test_running_task_without_worker_or_of_another_commit_is_stopped(
-    dvc: FakeQueue, workers: int, task: str
+def test_run_table_grows_with_each_success(
+    calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dvc.states = [[Task(task, SHORT, "Running")], [Task(task, SHORT, "Failed")], []]
-    dvc.workers = workers
-    run_all(SHORT)
-    assert dvc.calls == ["stop", [task], SHORT]
-
-
-def test_workers_that_stop_early_are_restarted(
-    dvc: FakeQueue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    counts = iter([0, 2, 1, 2, 1, 1])
-    monkeypatch.setattr(queue, "workers", lambda: [None] * next(counts))
-    queued, running = Task("a", SHORT, "Queued"), Task("b", DEFAULT, "Running")
-    dvc.states = [[], [queued], *[[queued, running]] * 3, [running], [running], []]
-    run_all(SHORT, DEFAULT)
-    assert dvc.calls == [[], SHORT, DEFAULT, 2, 2]
-
-
-def test_run_fails_if_its_worker_dies(dvc: FakeQueue) -> None:
-    dvc.states = [[], [Task("b", DEFAULT, "Running")], [Task("b", DEFAULT, "Failed")]]
-    assert run_all(DEFAULT) == [DEFAULT]
-    assert dvc.calls == [[], DEFAULT, "stop"]
-
-
-def test_run_that_starts_while_dvc_lists_the_queue_is_awaited(dvc: FakeQueue) -> None:
-    """DVC then lists it neither as queued nor as running."""
-    dvc.workers = 1
-    dvc.states = [[], [], [Task("b", DEFAULT, "Running")], [], [Task("b", DEFAULT, "Failed")]]
-    run_all(DEFAULT)
-    assert dvc.states == [[Task("b", DEFAULT, "Failed")]]
-
-
-def test_run_table_grows_with_each_success(dvc: FakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
-    dvc.workers = 1
+    start = FakeWorker.start
 
-    def tasks() -> list[Task]:
+    def look(self: FakeWorker, run: Run) -> None:
         seen.append([row.name for row in project_files.rows()])
-        if len(seen) == 1:
-            return []
-        finish(SHORT)
-        state = "Running" if len(seen) == 2 else "Failed"
-        return [Task("a", SHORT, "Success"), Task("b", DEFAULT, state)]
+        start(self, run)
 
-    monkeypatch.setattr(queue, "tasks", tasks)
-    assert run_all(SHORT, DEFAULT) == [DEFAULT]
-    assert seen == [[], [], [SHORT]]
+    monkeypatch.setattr(FakeWorker, "start", look)
+    run_all(1, DEFAULT, SHORT, LONG)
+    assert seen == [[], [DEFAULT], [DEFAULT, SHORT]]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_ends_the_runs(
+    calls: list[str], number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A result that is there already is kept."""
+    fetch = Collector.fetch
+
+    def signaled(self: Collector, source: Path, name: str) -> None:
+        os.kill(os.getpid(), number)
+        fetch(self, source, name)
+
+    monkeypatch.setattr(Collector, "fetch", signaled)
+    assert run_all(1, DEFAULT, SHORT) == [SHORT]
+    assert calls == ["0 " + DEFAULT]
+
+
+# The status line
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the lines printed since the last call."""
+    return capsys.readouterr().out.splitlines()
 
 
 def test_status_line_shows_counts_when_they_change(
-    dvc: FakeQueue, capsys: pytest.CaptureFixture[str]
+    calls: list[str], fails: set[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    queued, running = Task("a", SHORT, "Queued"), Task("b", DEFAULT, "Running")
-    failed = Task("b", DEFAULT, "Failed")
-    dvc.states = [[], [queued, running], [queued, running], [queued, failed], [failed]]
-    dvc.workers = 2
-    run_all(SHORT, DEFAULT)
-    lines = capsys.readouterr().out.splitlines()[2:]
-    assert [line.split(", about ")[0] for line in lines] == [
-        "0 of 2 done, 1 running, 1 queued, 0 failed",
-        "0 of 2 done, 0 running, 1 queued, 1 failed",
-        "0 of 2 done, 0 running, 0 queued, 1 failed",
+    fails.add(DEFAULT)
+    run_all(1, DEFAULT, SHORT)
+    assert [line.partition(" failed")[0] for line in lines(capsys)] == [
+        "0 of 2 done, 1 running, 1 queued, 0",
+        "0 of 2 done, 1 running, 0 queued, 1",
+        "1 of 2 done, 0 running, 0 queued, 1",
     ]
-    assert ["left" in line for line in lines] == [False, True, False]
 
 
-def test_signal_stops_the_workers(dvc: FakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    dvc.states = [[], [Task("b", DEFAULT, "Queued")]]
-    monkeypatch.setattr(queue, "start", lambda _: os.kill(os.getpid(), signal.SIGTERM))
-    assert run_all(DEFAULT) == [DEFAULT]
-    assert dvc.calls == [[], DEFAULT, "stop"]
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """The time that the status line sees, under the key `now`."""
+    clock = {"now": 0.0}
+    monkeypatch.setattr("time.monotonic", lambda: clock["now"])
+    return clock
 
 
-def test_signal_stops_the_queueing(dvc: FakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    def add(run: Run) -> None:
-        dvc.calls.append(run.name)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(queue, "add", add)
-    assert run_all(SHORT, DEFAULT) == [SHORT, DEFAULT]
-    assert dvc.calls == [[], SHORT, "stop"]
+def test_status_line_estimates_from_this_and_earlier_durations(
+    repository: Path, clock: dict[str, float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In seconds per epoch: SHORT and LONG have 3 epochs each, DEFAULT 15."""
+    collector = Collector(RUNS, "5f3a", [DEFAULT, SHORT, LONG])
+    status = StatusLine(collector)
+    status.show(3, [SHORT], [DEFAULT, LONG], 0)
+    clock["now"] = 360
+    status.finish(SHORT)
+    status.show(2, [DEFAULT], [LONG], 0)  # 15 × 120 s and 3 × 120 s
+    assert [line.partition(" failed")[2] for line in lines(capsys)] == [
+        "",
+        ", 10 per hour, about 36 min left",
+    ]
+    clock["now"] += 900
+    status.finish(DEFAULT)
+    status = StatusLine(collector)
+    status.show(3, [DEFAULT, SHORT], [LONG], 0)  # 15 × 60 s and 6 × 120 s, two at once
+    clock["now"] += 60
+    status.show(3, [DEFAULT, SHORT], [], 1)
+    assert [line.partition(" failed")[2] for line in lines(capsys)] == [
+        ", about 14 min left",
+        ", about 10 min left",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ import psutil
 import pytest
 import yaml
 
-from experiments.queue import processes
 from tests.checkout import ROOT, Checkout
+from tests.experiments.held_study import processes_below
 from tests.faults import one_model
 from tests.faults.one_model import EVALUATE, HISTORY, TRAIN, WEIGHTS
 
@@ -49,7 +49,7 @@ def started(checkout: Checkout, *command: str) -> Iterator[subprocess.Popen[str]
         try:
             yield process
         finally:
-            for each in processes(checkout.root):
+            for each in processes_below(checkout.root):
                 with suppress(psutil.NoSuchProcess):
                     each.kill()
 
@@ -57,7 +57,7 @@ def started(checkout: Checkout, *command: str) -> Iterator[subprocess.Popen[str]
 def stages(checkout: Checkout) -> list[psutil.Process]:
     """Return the running stages, without the shells that started them."""
     found = []
-    for process in processes(checkout.root):
+    for process in processes_below(checkout.root):
         with suppress(psutil.NoSuchProcess):
             if process.cmdline()[1:2] == ["-m"] and "stages." in process.cmdline()[2]:
                 found.append(process)
@@ -87,7 +87,7 @@ def strike(checkout: Checkout, process: subprocess.Popen[str], whom: str, number
 def all_end(checkout: Checkout, process: subprocess.Popen[str], within: float) -> bool:
     """Return whether a command and every process in the checkout end in time."""
     deadline = time.monotonic() + within
-    while process.poll() is None or processes(checkout.root):
+    while process.poll() is None or processes_below(checkout.root):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)

@@ -1,0 +1,147 @@
+"""`make experiments` on this machine."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from experiments import folder
+from stages import paths
+from tests.checkout import Checkout
+from tests.experiments import held_study
+from tests.experiments.held_study import (
+    MODEL,
+    configurations,
+    interrupt_at,
+    make_experiments,
+    processes_below,
+    reference,
+    rows,
+)
+
+
+def names(checkout: Checkout) -> list[str]:
+    """Return the names in the run table."""
+    return [row.name for row in rows(checkout)]
+
+
+@pytest.mark.slow
+def test_make_rejects_jobs_that_are_not_a_number(tmp_path: Path, mnist_folder: Path) -> None:
+    checkout = Checkout.create(tmp_path, mnist_folder)
+    status, output = checkout.attempt("make", "VENV=", "JOBS=two", "experiments")
+    assert status != 0
+    (line,) = (line for line in output.splitlines() if line.startswith("error: "))
+    assert "JOBS" in line
+    assert "two" in line
+
+
+@pytest.mark.slow
+def test_interrupted_experiments_continue(tmp_path: Path, mnist_folder: Path) -> None:
+    checkout, trainings = held_study.create(tmp_path, mnist_folder)
+    text = configurations([1, 10], [1, 10])
+    (checkout.root / paths.EXPERIMENTS).write_text(text, encoding="utf-8")
+    checkout.commit("Two configurations")
+    with make_experiments(checkout, "SEEDS=1", "CONFIGURATIONS=fine broken") as make:
+        text, _ = make.communicate()
+    assert "1 of 2 done, 0 running, 0 queued, 1 failed" in text
+    assert names(checkout) == ["fine-seed-1"]
+
+    with make_experiments(checkout) as make:
+        text = interrupt_at(make, "1 of 4 done, 1 running, 0 queued, 2 failed")
+    assert make.returncode != 0, text
+    assert "stopped; 3 of 4 " in text
+    assert "Traceback" not in text
+    assert processes_below(checkout.root) == []
+    assert names(checkout) == ["fine-seed-1"]
+    assert trainings.seeds() == [1]
+
+    trainings.release(10)
+    with make_experiments(checkout) as make:
+        text, _ = make.communicate()
+    assert make.returncode != 0, text
+    failed = re.findall(r"^failed: (\S+) .* (\S+)$", text, re.MULTILINE)
+    assert [name for name, _ in failed] == ["broken-seed-1", "broken-seed-10"]
+    assert all("ValueError: broken" in (checkout.root / log).read_text() for _, log in failed)
+    assert trainings.seeds() == [1, 10]
+    assert names(checkout) == ["fine-seed-1", "fine-seed-10"]
+    assert not (checkout.root / folder.WORKSPACES).exists()
+    changed = checkout.run("git", "status", "--porcelain", "--untracked-files=all").split()
+    assert changed == ["??", str(paths.RUNS)]
+
+    # Each is an experiment to DVC.
+    head = checkout.run("git", "rev-parse", "HEAD").strip()
+    shown = checkout.run("dvc", "exp", "show", "--csv")
+    for row in rows(checkout):
+        assert row.revision == head
+        assert row.name in shown
+        checkout.run("dvc", "exp", "branch", row.name, f"branch-{row.name}")
+        metrics = checkout.run("git", "show", f"branch-{row.name}:{paths.metrics(MODEL)}")
+        assert f'"accuracy": {float(row.metrics["accuracy"])},' in metrics
+    checkout.run("dvc", "exp", "apply", "fine-seed-10")
+    assert checkout.run("dvc", "status", f"evaluate@{MODEL}").endswith("up to date.\n")
+
+
+@pytest.mark.slow
+@pytest.mark.fault(
+    "`make experiments` killed with kill -9",
+    "its processes end within seconds; the next one does what is missing, and no run twice",
+)
+def test_killed_experiments_continue(tmp_path: Path, mnist_folder: Path) -> None:
+    checkout, trainings = held_study.create(tmp_path, mnist_folder)
+    text = configurations([1, 10], [])
+    (checkout.root / paths.EXPERIMENTS).write_text(text, encoding="utf-8")
+    checkout.commit("Two seeds")
+    with make_experiments(checkout) as make:
+        assert make.stdout is not None
+        for line in make.stdout:
+            if "1 of 2 done, 1 running" in line:
+                break
+        while not trainings.process(10):
+            assert make.poll() is None
+            time.sleep(0.1)
+        os.killpg(make.pid, signal.SIGKILL)
+    assert psutil.wait_procs(processes_below(checkout.root), 20)[1] == []
+    assert names(checkout) == ["fine-seed-1"]
+    commit = reference(checkout, "fine-seed-1")
+
+    trainings.release(10)
+    with make_experiments(checkout) as make:
+        text, _ = make.communicate()
+    assert make.returncode == 0, text
+    assert names(checkout) == ["fine-seed-1", "fine-seed-10"]
+    assert trainings.seeds() == [1, 10]
+    # The result of a repeated training could come from DVC's cache; its commit could not.
+    assert commit == reference(checkout, "fine-seed-1")
+
+
+@pytest.mark.slow
+@pytest.mark.fault(
+    "a full disk (tmpfs) under the workspaces of `make experiments`",
+    "one line; with free space, it goes on",
+)
+def test_full_disk_is_reported(tmp_path: Path, mnist_folder: Path) -> None:
+    checkout, _ = held_study.create(tmp_path, mnist_folder)
+    (checkout.root / paths.EXPERIMENTS).write_text(configurations([1], []), encoding="utf-8")
+    checkout.commit("One seed")
+    full = checkout.root / folder.FOLDER
+    full.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(full)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        with make_experiments(checkout) as make:
+            text, _ = make.communicate()
+    finally:
+        subprocess.run(["umount", "--lazy", str(full)], check=True)
+    assert make.returncode != 0
+    assert "Traceback" not in text
+    assert "No space left on device" in text
+    with make_experiments(checkout) as make:
+        text, _ = make.communicate()
+    assert make.returncode == 0, text
+    assert names(checkout) == ["fine-seed-1"]
