@@ -243,10 +243,11 @@ def test_guarded_command_returns_status_and_output(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """A cluster of nodes a (with a GPU) and b, a head without cores, and one with little memory."""
+    monkeypatch.chdir(tmp_path)  # the status line keeps durations there
     cluster = object.__new__(Cluster)
-    cluster.collector = SimpleNamespace(runs=RUNS)  # type: ignore[assignment]
+    cluster.collector = SimpleNamespace(runs=RUNS, selected=[*RUNS])  # type: ignore[assignment]
     cluster.tasks = {"task": DEFAULT}
     cluster.excluded, cluster.running, cluster.failed = set(), set(), set()
     cluster.returned = []
@@ -350,19 +351,6 @@ def test_stopping_driver_does_not_resubmit_refused_runs(
     monkeypatch.setattr(ray, "get", lambda message: message)
     cluster.stop()
     assert cluster.tasks == {}
-
-
-def test_driver_refuses_to_run_next_to_the_queue(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both could run the same experiments."""
-    monkeypatch.chdir(tmp_path)
-    nothing: Any = None
-    command = [sys.executable, "-c", "input()", "queue-worker"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as worker:
-        with pytest.raises(UserError, match="`dvc queue stop --kill`"):
-            driver.run_all("auto", nothing, [], nothing)
-        worker.kill()
 
 
 def test_run_on_a_gpu_needs_a_node_with_one(on_gpu: Run, monkeypatch: pytest.MonkeyPatch) -> None:
