@@ -8,6 +8,7 @@ For each line of stdin, which is a JSON list of a log file and DVC's arguments, 
 status. When the process PARENT ends, it ends with all that it has started.
 """
 
+import copy
 import importlib
 import json
 import multiprocessing
@@ -19,18 +20,36 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 FORK = multiprocessing.get_context("fork")
-STAGES = ("recipes", "download", "train", "evaluate")
-"""Those that an experiment runs; more of them would start more slowly."""
+STAGES = ("stages.recipes", "stages.download", "stages.train", "stages.evaluate")
+"""Those that an experiment runs; any other one has more to import."""
+DVC = (
+    "dulwich.porcelain",
+    "dvc.cli.parser",
+    "dvc.repo.experiments.queue.celery",
+    "dvc.stage.run",
+    "dvc.utils.strictyaml",
+    "hydra",
+    "networkx",
+    "pygit2",
+    "ruamel.yaml",
+)
+"""Modules that `dvc exp run` imports, with what they import."""
+LOCK = "dvc.lock"
 
 
 def main() -> None:
     """Execute the runs that stdin asks for."""
     threading.Thread(target=end_with, args=(int(sys.argv[1]),), daemon=True).start()
-    prepare()
+    # A stage prepares the process before numpy is imported, which DVC does, too.
+    for name in (*STAGES, *DVC):
+        importlib.import_module(name)
+    fork_stages()
+    parse_locks_once()
     for line in sys.stdin:
         run = FORK.Process(target=experiment, args=json.loads(line))
         run.start()
@@ -45,44 +64,14 @@ def end_with(parent: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def prepare() -> None:
-    """Import what the runs need."""
-    # Before DVC, which imports numpy: a stage prepares the process for it.
-    for name in STAGES:
-        importlib.import_module(f"stages.{name}")
-    for name in ("dvc.cli", "dvc.commands.experiments.run", "dvc.repo", "dvc.stage.run"):
-        importlib.import_module(name)
-
-
 def experiment(log: str, arguments: list[str]) -> None:
     """Run a DVC command on the files of the commit; its output goes to a log file."""
     with Path(log).open("wb") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
     restore()
-
     import dvc.cli
-    import dvc.stage.run
-    from tqdm import tqdm
 
-    tqdm.monitor_interval = 0  # no thread, which could hold a lock during a fork
-    in_shell = dvc.stage.run._run
-
-    def run_command(executable: str, command: str, **settings: Any) -> None:
-        module = re.fullmatch(r"python -m (stages\.\w+)((?: [\w.-]+)*)", command)
-        if module is None:
-            in_shell(executable, command, **settings)
-            return
-        process = FORK.Process(
-            target=stage,
-            args=(module[1], module[2].split(), settings["cwd"], settings["env"]),
-        )
-        process.start()
-        process.join()
-        if process.exitcode:
-            raise dvc.stage.run.StageCmdFailedError(command, process.exitcode)
-
-    dvc.stage.run._run = run_command
     sys.exit(dvc.cli.main(arguments))
 
 
@@ -101,6 +90,30 @@ def git(*arguments: str) -> None:
     subprocess.run(["git", *arguments], check=True)
 
 
+def fork_stages() -> None:
+    """Have DVC run the modules of stages in forks of this process."""
+    import dvc.stage.run
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0  # no thread, which could hold a lock during a fork
+    in_shell = dvc.stage.run._run
+
+    def run(executable: str, command: str, **settings: Any) -> None:
+        module = re.fullmatch(r"python -m (stages\.\w+)((?: [\w.-]+)*)", command)
+        if module is None:
+            in_shell(executable, command, **settings)
+            return
+        process = FORK.Process(
+            target=stage, args=(module[1], module[2].split(), settings["cwd"], settings["env"])
+        )
+        process.start()
+        process.join()
+        if process.exitcode:
+            raise dvc.stage.run.StageCmdFailedError(command, process.exitcode)
+
+    dvc.stage.run._run = run
+
+
 def stage(module: str, arguments: list[str], folder: str, environment: dict[str, str]) -> None:
     """Run the module of a stage as `python -m` does."""
     os.chdir(folder)
@@ -111,6 +124,29 @@ def stage(module: str, arguments: list[str], folder: str, environment: dict[str,
         del sys.modules[name]
     sys.argv = ["-m", *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def parse_locks_once() -> None:
+    """Have DVC parse each version of dvc.lock once.
+
+    It does so ten times a run, in Python, and each time takes as long as a stage's overhead.
+    """
+    import dvc.utils.serialize._yaml
+    import dvc.utils.strictyaml
+
+    parse, parsed = dvc.utils.strictyaml.parse_yaml, dict[str, Any]()
+
+    def parse_once(text: str, path: Any, typ: str = "safe") -> Any:
+        if not str(path).endswith(LOCK):
+            return parse(text, path, typ)
+        if text not in parsed:
+            parsed[text] = parse(text, path)  # no comments are lost: DVC writes it
+        return copy.deepcopy(parsed[text])
+
+    dvc.utils.strictyaml.parse_yaml = parse_once
+    dvc.utils.serialize._yaml.parse_yaml = parse_once
+    with suppress(FileNotFoundError):
+        parse_once(Path(LOCK).read_text("utf-8"), LOCK)
 
 
 if __name__ == "__main__":
