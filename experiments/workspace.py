@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from experiments import dvc, git
+from experiments import compiled, dvc, git
 from experiments.folder import WORKSPACES
 
 
@@ -23,21 +23,28 @@ def create(name: str, revision: str, cache: Path) -> Path:
     git.call("checkout", "--quiet", "--detach", revision, folder=clone)
     for key, value in git.identity().items():
         git.call("config", key, value, folder=clone)
-    study = clone / git.call("rev-parse", "--show-prefix").rstrip("\n")
+    study = clone / prefix()
     with suppress(FileNotFoundError):
         shutil.copy(".dvc/config.local", study / ".dvc")
-    # What Numba has compiled, which takes a minute, if it has been compiled here.
-    for compiled in Path("study").rglob("*.nb[ic]"):
-        (study / compiled).parent.mkdir(exist_ok=True)
-        shutil.copy(compiled, study / compiled)
+    compiled.copy(Path(), study)
     dvc.call("cache", "dir", "--local", str(cache), folder=study)
     return study
 
 
+def prefix() -> str:
+    """Return the study's folder in its repository: `studies/mnist/`, or "" for the root."""
+    return git.call("rev-parse", "--show-prefix").rstrip("\n")
+
+
 def remove_all() -> None:
-    """Remove all workspaces, and kill what still works in them: the rest of a killed program."""
+    """Remove all workspaces, and kill what still works in them: the rest of a killed program.
+
+    Compiled code is kept here.
+    """
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended, or belongs to another user
             if Path(process.cwd()).is_relative_to(WORKSPACES.absolute()):
                 process.kill()
+    for clone in WORKSPACES.glob("*"):
+        compiled.copy(clone / prefix(), Path())
     shutil.rmtree(WORKSPACES, ignore_errors=True)

@@ -13,7 +13,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, TaskCancelledError
 
-from experiments import dvc, git
+from experiments import compiled, dvc, git, workspace
 from experiments.cluster import node
 from experiments.collect import Collector
 from experiments.folder import log
@@ -99,7 +99,8 @@ class Cluster:
         self.returned: list[str] = []
         """Runs that an excluded node has sent back."""
         # By value: the nodes have no checkout of this project.
-        ray.cloudpickle.register_pickle_by_value(node)
+        for module in (node, compiled):
+            ray.cloudpickle.register_pickle_by_value(module)
         self.run_experiment = ray.remote(max_retries=RETRIES)(node.run_experiment)
 
     def watch(self, remaining: list[str], signals: Signals) -> None:
@@ -235,7 +236,7 @@ def package_study(revision: str) -> node.Study:
         raise UserError("nodes need the history of this shallow clone; run `git fetch --unshallow`")
     return node.Study(
         revision,
-        git.call("rev-parse", "--show-prefix").strip(),
+        workspace.prefix(),
         git.identity(),
         required_versions(),
         ray.put(git.output("bundle", "create", "--quiet", "-", "HEAD")),

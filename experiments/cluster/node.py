@@ -24,6 +24,8 @@ from typing import NamedTuple
 import filelock  # Ray needs it, too
 import ray
 
+from experiments import compiled
+
 MIN_FREE_BYTES = 256 * 2**20
 """Twice the raw data, which are copied once, and the outputs."""
 
@@ -148,6 +150,7 @@ def run_in_clone(
         for key, value in study.identity.items():
             git("-C", str(clone), "config", key, value)
         root = clone / study.folder
+        compiled.copy(home / "compiled", root)
         # One cache for all, from which files are linked: the raw data are stored once.
         (root / ".dvc/config.local").write_text(
             f'[cache]\n    dir = {cache}\n    type = "reflink,hardlink,symlink,copy"\n',
@@ -167,6 +170,7 @@ def run_in_clone(
         if status:
             check_disk(home)
             return Failed(log)
+        compiled.copy(root, home / "compiled")
         git("-C", str(clone), "bundle", "create", "--quiet", str(bundle), ref, f"^{study.revision}")
         return Finished(bundle.read_bytes(), cached_outputs(root / "dvc.lock", stages, cache))
 

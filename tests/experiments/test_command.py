@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from experiments import __main__ as program
-from experiments import check, dvc, git
+from experiments import check, dvc, git, project_files
 from stages import paths
 from study.base.errors import UserError
+from study.evidence import run_table
+from study.training import history
 from tests.checkout import ROOT
 from tests.experiments.examples import DEFAULT, LONG, RUNS, SHORT, commit, write
 
@@ -188,11 +190,24 @@ def contradictions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_check_compares_the_run_table_with_the_metrics(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for path in (paths.PARAMS, paths.EXPERIMENTS, paths.RUNS, paths.metrics("model_3")):
+    model = "model_3"
+    for path in (paths.PARAMS, paths.EXPERIMENTS, paths.metrics(model), paths.history(model)):
         write(tmp_path / path, (ROOT / path).read_text("utf-8"))
     monkeypatch.chdir(tmp_path)
+    row = run_table.Row(
+        "model-3",
+        model,
+        project_files.params().models[model],
+        "5f3a",
+        run_table.format_metrics(json.loads(paths.metrics(model).read_text("utf-8"))),
+        tuple(
+            epoch.test_accuracy
+            for epoch in history.from_csv(paths.history(model).read_text("utf-8"))
+        ),
+    )
+    write(paths.RUNS, run_table.to_csv([row]))
     assert not any("model-3-seed-1" in line for line in contradictions(monkeypatch))
-    path = paths.metrics("model_3")
+    path = paths.metrics(model)
     write(path, json.dumps(json.loads(path.read_text("utf-8")) | {"accuracy": 1.0}))
     (line,) = (line for line in contradictions(monkeypatch) if "model-3-seed-1" in line)
     assert {str(paths.RUNS), "1.00"} <= {word.rstrip(":;,") for word in line.split()}
