@@ -361,7 +361,7 @@ def output_gradient(
 ) -> None:
     """Write dz of rows `first` to `end` into the frame [width, width, channels] at `to`.
 
-    Also adds dz to the gradient of the bias, if there is one. `first` must be even.
+    Also adds dz to the gradient of the bias, if there is one.
     """
     noinline()
     channels, size, width = layer.channels, layer.size, layer.dz_width

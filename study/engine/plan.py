@@ -189,12 +189,12 @@ def size_after(layer: nn.Conv2d, name: str, size: int, channels: int) -> int:
 
 def mean_size(layer: nn.AvgPool2d, name: str, size: int) -> int:
     """Return the size of average pooling's output. Raises UnsupportedError."""
-    window = layer.kernel_size if isinstance(layer.kernel_size, int) else layer.kernel_size[0]
+    side = window(layer)
     if repr(layer) != repr(nn.AvgPool2d(layer.kernel_size)) or layer.kernel_size not in (
-        window, (window, window),
+        side, (side, side),
     ) or layer.ceil_mode or layer.divisor_override:  # fmt: skip
         raise UnsupportedError(f"layer {name}: {layer} is not of square windows side by side")
-    return size // window
+    return size // side
 
 
 def window(layer: nn.AvgPool2d | None) -> int:

@@ -52,8 +52,6 @@ def forward(
         for first in range(0, size, lines):
             end = min(first + lines, size)
             top, bottom = first * ratio, end * ratio
-            if end == size:
-                bottom = layer.size_in
             held = (bottom - top) * line_in
             for stage in range(3):
                 for j in range(group):
@@ -91,8 +89,6 @@ def backward(
         for first in range(0, size, lines):
             end = min(first + lines, size)
             top, bottom = first * ratio, end * ratio
-            if end == size:
-                bottom = layer.size_in
             held, held_out = (bottom - top) * line_in, (end - first) * size * co
             rows = count * (end - first) * size
             for stage in range(4):

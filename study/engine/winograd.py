@@ -37,7 +37,7 @@ from study.engine.memory import Bytes, Doubles, Floats
 from study.engine.products import product
 from study.engine.record import Layer, Plan, record
 from study.engine.vector import fma, load, noinline, splat, store
-from study.engine.weights import begin_backward, pack, unpack
+from study.engine.weights import pack, unpack
 
 f32 = np.float32
 G = np.array(
@@ -315,7 +315,6 @@ def backward(
     frame, per, padding = layer.width * layer.width * ci, tiles * tiles, layer.padding
     frame_out = layer.dz_width * layer.dz_width * co
     streams, blocks = backward_streams(plan, index, 36), (n + group - 1) // group
-    begin_backward(m, layer)
     m[layer.dus : layer.dus + 36 * ci * co] = 0
     for turn in range(blocks):
         start = (blocks - 1 - turn if reverse else turn) * group
