@@ -180,10 +180,9 @@ def forward(
     streams = forward_streams(plan, index, training, (size + rows - 1) // rows)
     for turn in range(n):
         image = n - 1 - turn if reverse else turn
-        following = image + (-1 if reverse else 1)
         make_input(m, images, plan, index, image, 0, layer.size_in, training, layer.a)
         for y in range(0, size, rows):
-            prefetch_ahead(m, streams, following, n, y // rows)
+            prefetch_ahead(m, streams, image, 1, reverse, n, y // rows)
             z, count = layer.z + (image * size + y) * size * co, min(rows, size - y)
             a = layer.a + y * line_in
             convolve(m, a, width, layer.k, co, layer.kernel, co, single, z, count, size)
@@ -207,11 +206,11 @@ def backward(
     last = layer.k + (kernel * kernel - 1) * co
     for turn in range(n):
         image = n - 1 - turn if reverse else turn
-        following, part = image + (-1 if reverse else 1), 0
+        part = 0
         remake_input(m, images, plan, index, image, 0, size_in, layer.a)
         output_gradient(m, d, layer, image, 0, size, inner)
         for y in range(0, size, rows):
-            prefetch_ahead(m, streams, following, n, part)
+            prefetch_ahead(m, streams, image, 1, reverse, n, part)
             part += 1
             convolve_weights(
                 m, layer.a + y * line_in, width, inner + y * line_out, dz_width,
@@ -219,7 +218,7 @@ def backward(
             )  # fmt: skip
         if not single:
             for y in range(0, size_in, rows):
-                prefetch_ahead(m, streams, following, n, part)
+                prefetch_ahead(m, streams, image, 1, reverse, n, part)
                 part += 1
                 dz = layer.dz + layer.padding * (dz_width + 1) * co + y * line_out
                 da, count = layer.da + y * size_in * co, min(rows, size_in - y)

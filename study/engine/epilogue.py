@@ -454,14 +454,17 @@ def fetch(m, base, size, share, image, part):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def prefetch_ahead(m: Floats, streams: Any, image: int, n: int, part: int) -> None:
-    """Prefetch one part of the memory that a pass will read and write for an image.
+def prefetch_ahead(
+    m: Floats, streams: Any, start: int, group: int, reverse: bool, n: int, part: int
+) -> None:
+    """Prefetch one part of the memory that a pass will read and write for its next block.
 
-    Matrix products leave the memory idle: the next image is fetched meanwhile.
+    The pass is at the block of `group` images that starts with image `start`. Its products read
+    from the caches only; meanwhile, the memory fetches the next block.
     """
     noinline()
-    if 0 <= image < n:
-        s = streams
+    following, s = start - group if reverse else start + group, streams
+    for image in range(max(following, 0), min(following + group, n)):
         fetch(m, s[0][0], s[0][1], s[0][2], image, part)
         fetch(m, s[1][0], s[1][1], s[1][2], image, part)
         fetch(m, s[2][0], s[2][1], s[2][2], image, part)

@@ -54,9 +54,7 @@ def forward(
             top, bottom = first * ratio, end * ratio
             held = (bottom - top) * line_in
             for stage in range(3):
-                for j in range(group):
-                    following = start + (j - group if reverse else j + group)
-                    prefetch_ahead(m, streams, following, n, part + stage)
+                prefetch_ahead(m, streams, start, group, reverse, n, part + stage)
                 if stage == 0:
                     for j in range(count):
                         a = layer.a + j * held - top * line_in
@@ -92,9 +90,7 @@ def backward(
             held, held_out = (bottom - top) * line_in, (end - first) * size * co
             rows = count * (end - first) * size
             for stage in range(4):
-                for j in range(group):
-                    following = start + (j - group if reverse else j + group)
-                    prefetch_ahead(m, streams, following, n, part + stage)
+                prefetch_ahead(m, streams, start, group, reverse, n, part + stage)
                 if stage == 0:
                     for j in range(count):
                         a = layer.a + j * held - top * line_in

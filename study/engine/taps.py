@@ -57,10 +57,9 @@ def forward(
     streams = forward_streams(plan, index, training, size)
     for turn in range(n):
         image = n - 1 - turn if reverse else turn
-        following = image + (-1 if reverse else 1)
         make_input(m, images, plan, index, image, 0, layer.size_in, training, layer.a)
         for y in range(size):
-            prefetch_ahead(m, streams, following, n, y)
+            prefetch_ahead(m, streams, image, 1, reverse, n, y)
             z = layer.z + (image * size + y) * size * co
             convolve(m, layer.a + y * width * ci, width, ci, layer.k, layer.kernel, co, z, size)
         finish_output(m, d, layer, image, 0, size, training)
@@ -80,11 +79,10 @@ def backward(
     streams = backward_streams(plan, index, size)
     for turn in range(n):
         image = n - 1 - turn if reverse else turn
-        following = image + (-1 if reverse else 1)
         remake_input(m, images, plan, index, image, 0, layer.size_in, layer.a)
         output_gradient(m, d, layer, image, 0, size, inner)
         for y in range(size):
-            prefetch_ahead(m, streams, following, n, y)
+            prefetch_ahead(m, streams, image, 1, reverse, n, y)
             dz = inner + y * dz_width * co
             for i in range(kernel):
                 a = layer.a + (y + i) * width * ci

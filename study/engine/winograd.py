@@ -289,9 +289,7 @@ def forward(
                 done = needed
                 tiles_in(m, layer, a, ty, layer.vs + (j * per + ty * tiles) * ci, step)
         for f in range(36):
-            for j in range(group):
-                following = start + (j - group if reverse else j + group)
-                prefetch_ahead(m, streams, following, n, f)
+            prefetch_ahead(m, streams, start, group, reverse, n, f)
             product(
                 m, layer.vs + f * step, ci, 1, layer.us + f * ci * co, co,
                 layer.ms + f * step_out, co, count * per, co, layer.true_in, False,
@@ -331,9 +329,7 @@ def backward(
                 place = layer.ms + (j * per + ty * tiles) * co
                 tiles_out_back(m, layer, dz, ty, place, step_out)
         for f in range(36):
-            for j in range(group):
-                following = start + (j - group if reverse else j + group)
-                prefetch_ahead(m, streams, following, n, f)
+            prefetch_ahead(m, streams, start, group, reverse, n, f)
             v, u, w = layer.vs + f * step, f * ci * co, layer.ms + f * step_out
             product(m, v, 1, ci, w, co, layer.dus + u, co, layer.true_in, co, count * per, True)
             product(
