@@ -1,14 +1,14 @@
 """Convolutions with one input channel per output channel: the first layer, and depthwise ones.
 
-They are not matrix products: each of an output's 9 inputs has a weight of its own. A pass keeps 9
-weights for 8 channels in registers and moves along a row of pixels. In the first layer, which has
-one input channel, it broadcasts each pixel to all 8 lanes. A depthwise convolution's gradient with
-respect to its input is the same convolution of dz, padded by kernel - 1 zeros, with the weights in
-reverse order.
+As matrix products they would have a depth of kernel^2, too little for `product`. With a 3x3 kernel,
+a pass keeps the 9 weights of 8 channels in registers and moves along a row of pixels; with other
+kernels, it reads the weights for each pixel. In the first layer, which has one input channel, it
+broadcasts each pixel to all 8 lanes. A depthwise convolution's gradient with respect to its input
+is the same convolution of dz, padded by kernel - 1 zeros, with the weights in reverse order.
 
 Cost per image: size^2 * kernel^2 * channels multiplications forward, twice as many backward (the
-same number in the first layer, which needs no gradient of the image). Loads limit the speed: each
-multiplication needs one.
+same number in the first layer, which needs no gradient of the image). Each multiplication of 8
+channels loads a vector of inputs.
 """
 
 from study.engine.compilation import entry, inlined, kernel
@@ -34,7 +34,7 @@ from study.engine.vector import (
     splat,
     store,
 )
-from study.engine.weights import begin_backward, pack, unpack
+from study.engine.weights import clear_gradient, pack, unpack
 
 
 @inlined
@@ -86,8 +86,9 @@ def convolve(
 ) -> None:
     """Set z [rows, size, channels] to the convolution of `a` with the kernel at `k`.
 
-    `tap` is the distance between weights; a negative one reverses their order. With `single`, `a`
-    has one channel, which all output channels share.
+    `a` is [rows + kernel - 1, width, channels], `k` [kernel^2, channels]. `tap` is the distance
+    between weights, in floats; a negative one reverses their order. With `single`, `a` has one
+    channel, which all output channels share.
     """
     noinline()
     c = 1 if single else channels
@@ -130,7 +131,11 @@ def convolve_weights(
     size: int,
     dk: int,
 ) -> None:
-    """Add the gradient of the weights to dk [kernel^2, channels]; dz is [rows, size, channels]."""
+    """Add the gradient of the weights to dk [kernel^2, channels].
+
+    `a` and `single` are as in `convolve`; dz [rows, size, channels] has rows `dz_width` pixels
+    apart.
+    """
     noinline()
     c = 1 if single else channels
     for y in range(rows):
@@ -176,7 +181,7 @@ def forward(
     pack(m, layer)
     co, size, width, single = layer.channels, layer.size, layer.width, index == 0
     line_in = width * layer.channels_in
-    rows = 2 if size > 12 else 4
+    rows = 2 if size > 12 else 4  # between two prefetches
     streams = forward_streams(plan, index, training, (size + rows - 1) // rows)
     for turn in range(n):
         image = n - 1 - turn if reverse else turn
@@ -195,15 +200,15 @@ def backward(
 ) -> None:
     """Compute the gradients of layer `index` with respect to its weights and its input."""
     layer, before = record(plan, index), record(plan, max(index - 1, 0))
-    begin_backward(m, layer)
+    clear_gradient(m, layer)
     co, size, width, single = layer.channels, layer.size, layer.width, index == 0
     size_in, dz_width, kernel = layer.size_in, layer.dz_width, layer.kernel
     line_in, line_out = width * layer.channels_in, dz_width * co
     inner = layer.dz + layer.border * (dz_width + 1) * co
-    rows = 1 if size > 12 else 4
+    rows = 1 if size > 12 else 4  # between two prefetches
     parts = (size + rows - 1) // rows + (0 if single else (size_in + rows - 1) // rows)
     streams = backward_streams(plan, index, parts)
-    last = layer.k + (kernel * kernel - 1) * co
+    last = layer.k + (kernel * kernel - 1) * co  # the last weight: they are taken in reverse
     for turn in range(n):
         image = n - 1 - turn if reverse else turn
         part = 0

@@ -54,23 +54,23 @@ class Engine:
         self.parameters = list(parameters(self.stages))
         self.names = list(network.state_dict())
         memory = Memory()
-        self.records, doubles = layout(self.stages, batch_size, memory)
+        self.records, n_doubles = layout(self.stages, batch_size, memory)
         sizes = [int(np.prod(p.shape)) for p in self.parameters]
         starts = np.cumsum([0, *sizes])
         trained = sum(size for p, size in zip(self.parameters, sizes, strict=True) if p.trained)
-        first, gradient, velocity = (memory.floats(int(starts[-1])) for _ in range(3))
-        self.records["to_gradient"] = gradient - first
+        values, gradient, velocity = (memory.floats(int(starts[-1])) for _ in range(3))
+        self.records["to_gradient"] = gradient - values
         for p, start in zip(self.parameters, starts[:-1], strict=True):
-            self.records[p.field][p.stage] = first + start
+            self.records[p.field][p.stage] = values + start
         self.places = {
             p.name: (slice(int(start), int(start) + size), p.shape)
             for p, start, size in zip(self.parameters, starts[:-1], sizes, strict=True)
         }
 
         self.plan = self.records.view(np.int64)
-        self.memory, self.doubles = memory.array(), np.zeros(doubles)
+        self.memory, self.doubles = memory.array(), np.zeros(n_doubles)
         self.bytes = self.memory.view(np.uint8)
-        self.values = self.memory[first : first + int(starts[-1])]
+        self.values = self.memory[values : values + int(starts[-1])]
         self.trained = self.values[:trained]
         self.gradient = self.memory[gradient : gradient + trained]
         self.velocity = self.memory[velocity : velocity + trained]
@@ -116,7 +116,7 @@ class Engine:
         The logits of an image do not depend on the other images or on the batch size.
         """
         latest = self.values.copy()
-        self.values[:] = self.average
+        self.values[:] = self.average  # where kernels read the weights
         logits = np.empty((len(images), self.classes), np.float32)
         for start in range(0, len(images), self.batch_size):
             part = images[start : start + self.batch_size]
@@ -138,9 +138,9 @@ class Engine:
                 side, start = stage.out if stage.drop_last else stage.size, int(layer["mask"])
                 mask = self.bytes[start : start + n * side * side * int(layer["channels"])]
                 draw_mask(rng_state, threshold(stage.dropout), mask)
-            # Every second pass starts from the last image, which is still in the cache.
-            passes, reverse = KERNELS[stage.kind], index % 2 == 1
-            passes.forward(self.memory, self.doubles, flat, self.plan, index, n, training, reverse)
+            # Every second pass of a step starts from the last image, which is still in the cache.
+            kernels, reverse = KERNELS[stage.kind], index % 2 == 1
+            kernels.forward(self.memory, self.doubles, flat, self.plan, index, n, training, reverse)
             fold_norm(self.memory, self.doubles, self.plan, index, n, training)
         return self.rows("z", n)
 
@@ -150,8 +150,9 @@ class Engine:
         flat = np.ascontiguousarray(images, np.uint8).reshape(n * PIXELS)
         for index in reversed(range(count)):
             fold_norm_gradient(self.memory, self.doubles, self.plan, index, n)
-            passes, reverse = KERNELS[self.stages[index].kind], (2 * count - 1 - index) % 2 == 1
-            passes.backward(self.memory, self.doubles, flat, self.plan, index, n, reverse)
+            passes_before = count + (count - 1 - index)
+            kernels, reverse = KERNELS[self.stages[index].kind], passes_before % 2 == 1
+            kernels.backward(self.memory, self.doubles, flat, self.plan, index, n, reverse)
 
     def rows(self, field: str, n: int) -> Floats:
         """Return a view of a field of the last stage, with one row for each of n images."""

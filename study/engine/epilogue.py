@@ -2,28 +2,33 @@
 
 A convolution stores its output z once. The input of the next one,
 
-    a = pool(mask * max(rectify, scale * max(floor, z) + shift)),
+    a = pool(mask * (scale * max(floor, z) + shift)),
 
 is never stored: the next convolution's pass computes the rows that it needs in a scratch buffer,
-which stays in the L1 cache, and computes them again in its backward pass. `scale` and `shift`, one
-number per channel, combine batch norm (Ioffe & Szegedy 2015) with the factor of dropout; they are
-known when the batch's mean and variance are. `floor` is 0 if a ReLU precedes the norm, else minus
-infinity. A ReLU after the norm (`rectify`) is a mask that depends on the data: the forward pass
-combines it with the dropout mask and stores the result, the only mask that the backward pass uses.
+and computes them again in its backward pass. `scale` and `shift`, one number per channel, combine
+batch norm (Ioffe & Szegedy 2015, arXiv:1502.03167) with the factor of dropout, 1 / (1 -
+probability); they are known when the batch's mean and variance are. `floor` is 0 if a ReLU precedes
+the norm, else minus infinity. `pool` is the maximum of 2x2 windows, or nothing.
+
+A dropout mask has a byte 0 or 1 for each element of z, or, if dropout follows pooling
+(`drop_last`), for each element of pool(...). A ReLU after the norm (`rectified`) is a mask that
+depends on the data: it commutes with dropout and pooling. The forward pass combines it with the
+dropout mask and stores the result, the only mask that the backward pass uses.
 
 Backward, the gradient of the loss with respect to z is
 
     dz = back_scale * g + back_slope * z + back_shift   where z > floor, else 0,
 
-where g is the gradient with respect to a, times the mask. The terms in z come from the gradients of
-mean and variance. The coefficients need the sums of g and of g * max(floor, z) over the batch:
-`input_gradient` adds them up while g is in registers, and so does `finish_output` for mean and
-variance.
+where g is the gradient with respect to a, times the mask; with pooling, it counts at the maximum of
+each window, and is 0 elsewhere. The terms in z come from the gradients of mean and variance;
+`fold_norm_gradient` has the formulas. The coefficients need the sums of g and of g * max(floor, z)
+over the batch: `input_gradient` adds them up while g is in registers. Mean and variance need the
+sums of x = max(floor, z) and x^2, which `finish_output` adds up.
 
 All arrays are channels last, with channels padded to whole vectors: z is [n, size, size, channels].
 A row of pixels is contiguous, and the coefficients are repeated for each pixel of a row (`scale` is
-[size * channels]), so that loops over a row need not know where a pixel ends. Memory traffic is the
-only cost: each function reads and writes each of its operands once.
+[size * channels]), so that loops over a row need not know where a pixel ends. Each function reads
+and writes each of its operands once, with a few operations per number.
 """
 
 from typing import Any
@@ -83,7 +88,7 @@ def make_input(
         for row in range(first, end):
             source = image * PIXELS + row * SIDE
             target = to + (row + layer.padding) * width + layer.padding
-            for x in (0, 8, 16, SIDE - 8):  # the last two overlap
+            for x in (0, 8, 16, SIDE - 8):  # the last two overlap: 28 is no multiple of 8
                 pixels = load_bytes(images, source + x)
                 store(m, target + x, fma(pixels, scale, shift))
         return
@@ -267,7 +272,8 @@ def finish_output(
 ) -> None:
     """Finish rows `first` to `end` of an image's z: add the bias, and update the statistics.
 
-    Sums over one image are in single precision, for each column; sums over images in double.
+    Sums over one image are in single precision, for each channel and column, so they have at most
+    `size` terms; sums over columns and images are in double.
     """
     noinline()
     line = layer.size * layer.channels
@@ -294,7 +300,7 @@ def finish_output(
 
 
 @inlined
-def column_gives(  # type: ignore[no-untyped-def]
+def column_gradients(  # type: ignore[no-untyped-def]
     m, floor, zero, da, frame_line, mask, masked, z, g, line, rows, fresh, sums, products
 ):
     """Set g = da * mask, and add g and g * max(floor, z) to sums, as in `column_sums`."""
@@ -326,7 +332,8 @@ def input_gradient(
 ) -> None:
     """Set the gradient g of the layer before, for rows `first` to `end` of an image, and its sums.
 
-    `da` is a frame like the one of `make_input`.
+    `da` is a frame [width, width, channels] like that of `make_input`, with the gradient with
+    respect to a.
     """
     noinline()
     if end <= first:
@@ -340,13 +347,13 @@ def input_gradient(
     wide_floor, wide_zero = wide_splat(f32(before.floor)), wide_splat(f32(0))
     i = 0
     while i + 32 <= line:
-        column_gives(
+        column_gradients(
             m, wide_floor, wide_zero, da + i, frame_line, mask + i, masked, z + i, g + i,
             line, rows, fresh, sums + i, products + i,
         )  # fmt: skip
         i += 32
     while i < line:
-        column_gives(
+        column_gradients(
             m, floor, zero, da + i, frame_line, mask + i, masked, z + i, g + i,
             line, rows, fresh, sums + i, products + i,
         )  # fmt: skip
@@ -409,7 +416,7 @@ def output_gradient(
 
 @inlined
 def stream(base, size, parts):  # type: ignore[no-untyped-def]
-    """Return arguments of `fetch` for an array: its start, its floats per image and per part."""
+    """Return arguments of `fetch`: an array's start, its floats per image, its floats per part."""
     return base, size, size // parts + 1
 
 
@@ -447,7 +454,7 @@ def backward_streams(plan: Plan, index: int, parts: int) -> Any:
 
 @inlined
 def fetch(m, base, size, share, image, part):  # type: ignore[no-untyped-def]
-    """Prefetch one part of an image's share of an array."""
+    """Prefetch one part of an image's share of an array, by cache lines of 16 floats."""
     start = base + image * size + part * share
     for i in range(start, min(start + share, base + (image + 1) * size), 16):
         prefetch(m, i)
@@ -476,11 +483,14 @@ def prefetch_ahead(
 def fold_norm(m: Floats, d: Doubles, plan: Plan, index: int, n: int, training: bool) -> None:
     """Set a layer's `scale` and `shift` from the batch's statistics, or from the running ones.
 
-    In training, use the batch's, and also move the running mean and (unbiased) variance towards
-    them.
+    With w the gain, b the offset and f the factor of dropout, scale = f w / sd and shift =
+    f (b - w mean / sd), where sd = sqrt(variance + epsilon). In training, mean and variance are
+    those of the `count` values per channel; the running mean moves towards the mean, and the
+    running variance towards the unbiased one. In evaluation, mean and variance are the running
+    ones, and f is 1.
     """
     layer = record(plan, index)
-    channels, size, rows = layer.channels, layer.size, n * layer.size * layer.size
+    channels, size, count = layer.channels, layer.size, n * layer.size * layer.size
     factor = layer.factor if training else 1.0
     for channel in range(channels):
         scale, shift = factor, 0.0
@@ -494,11 +504,11 @@ def fold_norm(m: Floats, d: Doubles, plan: Plan, index: int, n: int, training: b
                 for x in range(channel, size * channels, channels):
                     total += d[layer.statistics + x]
                     square += d[layer.statistics + size * channels + x]
-                mean = total / rows
-                variance = square / rows - mean * mean
+                mean = total / count
+                variance = square / count - mean * mean
                 if variance < 0.0:
                     variance = 0.0
-                unbiased = variance * rows / (rows - 1)
+                unbiased = variance * count / (count - 1)
                 momentum = f32(layer.momentum)
                 m[running_mean] += momentum * (f32(mean) - m[running_mean])
                 m[running_variance] += momentum * (f32(unbiased) - m[running_variance])
@@ -520,11 +530,14 @@ def fold_norm_gradient(m: Floats, d: Doubles, plan: Plan, index: int, n: int) ->
     Let x = max(floor, z), x^ = (x - mean) / sd, w the gain, b the offset and f the factor of
     dropout. From y = f (w x^ + b) follow db = f sum(g), dw = f sum(g x^), and
 
-        dx = w / sd * (f g - db / rows - x^ dw / rows),   rows = n * size * size.
+        dx = w / sd * (f g - db / count - x^ dw / count),   count = n * size * size
+
+    (Ioffe & Szegedy 2015, section 3). Collected by g, x and 1, the factors are `back_scale`,
+    `back_slope` and `back_shift`.
     """
     layer = record(plan, index)
     channels, size, line = layer.channels, layer.size, layer.out * layer.channels
-    rows, factor = n * layer.size * layer.size, layer.factor
+    count, factor = n * layer.size * layer.size, layer.factor
     for channel in range(channels):
         scale, slope, shift = factor, 0.0, 0.0
         if layer.normed and channel < layer.true_channels:
@@ -536,8 +549,8 @@ def fold_norm_gradient(m: Floats, d: Doubles, plan: Plan, index: int, n: int) ->
             of_offset = factor * total
             of_gain = factor * (product - mean * total) / sd
             ratio = m[layer.gain + channel] / sd
-            slope = -ratio * of_gain / (rows * sd)
-            shift = -ratio * of_offset / rows - slope * mean
+            slope = -ratio * of_gain / (count * sd)
+            shift = -ratio * of_offset / count - slope * mean
             scale = factor * ratio
             m[layer.gain + layer.to_gradient + channel] = f32(of_gain)
             m[layer.offset + layer.to_gradient + channel] = f32(of_offset)

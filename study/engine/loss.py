@@ -24,6 +24,8 @@ def exp(x: float) -> float:
     """Return e^x for x <= 0, with an error below 1.5 ULP; NaN for NaN and for x > 0.
 
     x = r - n ln 2 with |r| <= ln 2 / 2, where the error of 14 terms of the Taylor series is 4e-18.
+    ln 2 is the sum of two constants (those of fdlibm), so that x + n LN2_HIGH is exact: Cody &
+    Waite 1980, "Software Manual for the Elementary Functions".
     """
     if x < -744.0:
         return 0.0
@@ -75,7 +77,7 @@ def cross_entropy(
         largest, total = np.float64(logits[row, top]), 0.0
         for c in range(classes):
             powers[c] = exp(np.float64(logits[row, c]) - largest)
-            total += powers[c] + 0.0 * logits[row, c]
+            total += powers[c] + 0.0 * logits[row, c]  # NaN if the logit is not finite
         loss += log(total) - (np.float64(logits[row, labels[row]]) - largest)
         correct += top == labels[row]
         if gradient.size > 0:

@@ -9,15 +9,15 @@ Bytes = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 LINE = 64
-"""Bytes of a cache line. Every place starts at one, so that no vector crosses two lines."""
+"""Bytes of a cache line. Every place starts at one, so that no vector of channels crosses one."""
 HUGE_PAGE = 2 << 20
-"""Bytes of a huge page, with which Linux backs large numpy arrays."""
+"""Bytes of a huge page. Numpy asks Linux for them if an array has 4 MiB or more."""
 
 
 class Memory:
     """Reserves places in one array, which is created when all places are known.
 
-    The array is on huge pages, so that the processor rarely has to walk page tables.
+    The array is on huge pages if Linux has some, so that the processor rarely walks page tables.
     """
 
     def __init__(self) -> None:

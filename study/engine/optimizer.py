@@ -18,8 +18,11 @@ def descend(
 ) -> None:
     """Take one step like torch.optim.SGD; only the first `decayed` weights have weight decay.
 
-    velocity = momentum * velocity + gradient + weight_decay * weights
+    gradient = gradient + weight_decay * weights
+    velocity = momentum * velocity + gradient
     weights = weights - learning_rate * velocity
+
+    Changes `gradient`, `velocity` and `weights`.
     """
     for i in range(decayed):
         gradient[i] += weight_decay * weights[i]

@@ -131,7 +131,7 @@ def stages(network: nn.Module) -> list[Stage]:
 def follow(stage: Stage, name: str, layer: nn.Module) -> bool:
     """Add a layer to a stage if it fits there; return whether it does."""
     if isinstance(layer, nn.ReLU):
-        # After a norm it becomes part of the mask: it commutes with dropout and max pooling.
+        # It commutes with dropout and max pooling. After a norm, it becomes part of the mask.
         if stage.norm:
             stage.rectified = True
         else:
@@ -247,7 +247,7 @@ def padded(channels: int) -> int:
 def layout(found: list[Stage], batch: int, memory: Memory) -> tuple[Records, int]:
     """Return the plan for batches of up to `batch` images, and the number of doubles it needs.
 
-    It has places for everything except the parameters.
+    It has the places of everything except the parameters, which follow in one vector.
     """
     plan = np.zeros(len(found), LAYER)
     doubles = 0
@@ -297,7 +297,7 @@ def layout(found: list[Stage], batch: int, memory: Memory) -> tuple[Records, int
     tiled = plan["group"] * plan["tiles"] ** 2 * 36
     plan["vs"] = memory.floats(int(max(tiled * plan["channels_in"])))
     plan["ms"] = memory.floats(int(max(tiled * plan["channels"])))
-    plan["few"] = memory.floats(36 * 8 * 32)
+    plan["scratch"] = memory.floats(36 * 8 * 32)
     plan["buffer"] = memory.floats(2 * int(max(plan["size"] * plan["channels"])))
     # A gradient is needed until the stage before has computed its own: two places are enough.
     gradients = memory.floats(largest_out), memory.floats(largest_out)
@@ -307,11 +307,13 @@ def layout(found: list[Stage], batch: int, memory: Memory) -> tuple[Records, int
 
 def describe(layer: Any, stage: Stage, before: Any) -> None:
     """Set all fields of a stage's record except places."""
-    linear, kind = stage.linear, stage.kind
-    convolution = isinstance(linear, nn.Conv2d)
-    layer["kernel"] = linear.kernel_size[0] if isinstance(linear, nn.Conv2d) else window(linear)
-    layer["padding"] = padding(linear) if isinstance(linear, nn.Conv2d) else 0
-    layer["dense"] = convolution and linear.groups == 1  # type: ignore[union-attr]
+    kind = stage.kind
+    if isinstance(stage.linear, nn.Conv2d):
+        layer["kernel"], layer["padding"] = stage.linear.kernel_size[0], padding(stage.linear)
+        layer["dense"] = stage.linear.groups == 1
+        layer["biased"] = stage.linear.bias is not None
+    else:
+        layer["kernel"] = window(stage.linear)
     layer["size_in"], layer["true_in"] = stage.size_in, stage.channels_in
     layer["channels_in"] = 1 if before is None else before["channels"]
     layer["size"], layer["true_channels"] = stage.size, stage.channels
@@ -341,7 +343,6 @@ def describe(layer: Any, stage: Stage, before: Any) -> None:
     layer["normed"], layer["rectified"] = stage.norm is not None, stage.rectified
     layer["pooled"], layer["drawn"] = stage.pooled, stage.dropout > 0
     layer["drop_last"], layer["masked"] = stage.drop_last, layer["drawn"] or stage.rectified
-    layer["biased"] = isinstance(linear, nn.Conv2d) and linear.bias is not None
     layer["factor"] = 1 / (1 - stage.dropout)
     if stage.norm:
         layer["epsilon"], layer["momentum"] = stage.norm.eps, stage.norm.momentum

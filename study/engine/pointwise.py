@@ -2,13 +2,13 @@
 
 With channels last, a 1x1 convolution of an image is the product of [pixels, channels_in] and
 [channels_in, channels]. If the window is the whole map, it is the product of [images, pixels *
-channels_in] and [pixels * channels_in, channels], without a change of layout. On large maps, a pass
-processes two rows of pixels at a time, which stay in the L1 cache from `make_input` to the sums; on
-small maps, whole images, so that the matrix has about 128 rows.
+channels_in] and [pixels * channels_in, channels], without a change of layout. On maps of more than
+8x8, a pass processes two rows of pixels at a time, which stay in the L1 cache from `make_input` to
+the sums; on smaller maps, `group` whole images, so that the matrix has about 100 to 128 rows.
 
-Cost per image: pixels * channels_in * channels multiplications forward, twice as many backward.
-These are few for the memory involved: the L2 cache limits the speed, so `prefetch_ahead` is called
-between all parts of a pass.
+Cost per image: size^2 * row * channels multiplications forward, twice as many backward, where `row`
+is the depth of the product. A 1x1 convolution multiplies each number that it reads only `channels`
+times, so `prefetch_ahead` is called between all parts of a pass.
 """
 
 from study.engine.compilation import entry
@@ -25,7 +25,7 @@ from study.engine.epilogue import (
 from study.engine.memory import Bytes, Doubles, Floats
 from study.engine.products import product
 from study.engine.record import Plan, record
-from study.engine.weights import begin_backward, pack, transpose, unpack
+from study.engine.weights import clear_gradient, pack, transpose, unpack
 
 
 @entry
@@ -75,7 +75,7 @@ def backward(
 ) -> None:
     """Compute the gradients of layer `index` with respect to its weights and its input."""
     layer, before = record(plan, index), record(plan, max(index - 1, 0))
-    begin_backward(m, layer)
+    clear_gradient(m, layer)
     transpose(m, layer, False)
     co, group, size, lines, row = layer.channels, layer.group, layer.size, layer.rows, layer.row
     ratio, line_in = layer.size_in // size, layer.size_in * layer.channels_in

@@ -24,7 +24,8 @@ Layer = Any
 SIDE = 28
 """Height and width of an image, in pixels."""
 
-PLACES = (  # noqa: SIM905
+# A place is an offset: in floats, but of masks and corners in bytes.
+INTEGERS = (  # noqa: SIM905
     # Shapes. Maps are square. Channels are padded to whole vectors, except `true_` ones.
     "size_in channels_in true_in padding kernel size channels true_channels out "
     # Frames, in which a pass holds a (with its padding) and dz.
@@ -33,27 +34,30 @@ PLACES = (  # noqa: SIM905
     "group rows tiles "
     # Pointwise convolutions: floats in a row of the matrix, and how many of them are used.
     "row depth "
-    # Places of arrays that the backward pass needs: output, mask, maxima of pooling, gradient.
+    # Places of arrays for the batch: z, [n, size, size, channels], and its dropout mask. All others
+    # are [n, out, out, channels]: `source` and `kept` are z and mask, or with pooling, the maxima
+    # and the masks there; `corner` is where in its window each maximum is (0 to 3); g is the
+    # gradient with respect to the next input, times the mask.
     "z mask source kept corner g "
     # Coefficients: one number per channel, repeated for each pixel of a row.
     "scale shift back_scale back_slope back_shift bias_line "
     # Parameters, and the distance from each to its gradient.
     "weight bias gain offset running_mean running_var to_gradient "
-    # Weights and their gradient in the kernels' layouts.
+    # Weights k, their transpose and their gradient in the kernels' layouts; Winograd's U, U^T, dU.
     "k kt dk us uts dus "
-    # Scratch: frames; transformed tiles; a few vectors; sums over one image.
-    "a dz da vs ms few buffer "
-    # Places in the array of double precision.
+    # Scratch: frames; Winograd's V, M and a few vectors; sums over one image.
+    "a dz da vs ms scratch buffer "
+    # Places in the array of double precision: sums over all images, mean and standard deviation.
     "statistics gradient_sums bias_sums mean sd"
 ).split()
-NUMBERS = ("factor", "epsilon", "momentum", "floor")
+REALS = ("factor", "epsilon", "momentum", "floor")
 FLAGS = (
     "dense", "normed", "rectified", "pooled", "drawn", "drop_last", "masked", "biased",
 )  # fmt: skip
 
 LAYER = np.dtype([
-    *((name, np.int64) for name in PLACES),
-    *((name, np.float64) for name in NUMBERS),
+    *((name, np.int64) for name in INTEGERS),
+    *((name, np.float64) for name in REALS),
     *((name, np.int64) for name in FLAGS),
 ])  # fmt: skip
 
@@ -88,7 +92,7 @@ class LayerAttributes(AttributeTemplate):  # type: ignore[misc]
         """Return the type of a field, or None if there is no such field."""
         if name in FLAGS:
             return types.boolean
-        return types.float64 if name in NUMBERS else types.int64 if name in PLACES else None
+        return types.float64 if name in REALS else types.int64 if name in INTEGERS else None
 
 
 @lower_getattr_generic(LayerType)
@@ -98,7 +102,7 @@ def read_field(context: Any, builder: Any, _kind: LayerType, record: Any, name: 
     value = builder.load(builder.gep(record, [index], inbounds=True), typ=ir.IntType(64))
     if name in FLAGS:
         return builder.icmp_signed("!=", value, ir.Constant(value.type, 0))
-    return builder.bitcast(value, ir.DoubleType()) if name in NUMBERS else value
+    return builder.bitcast(value, ir.DoubleType()) if name in REALS else value
 
 
 @intrinsic

@@ -33,7 +33,7 @@ def draw_mask(state: RngState, threshold: int, mask: Bytes) -> None:
     """
     a, b, c, counter = state[0], state[1], state[2], state[3]
     words = np.empty(N_STREAMS, np.uint64)
-    draws = words.view(np.uint16)
+    draws = words.view(np.uint16)  # the lowest 16 bits first: x86-64 and arm64 are little-endian
     least = np.uint16(threshold)  # the type of the draws, so that vector instructions apply
     for start in range(0, mask.size, DRAWS_PER_ROUND):
         for j in range(N_STREAMS):
@@ -49,7 +49,10 @@ def draw_mask(state: RngState, threshold: int, mask: Bytes) -> None:
 
 
 def threshold(dropout: float) -> int:
-    """Return the argument of `draw_mask` for a probability of dropout, rounded to 1 / 65,536."""
+    """Return the argument of `draw_mask` for a probability of dropout, rounded to 1 / 65,536.
+
+    The factor of dropout, 1 / (1 - probability), is not rounded with it.
+    """
     return min(round(dropout * 65536), 65535)
 
 

@@ -9,7 +9,7 @@ The gradient with respect to the input is the same convolution of dz, padded by 
 with the kernel rotated by 180 degrees and transposed.
 
 Cost per image: size^2 * kernel^2 * channels_in * channels multiplications forward, twice as many
-backward. 5x5 convolutions of few channels spend about half of their time on reading and writing z.
+backward. A row of z is read and written once for each row of the kernel, in the L1 cache.
 """
 
 from study.engine.compilation import entry, kernel
@@ -26,14 +26,17 @@ from study.engine.epilogue import (
 from study.engine.memory import Bytes, Doubles, Floats
 from study.engine.products import product
 from study.engine.record import Plan, record
-from study.engine.weights import begin_backward, pack, transpose, unpack
+from study.engine.weights import clear_gradient, pack, transpose, unpack
 
 
 @kernel
 def convolve(
     m: Floats, a: int, width: int, ci: int, k: int, kernel: int, co: int, z: int, size: int
 ) -> None:
-    """Compute one row of z [size, co] from the windows that start in one row of `a`."""
+    """Compute one row of z [size, co] from the windows that start in one row of `a`.
+
+    `a` is [kernel, width, ci] and k [kernel, kernel * ci, co].
+    """
     for i in range(kernel):
         run = kernel * ci
         product(m, a + i * width * ci, ci, 1, k + i * run * co, co, z, co, size, co, run, i > 0)
@@ -71,7 +74,7 @@ def backward(
 ) -> None:
     """Compute the gradients of layer `index` with respect to its weights and its input."""
     layer, before = record(plan, index), record(plan, max(index - 1, 0))
-    begin_backward(m, layer)
+    clear_gradient(m, layer)
     transpose(m, layer, True)
     ci, co, size, width = layer.channels_in, layer.channels, layer.size, layer.width
     kernel, dz_width, run = layer.kernel, layer.dz_width, layer.kernel * ci

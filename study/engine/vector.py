@@ -428,5 +428,6 @@ def strip(vectors: int, heights: tuple[int, ...]) -> Callable[..., Any]:
     return product
 
 
-# 16 registers hold the sums, a row of b and a number of a; 8 sums hide the latency of fma.
+# The 16 registers of AVX2 hold the sums, a row of b and a number of a. With 8 or more sums, two
+# fused multiply-adds of 4 cycles each can start in every cycle.
 strip_1, strip_2, strip_3 = strip(1, (12, 8, 4, 2, 1)), strip(2, (6, 4, 2, 1)), strip(3, (4, 2, 1))

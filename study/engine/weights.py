@@ -1,11 +1,12 @@
 """Conversion of weights from torch's layout to the kernels', and of gradients back.
 
-Torch's layout is [channels, channels_in, height, width]. The kernels' is [height * width,
-channels_in, channels] with padded channels, so that the columns of a product are whole vectors.
+Torch's layout is [channels, channels_in, height, width]. The kernels' is [taps, channels_in,
+channels], where taps is height * width, with padded channels, so that the columns of a product are
+whole vectors. A depthwise convolution has [channels, 1, height, width] and [taps, channels].
 """
 
 from study.engine.compilation import kernel
-from study.engine.memory import Floats
+from study.engine.memory import Doubles, Floats
 from study.engine.record import Layer
 
 
@@ -26,7 +27,11 @@ def pack(m: Floats, layer: Layer) -> None:
 
 @kernel
 def transpose(m: Floats, layer: Layer, flip: bool) -> None:
-    """Set `kt` to [channels, taps, channels_in]; `flip`: [reversed taps, channels, channels_in]."""
+    """Set `kt` to `k` as [channels, taps, channels_in]; of `dense` layers only.
+
+    With `flip`, to [taps, channels, channels_in], with the taps in reverse order: the kernel,
+    rotated by 180 degrees.
+    """
     taps, ci, co = layer.kernel * layer.kernel, layer.channels_in, layer.channels
     for o in range(layer.true_channels):
         for t in range(taps):
@@ -36,8 +41,8 @@ def transpose(m: Floats, layer: Layer, flip: bool) -> None:
 
 
 @kernel
-def unpack(m: Floats, layer: Layer, bias_sums) -> None:  # type: ignore[no-untyped-def]
-    """Set the gradients of weights and bias from `dk` and `bias_sums`."""
+def unpack(m: Floats, layer: Layer, d: Doubles) -> None:
+    """Set the gradients of weights and bias from `dk`, and from `bias_sums` in d."""
     taps, outputs = layer.kernel * layer.kernel, layer.true_channels
     inputs, padded = (layer.true_in, layer.channels_in) if layer.dense else (1, 1)
     for o in range(outputs):
@@ -46,11 +51,11 @@ def unpack(m: Floats, layer: Layer, bias_sums) -> None:  # type: ignore[no-untyp
                 x = m[layer.dk + (t * padded + i) * layer.channels + o]
                 m[layer.weight + layer.to_gradient + (o * inputs + i) * taps + t] = x
         if layer.biased:
-            m[layer.bias + layer.to_gradient + o] = bias_sums[layer.bias_sums + o]
+            m[layer.bias + layer.to_gradient + o] = d[layer.bias_sums + o]
 
 
 @kernel
-def begin_backward(m: Floats, layer: Layer) -> None:
-    """Set the gradient of the weights to 0."""
+def clear_gradient(m: Floats, layer: Layer) -> None:
+    """Set `dk`, the gradient of the weights in the kernels' layout, to 0."""
     size = layer.kernel * layer.kernel * layer.channels
     m[layer.dk : layer.dk + size * (layer.channels_in if layer.dense else 1)] = 0

@@ -1,23 +1,31 @@
 """3x3 convolutions by Winograd's F(4x4, 3x3): Lavin & Gray 2016, arXiv:1509.09308, section 4.3.
 
-A tile of 4x4 outputs depends on 6x6 inputs d. With the points 0, 1, -1, 2, -2 and infinity,
+A tile of 4x4 outputs depends on 6x6 inputs d. One dimension of the convolution multiplies two
+polynomials at the points 0, 1, -1, 2, -2 and infinity; in two dimensions there are 36 pairs of
+points, called points below. With U = G k G^T and V = B^T d B,
 
-    z = A^T [(G k G^T) * (B^T d B)] A
+    z = A^T M A,   M = U * V, summed over the input channels,
 
-where * multiplies element by element: 36 multiplications instead of 144. Summed over the input
-channels, this is one matrix product for each of the 36 frequencies, [tiles, channels_in] times
-[channels_in, channels]. The transforms cost additions only. Outputs of tiles that extend beyond the
-map are not stored.
+where * multiplies element by element: 36 multiplications instead of 4 * 4 * 9 = 144. So M is one
+matrix product for each of the 36 points, [tiles, channels_in] times [channels_in, channels].
+Outputs of tiles that extend beyond the map are not stored.
 
 The backward pass applies the adjoint of each linear map, from the outside in: dM = A dz A^T; then,
-for each frequency, dU = V^T dM and dV = dM U^T; then dk = G^T dU G and dd = B dV B^T, summed where
-tiles overlap. It computes the forward tiles V again: they would take 36 / 16 of the memory of the
-input.
+for each point, dU = V^T dM and dV = dM U^T; then dk = G^T dU G and dd = B dV B^T, summed where
+tiles overlap. It computes V again, which would take 36 / 16 of the memory of the input.
 
-Layout: V is [36, tiles, channels_in] and M is [36, tiles, channels], with the tiles of a few images
-(`group`), so that a matrix has at least 36 rows and everything stays in the L2 cache.
-Cost per image: 36 * tiles^2 * channels_in * channels multiplications forward, twice as many
-backward. Each pass reads the input and writes the output once.
+Rounding errors are larger than in a direct convolution, since the transforms add terms that cancel
+each other, with factors from 1 / 24 to 8: Barabasz et al. 2020, "Error Analysis and Improving the
+Accuracy of Winograd Convolution for Deep Neural Networks", arXiv:1803.10986.
+
+Layout, with T = tiles^2 tiles in an image: U is [36, channels_in, channels], V is [36, group * T,
+channels_in] and M is [36, group * T, channels]. A block of `group` images makes a matrix of 25 rows
+or more. Backward, U^T, dU, V and M take 310 KiB if 16 channels become 24, so they fit into an L2
+cache of 512 KiB.
+
+Cost per image: 36 * T * channels_in * channels multiplications forward, twice as many backward. To
+compute V and z takes at most 144 * channels_in and 100 * channels additions or multiply-adds per
+tile.
 """
 
 import numpy as np
@@ -45,11 +53,12 @@ G = np.array(
      [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]], np.float32,
 )  # fmt: skip
 
-# One dimension of each transform; the other dimension uses the same function.
+# One dimension of each transform; the other dimension uses the same function. The matrices are
+# those of Lavin & Gray; common terms are computed once.
 
 
 @inlined
-def to_frequencies(d0, d1, d2, d3, d4, d5):  # type: ignore[no-untyped-def]
+def to_points(d0, d1, d2, d3, d4, d5):  # type: ignore[no-untyped-def]
     """Return B^T d."""
     two, four, five = splat(f32(-2)), splat(f32(-4)), splat(f32(-5))
     p, q, r, s = fma(four, d2, d4), fma(four, d1, d3), d4 - d2, d3 - d1
@@ -59,7 +68,7 @@ def to_frequencies(d0, d1, d2, d3, d4, d5):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def from_frequencies(m0, m1, m2, m3, m4, m5):  # type: ignore[no-untyped-def]
+def from_points(m0, m1, m2, m3, m4, m5):  # type: ignore[no-untyped-def]
     """Return A^T m."""
     e, d, f, g = m1 + m2, m1 - m2, m3 + m4, m3 - m4
     second, third = fma(splat(f32(2)), g, d), fma(splat(f32(4)), f, e)
@@ -68,15 +77,15 @@ def from_frequencies(m0, m1, m2, m3, m4, m5):  # type: ignore[no-untyped-def]
 
 @inlined
 def spread_output(y0, y1, y2, y3):  # type: ignore[no-untyped-def]
-    """Return A y, the adjoint of `from_frequencies`."""
+    """Return A y, the adjoint of `from_points`."""
     four = splat(f32(4))
     e, d, f, g = y0 + y2, y1 + y3, fma(four, y2, y0), fma(four, y3, y1)
     return y0, e + d, e - d, fma(splat(f32(2)), g, f), fma(splat(f32(-2)), g, f), y3
 
 
 @inlined
-def spread_frequencies(t0, t1, t2, t3, t4, t5):  # type: ignore[no-untyped-def]
-    """Return B t, the adjoint of `to_frequencies`."""
+def spread_points(t0, t1, t2, t3, t4, t5):  # type: ignore[no-untyped-def]
+    """Return B t, the adjoint of `to_points`."""
     two, four, less_two = splat(f32(2)), splat(f32(4)), splat(f32(-2))
     less_four, less_five = splat(f32(-4)), splat(f32(-5))
     p, q, r, s = t1 + t2, t1 - t2, t3 + t4, t3 - t4
@@ -126,21 +135,21 @@ def add_six(m, at, step, values):  # type: ignore[no-untyped-def]
 def tiles_in(m: Floats, layer: Layer, a: int, ty: int, tile: int, step: int) -> None:
     """Compute V of a row of tiles: B^T d B of every 6x6 window, in steps of 4, of the frame at `a`.
 
-    `tile` is the place of the first tile and `step` the distance between frequencies. Columns are
-    transformed first, and only once where windows overlap.
+    `ty` is the number of the row, `tile` the place of its first tile in V and `step` the distance
+    between points, in floats. Columns are transformed first, and only once where windows overlap.
     """
     noinline()
-    c, tiles, few = layer.channels_in, layer.tiles, layer.few
+    c, tiles, scratch = layer.channels_in, layer.tiles, layer.scratch
     wide, row = 4 * tiles + 2, layer.width * c
     for v in range(0, c, 8):
         at = a + 4 * ty * row + v
         for x in range(wide):
             d = load_six(m, at + x * c, row)
-            store_six(m, few + 8 * x, 8 * wide, to_frequencies(d[0], d[1], d[2], d[3], d[4], d[5]))
+            store_six(m, scratch + 8 * x, 8 * wide, to_points(d[0], d[1], d[2], d[3], d[4], d[5]))
         for y in range(6):
             for tx in range(tiles):
-                d = load_six(m, few + 8 * (y * wide + 4 * tx), 8)
-                v6 = to_frequencies(d[0], d[1], d[2], d[3], d[4], d[5])
+                d = load_six(m, scratch + 8 * (y * wide + 4 * tx), 8)
+                v6 = to_points(d[0], d[1], d[2], d[3], d[4], d[5])
                 store_six(m, tile + 6 * y * step + tx * c + v, step, v6)
 
 
@@ -148,21 +157,21 @@ def tiles_in(m: Floats, layer: Layer, a: int, ty: int, tile: int, step: int) -> 
 def tiles_out(m: Floats, layer: Layer, ty: int, tile: int, step: int, z: int) -> None:
     """Compute z of a row of tiles: A^T M A, inside the map."""
     noinline()
-    c, size, few = layer.channels, layer.size, layer.few
+    c, size, scratch = layer.channels, layer.size, layer.scratch
     for tx in range(layer.tiles):
         for v in range(0, c, 8):
             at = tile + tx * c + v
             for x in range(6):
                 d = load_six(m, at + x * step, 6 * step)
-                y4 = from_frequencies(d[0], d[1], d[2], d[3], d[4], d[5])
-                store(m, few + 8 * x, y4[0])
-                store(m, few + 8 * (6 + x), y4[1])
-                store(m, few + 8 * (12 + x), y4[2])
-                store(m, few + 8 * (18 + x), y4[3])
+                y4 = from_points(d[0], d[1], d[2], d[3], d[4], d[5])
+                store(m, scratch + 8 * x, y4[0])
+                store(m, scratch + 8 * (6 + x), y4[1])
+                store(m, scratch + 8 * (12 + x), y4[2])
+                store(m, scratch + 8 * (18 + x), y4[3])
             left = size - 4 * tx
             for y in range(min(4, size - 4 * ty)):
-                d = load_six(m, few + 48 * y, 8)
-                y4 = from_frequencies(d[0], d[1], d[2], d[3], d[4], d[5])
+                d = load_six(m, scratch + 48 * y, 8)
+                y4 = from_points(d[0], d[1], d[2], d[3], d[4], d[5])
                 o = z + ((4 * ty + y) * size + 4 * tx) * c + v
                 store(m, o, y4[0])
                 if left > 1:
@@ -177,16 +186,16 @@ def tiles_out(m: Floats, layer: Layer, ty: int, tile: int, step: int, z: int) ->
 def tiles_out_back(m: Floats, layer: Layer, dz: int, ty: int, tile: int, step: int) -> None:
     """Compute dM of a row of tiles: A dz A^T, of the frame at `dz`, which is 0 outside the map."""
     noinline()
-    c, few = layer.channels, layer.few
+    c, scratch = layer.channels, layer.scratch
     row = layer.dz_width * c
     for tx in range(layer.tiles):
         for v in range(0, c, 8):
             at = dz + 4 * ty * row + 4 * tx * c + v
             for x in range(4):
                 d = load_four(m, at + x * c, row)
-                store_six(m, few + 8 * x, 32, spread_output(d[0], d[1], d[2], d[3]))
+                store_six(m, scratch + 8 * x, 32, spread_output(d[0], d[1], d[2], d[3]))
             for y in range(6):
-                d = load_four(m, few + 32 * y, 8)
+                d = load_four(m, scratch + 32 * y, 8)
                 m6 = spread_output(d[0], d[1], d[2], d[3])
                 store_six(m, tile + 6 * y * step + tx * c + v, step, m6)
 
@@ -195,7 +204,7 @@ def tiles_out_back(m: Floats, layer: Layer, dz: int, ty: int, tile: int, step: i
 def tiles_in_back(m: Floats, layer: Layer, ty: int, tile: int, step: int, da: int) -> None:
     """Add dd = B dV B^T of a row of tiles to the frame at `da`; first set its new rows to 0."""
     noinline()
-    c, few = layer.channels_in, layer.few
+    c, scratch = layer.channels_in, layer.scratch
     row = layer.width * c
     m[da + (4 * ty + (2 if ty else 0)) * row : da + (4 * ty + 6) * row] = 0
     for tx in range(layer.tiles):
@@ -203,11 +212,11 @@ def tiles_in_back(m: Floats, layer: Layer, ty: int, tile: int, step: int, da: in
             at = tile + tx * c + v
             for x in range(6):
                 d = load_six(m, at + x * step, 6 * step)
-                v6 = spread_frequencies(d[0], d[1], d[2], d[3], d[4], d[5])
-                store_six(m, few + 8 * x, 48, v6)
+                v6 = spread_points(d[0], d[1], d[2], d[3], d[4], d[5])
+                store_six(m, scratch + 8 * x, 48, v6)
             for y in range(6):
-                d = load_six(m, few + 48 * y, 8)
-                t = spread_frequencies(d[0], d[1], d[2], d[3], d[4], d[5])
+                d = load_six(m, scratch + 48 * y, 8)
+                t = spread_points(d[0], d[1], d[2], d[3], d[4], d[5])
                 o = da + (4 * ty + y) * row + 4 * tx * c + v
                 add_six(m, o, c, t)
 
@@ -284,6 +293,7 @@ def forward(
         for j in range(count):
             done, a = 0, layer.a + j * frame
             for ty in range(tiles):
+                # The windows of these tiles end at row 4 * ty + 6 of the frame.
                 needed = max(min(layer.size_in, 4 * ty + 6 - padding), done)
                 make_input(m, images, plan, index, start + j, done, needed, training, a)
                 done = needed
@@ -339,6 +349,7 @@ def backward(
             done, da = 0, layer.da + j * frame
             for ty in range(tiles):
                 tiles_in_back(m, layer, ty, layer.vs + (j * per + ty * tiles) * ci, step, da)
+                # The next tiles add to the rows of the frame from 4 * ty + 4 on.
                 ready = 4 * ty + 4 - padding if ty < tiles - 1 else layer.size_in
                 ready = max(min(layer.size_in, ready), done)
                 input_gradient(m, d, before, start + j, done, ready, da, layer.width, padding)
