@@ -297,7 +297,8 @@ def layout(found: list[Stage], batch: int, memory: Memory) -> tuple[Records, int
     tiled = plan["group"] * plan["tiles"] ** 2 * 36
     plan["vs"] = memory.floats(int(max(tiled * plan["channels_in"])))
     plan["ms"] = memory.floats(int(max(tiled * plan["channels"])))
-    plan["scratch"] = memory.floats(36 * 8 * 32)
+    # 6 rows of transformed columns, as wide as the frame, of 8 channels.
+    plan["scratch"] = memory.floats(6 * 8 * int(max(plan["width"])))
     plan["buffer"] = memory.floats(2 * int(max(plan["size"] * plan["channels"])))
     # A gradient is needed until the stage before has computed its own: two places are enough.
     gradients = memory.floats(largest_out), memory.floats(largest_out)

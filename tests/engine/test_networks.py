@@ -111,6 +111,10 @@ NETWORKS: dict[str, Callable[[], list[nn.Module]]] = {
         conv(1, 3, 3), nn.ReLU(), nn.MaxPool2d(2), conv(3, 5, 3, padding=6), nn.AvgPool2d(23),
         conv(5, 10, 1),
     ],
+    "very wide padding": lambda: [
+        conv(1, 3, 1), nn.ReLU(), nn.MaxPool2d(2), conv(3, 5, 3, padding=180),
+        nn.AvgPool2d(372), conv(5, 10, 1),
+    ],
     "one channel between": lambda: [conv(1, 1, 3), nn.ReLU(), conv(1, 7, 3), conv(7, 10, 24)],
 }  # fmt: skip
 
