@@ -42,9 +42,9 @@ Weights = Mapping[str, NDArray[Any]]
 class Engine:
     """Trains a network by stochastic gradient descent, one batch at a time, and evaluates it.
 
-    With `ema_decay` above 0, `evaluate` and `weights` use the exponential moving average (EMA) of
-    the network over its steps instead of the network after the last step. The average starts from
-    the network's first values and covers about 1 / (1 - ema_decay) steps.
+    With `ema_decay` above 0, `logits` and `weights` use the exponential moving average (EMA) of
+    weights and running statistics over the steps, instead of their values after the last step. The
+    average starts from the network's first values and covers about 1 / (1 - ema_decay) steps.
     """
 
     def __init__(self, network: nn.Sequential, batch_size: int, ema_decay: float = 0.0) -> None:
@@ -110,8 +110,8 @@ class Engine:
             move(self.average, self.values, np.float32(1 - self.ema_decay))
         return result
 
-    def evaluate(self, images: Bytes) -> Floats:
-        """Return logits [n, classes] of images uint8 [n, 28, 28].
+    def logits(self, images: Bytes) -> Floats:
+        """Return the logits [n, classes] of images uint8 [n, 28, 28], in evaluation mode.
 
         The logits of an image do not depend on the other images or on the batch size.
         """

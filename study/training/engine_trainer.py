@@ -36,7 +36,7 @@ class EngineTrainer(Trainer):
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the network's logits [n, 10] of images uint8 [n, 28, 28]: the EMA's, if any."""
-        return self.engine.evaluate(images)
+        return self.engine.logits(images)
 
     def weights(self) -> Arrays:
         """Return the network's state_dict as arrays: the EMA's, if any."""

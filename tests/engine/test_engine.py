@@ -58,7 +58,7 @@ def trained(model: str, steps: int = 3, batch_size: int = 12) -> Engine:
 
 def digest(engine: Engine) -> str:
     """Return the digest. Fails if a value is not finite: its bits may differ between processors."""
-    logits = engine.evaluate(digits(5, 9)[0])
+    logits = engine.logits(digits(5, 9)[0])
     assert np.isfinite(engine.values).all()
     assert np.isfinite(logits).all()
     content = engine.values.tobytes() + engine.average.tobytes() + logits.tobytes()
@@ -111,7 +111,7 @@ def test_engine_with_a_weight_that_is_not_finite_has_such_a_loss(model: str, val
         engine.values[place][0] = value
         loss_sum, _ = engine.step(images, labels, state, 0.01, 0.9)
         engine.average[:] = engine.values
-        logits = engine.evaluate(images)
+        logits = engine.logits(images)
         tested, _ = loss.evaluate(logits, labels)
         assert not (math.isfinite(loss_sum) and math.isfinite(tested))
 
@@ -136,12 +136,12 @@ def test_max_pooling_keeps_an_infinite_pixel() -> None:
 def test_evaluation_in_other_batches_gives_the_same_logits() -> None:
     engine = trained("model_5")
     images, _ = digits(40, 9)
-    logits = engine.evaluate(images)
+    logits = engine.logits(images)
     for start, end in ((0, 1), (3, 10), (20, 40)):
-        assert np.array_equal(logits[start:end], engine.evaluate(images[start:end]))
+        assert np.array_equal(logits[start:end], engine.logits(images[start:end]))
     other = Engine(models.build("model_5", 0.0), 33)
     other.load(engine.weights())
-    assert np.array_equal(logits, other.evaluate(images))
+    assert np.array_equal(logits, other.logits(images))
 
 
 def test_training_continued_from_a_state_gives_the_same_bytes() -> None:

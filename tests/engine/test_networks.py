@@ -45,7 +45,7 @@ def check(network: nn.Sequential, n: int) -> None:
     images, _ = digits(n + 2, 9)
     with torch.inference_mode():
         expected = network.double().eval()(normalized(images, torch.float64))
-    assert distance(torch.from_numpy(engine.evaluate(images)), expected) < 1e-5
+    assert distance(torch.from_numpy(engine.logits(images)), expected) < 1e-5
 
 
 @pytest.mark.parametrize("name", some_slow(models.names()))
