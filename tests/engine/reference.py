@@ -45,17 +45,38 @@ def masks(engine: Engine, n: int) -> list[Tensor]:
     return found
 
 
-def forward(network: nn.Module, x: Tensor, drawn: list[Tensor]) -> Tensor:
-    """Return the logits in training mode."""
-    left = list(drawn)
+def maxima(engine: Engine, n: int) -> list[Tensor]:
+    """Return which pixel of each window was the maximum, int64 [n, c, h, w], of each pooling."""
+    found = []
+    for stage, layer in zip(engine.stages, engine.records, strict=True):
+        if stage.pooled:
+            shape, start = (n, stage.out, stage.out, int(layer["channels"])), int(layer["corner"])
+            corners = engine.bytes[start : start + int(np.prod(shape))].reshape(shape)
+            found.append(torch.from_numpy(corners[..., : stage.channels].astype(np.int64)))
+    return [each.permute(0, 3, 1, 2) for each in found]
+
+
+def forward(
+    network: nn.Module, x: Tensor, drawn: list[Tensor], chosen: list[Tensor] | None = None
+) -> Tensor:
+    """Return the logits in training mode, with the engine's masks, and its `maxima` if given.
+
+    Fails if a pixel that the engine chose is smaller than another one by more than rounding.
+    """
+    left, chosen_left = list(drawn), list(chosen or ())
     network.train()
     for layer in network.children():
         if isinstance(layer, nn.Dropout):
             if layer.p:
                 x = x * left.pop(0).to(x.dtype) / (1 - layer.p)
+        elif isinstance(layer, nn.MaxPool2d) and chosen:
+            windows = x.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)
+            x = windows.gather(4, chosen_left.pop(0)[..., None])[..., 0]
+            assert float((windows.amax(4) - x).detach().max()) < 1e-4
         else:
             x = layer(x)
     assert not left
+    assert not chosen_left
     return x
 
 

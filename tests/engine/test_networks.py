@@ -11,13 +11,14 @@ from torch import nn
 
 import models
 from study.engine import Engine, rng_state, unsupported_reason
-from tests.engine.reference import digits, distance, disturb, errors, forward, normalized
+from tests.engine.reference import digits, distance, disturb, errors, forward, maxima, normalized
 
 DROPOUT = 0.125
 TIMES_PYTORCH = 10
 """Largest error of the engine, in units of PyTorch's own error in float32.
 
-Winograd rounds more than direct convolution, which can change a sign before a ReLU or a maximum.
+Winograd's algorithm rounds more than direct convolution: in Model 3, errors of z are about five
+times as large. That can change a sign before a ReLU, or a maximum.
 """
 
 pytestmark = pytest.mark.xdist_group("engine")
@@ -176,11 +177,13 @@ def test_step_of_a_random_network_matches_pytorch(layers: list[nn.Module], n: in
     check(network, n)
 
 
-@pytest.mark.parametrize("name", some_slow(["model_1", "model_4", "model_6"]))
+@pytest.mark.parametrize("name", some_slow(["model_1", "model_3", "model_4", "model_6"]))
 def test_ten_steps_match_the_plain_loop(name: str) -> None:
     """With momentum, weight decay, EMA, and a last batch that is smaller.
 
-    In Model 3, two pixels of a pooling window differ by 2e-6 in step 6, and rounding decides.
+    The plain loop takes the engine's maxima in pooling. In step 3 of Model 3, two pixels of a
+    window differ by less than rounding errors. With its own maxima, the loop takes the other one,
+    and the weights differ by 1e-2 after ten steps; with the engine's, by 5e-6.
     """
     torch.manual_seed(1)
     network = models.build(name, 0.0)
@@ -199,7 +202,8 @@ def test_ten_steps_match_the_plain_loop(name: str) -> None:
     for batch in range(10):
         images, labels = digits(16 if batch < 9 else 7, batch)
         loss_sum, correct = engine.step(images, labels, state, 0.02, 0.9, 1e-3)
-        logits = forward(twin, normalized(images, torch.float64), [])
+        chosen = maxima(engine, len(labels))
+        logits = forward(twin, normalized(images, torch.float64), [], chosen)
         loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -210,7 +214,7 @@ def test_ten_steps_match_the_plain_loop(name: str) -> None:
         assert loss_sum / len(labels) == pytest.approx(float(loss.detach()), rel=1e-3)
         assert correct == int((logits.argmax(1) == torch.from_numpy(labels)).sum())
     for name_, value in engine.latest_weights().items():
-        assert distance(torch.from_numpy(value), twin.state_dict()[name_], 1e-2) < 2e-3
+        assert distance(torch.from_numpy(value), twin.state_dict()[name_], 1e-2) < 1e-4
     for name_, value in engine.weights().items():
         if value.ndim:
-            assert distance(torch.from_numpy(value), average[name_], 1e-2) < 2e-3
+            assert distance(torch.from_numpy(value), average[name_], 1e-2) < 1e-4
