@@ -24,8 +24,8 @@ def augments(recipe: Recipe) -> bool:
 def annealed_strength(recipe: Recipe, epoch: int) -> float:
     """Return the strength of augmentation in an epoch, counted from 0: in (0, 1].
 
-    It is 1, and decays linearly over the last `augmentation_anneal` of the epochs. It would reach 0
-    in the epoch after the last.
+    It is 1 until the last epochs, a fraction `augmentation_anneal` of all. Over these it decays
+    linearly, and would reach 0 in the epoch after the last.
     """
     if not recipe.augmentation_anneal:
         return 1.0
@@ -49,7 +49,7 @@ def augment(
     n, side = len(images), images.shape[1]
 
     def draw(stream: str, limit: float, *shape: int) -> NDArray[np.float64]:
-        # Generator.uniform may round once or twice, as its compiler chose.
+        # Generator.uniform computes low + range * x, which some compilers round once, others twice.
         return strength * limit * (2 * generators[stream].random((n, *shape)) - 1)
 
     angles = draw("rotation", recipe.rotation) * (math.pi / 180)

@@ -20,10 +20,10 @@ class ExponentialMovingAverage:
         """Start an average of `network`, which is trained in place; 0 <= decay < 1."""
         self.network = copy.deepcopy(network) if decay else network
         self.weight = 1 - decay
-        averages, values = self.network.state_dict().values(), network.state_dict().values()
+        averages = self.network.state_dict()
         self.pairs = [
-            (average, value)
-            for average, value in zip(averages, values, strict=True)
+            (averages[name], value)
+            for name, value in network.state_dict().items()
             if decay and value.is_floating_point()
         ]
 

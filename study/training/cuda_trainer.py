@@ -33,6 +33,7 @@ def device() -> torch.device:
 class CudaTrainer(PyTorchTrainer):
     """Trains any network on the card, where it also draws its random numbers.
 
+    An epoch reads no result of a step, so it replaces `train`, and `begin` and `step` are not used.
     The same recipe should give the same weights on the same card and software, but not elsewhere.
     """
 

@@ -18,15 +18,17 @@ from study.training.trainer import Arrays, Trainer
 
 
 class PyTorchTrainer(Trainer):
-    """Trains any network in place, in one thread."""
+    """Trains any network in place, in one thread.
+
+    The same recipe gives the same weights on the same processor and software.
+    """
 
     trained_by = "PyTorch"
 
     def __init__(self, network: nn.Sequential, train_set: Images, recipe: Recipe) -> None:
         """Start from the network's weights."""
         super().__init__(train_set, recipe)
-        # Sums depend on how they are split up.
-        torch.set_num_threads(1)
+        torch.set_num_threads(1)  # sums depend on how they are split up
         self.network = network
         self.optimizer = optimizer(network, recipe)
         self.average = ExponentialMovingAverage(network, recipe.ema_decay)

@@ -17,7 +17,7 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     peak = recipe.learning_rate
     if recipe.scheduler == "constant":
         return peak
-    top, last = recipe.warmup_fraction * steps - 1, steps - 1
+    top, last = recipe.warmup_fraction * steps - 1, steps - 1  # `top` is not always a whole number
     first = peak / START
     if step < top:
         return first + (peak - first) * (step / top)
