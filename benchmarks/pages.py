@@ -1,4 +1,4 @@
-"""Pages of docs/ that are written from measurements."""
+"""Pages of docs/, or parts of them, that are written from measurements."""
 
 from pathlib import Path
 
@@ -11,3 +11,10 @@ def render(template: Path, **values: object) -> str:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     return environment.from_string(template.read_text("utf-8")).render(values)
+
+
+def insert(text: str, module: str, part: str) -> str:
+    """Return a page with the part that a module writes replaced: the lines between its markers."""
+    before, begin, rest = text.partition(f"<!-- written by python -m {module} -->\n")
+    _, end, after = rest.partition("<!-- end -->\n")
+    return before + begin + part + end + after

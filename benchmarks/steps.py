@@ -26,7 +26,6 @@ from study.recipes.recipe import Recipe
 RESULTS = Path(__file__).parent / "steps.json"
 PAGE = ROOT / "docs/engine.md"
 TEMPLATE = Path(__file__).parent / "steps.md.j2"
-BEGIN, END = "<!-- written by python -m benchmarks.steps -->\n", "<!-- end -->\n"
 
 LOOPS = {
     "plain": "benchmarks.baseline_step",
@@ -64,17 +63,9 @@ def main() -> None:
 def measure(recipes: Mapping[str, Recipe], steps: int, repetitions: int) -> Steps:
     """Measure the loops in turns, on one batch of random images for each model."""
     here = machine(os.cpu_count() or 1)
-    milliseconds = {}
     with ExitStack() as stack:
         processes = {loop: stack.enter_context(process(module)) for loop, module in LOOPS.items()}
-        for model, recipe in tqdm(recipes.items(), disable=None):
-            turns = [
-                {loop: ask(each, model, recipe, steps) for loop, each in processes.items()}
-                for _ in range(repetitions)
-            ]
-            milliseconds[model] = {
-                loop: round(1000 * median(turn[loop] for turn in turns), 2) for loop in LOOPS
-            }
+        milliseconds = take_turns(processes, recipes, steps, repetitions)
     return {
         "machine": here,
         "steps": steps,
@@ -85,13 +76,35 @@ def measure(recipes: Mapping[str, Recipe], steps: int, repetitions: int) -> Step
 
 
 @contextmanager
-def process(module: str) -> Iterator[subprocess.Popen[str]]:
+def process(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a process that calls `step_timer.answer`. It ends when its stdin is closed."""
-    command = [sys.executable, "-m", module]
     with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as started:
         yield started
+
+
+def take_turns(
+    processes: Mapping[str, subprocess.Popen[str]],
+    recipes: Mapping[str, Recipe],
+    steps: int,
+    repetitions: int,
+) -> dict[str, dict[str, float]]:
+    """Return the CPU time of a step by model and process: the median, in milliseconds."""
+    milliseconds = {}
+    for model, recipe in tqdm(recipes.items(), disable=None):
+        turns = [
+            {name: ask(each, model, recipe, steps) for name, each in processes.items()}
+            for _ in range(repetitions)
+        ]
+        milliseconds[model] = {
+            name: round(1000 * median(turn[name] for turn in turns), 2) for name in processes
+        }
+    return milliseconds
 
 
 def ask(process: subprocess.Popen[str], model: str, recipe: Recipe, steps: int) -> float:
@@ -108,9 +121,7 @@ def ask(process: subprocess.Popen[str], model: str, recipe: Recipe, steps: int) 
 
 def page(text: str, results: Steps) -> str:
     """Return the page with its table replaced."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return before + BEGIN + table(results) + END + after
+    return pages.insert(text, "benchmarks.steps", table(results))
 
 
 def table(results: Steps) -> str:

@@ -16,9 +16,10 @@ RESULTS: steps.Steps = {
 
 
 def test_page_shows_the_results_between_the_markers() -> None:
-    text = steps.page(f"before\n{steps.BEGIN}old\n{steps.END}after\n", RESULTS)
-    assert text.startswith("before\n" + steps.BEGIN)
-    assert text.endswith(steps.END + "after\n")
+    begin, end = "<!-- written by python -m benchmarks.steps -->\n", "<!-- end -->\n"
+    text = steps.page(f"before\n{begin}old\n{end}after\n", RESULTS)
+    assert text.startswith("before\n" + begin)
+    assert text.endswith(end + "after\n")
     assert "old" not in text
     assert "| Model 3 | 30.0 | 10.0 | 3.0 | 81 | 81% |" in text.splitlines()
     for part in ("128 images", "3 measurements of 10 steps", "Some Processor", "load 0.2"):

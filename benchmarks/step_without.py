@@ -1,0 +1,101 @@
+"""Steps of the engine without one of its optimizations, for `benchmarks.optimizations`.
+
+The engine has no switches: each function here replaces a part of it, before kernels are compiled.
+"""
+
+import mmap
+import sys
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from benchmarks import project_step, step_timer
+from study.engine import engine, memory, plan
+from study.engine.code_cache import CodeCache
+from study.engine.compilation import kernel
+from study.engine.memory import Floats, Memory
+from study.engine.plan import TAPS, WINOGRAD, Stage
+
+Patch = Callable[[object, str, object], None]
+"""Sets an attribute: setattr."""
+
+
+def winograd(patch: Patch) -> None:
+    """Compute all 3x3 convolutions as one matrix product per row of the kernel."""
+    kind: Callable[[Stage], str] = Stage.kind.fget  # type: ignore[attr-defined]
+    patch(Stage, "kind", property(lambda stage: TAPS if kind(stage) == WINOGRAD else kind(stage)))
+
+
+def fusion(patch: Patch) -> None:
+    """Give each layer a pass of its own, which reads its input and writes its output."""
+    follow = plan.follow
+
+    def follow_nothing(stage: Stage, name: str, layer: nn.Module) -> bool:
+        return stage.linear is None and stage.plain and follow(stage, name, layer)
+
+    patch(plan, "follow", follow_nothing)
+
+
+def prefetch(patch: Patch) -> None:
+    """Fetch no data before it is needed. Kernels are compiled anew: the cache has others."""
+    patch(CodeCache, "load_overload", lambda *_: None)
+    patch(CodeCache, "save_overload", lambda *_: None)
+    for module in engine.KERNELS.values():
+        if hasattr(module, "prefetch_ahead"):
+            patch(module, "prefetch_ahead", fetch_nothing)
+
+
+@kernel
+def fetch_nothing(
+    _m: Floats, _streams: Any, _start: int, _group: int, _reverse: bool, _n: int, _part: int
+) -> None:
+    """Do nothing, instead of `prefetch_ahead`."""
+
+
+def order(patch: Patch) -> None:
+    """Start every pass from the first image, which is no longer in the cache."""
+
+    def forwards(module: ModuleType) -> SimpleNamespace:
+        return SimpleNamespace(
+            forward=lambda *arguments: module.forward(*arguments[:-1], False),
+            backward=lambda *arguments: module.backward(*arguments[:-1], False),
+        )
+
+    patch(engine, "KERNELS", {kind: forwards(each) for kind, each in engine.KERNELS.items()})
+
+
+def huge_pages(patch: Patch) -> None:
+    """Keep the memory on pages of 4 KiB."""
+
+    def array(reserved: Memory) -> Floats:
+        private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        pages = mmap.mmap(-1, 4 * reserved.size, flags=private)
+        pages.madvise(mmap.MADV_NOHUGEPAGE)
+        return np.frombuffer(pages, np.float32)
+
+    patch(Memory, "array", array)
+
+
+def alignment(patch: Patch) -> None:
+    """Start each array where the one before ends, not at the next cache line."""
+    patch(memory, "LINE", 4)
+
+
+WITHOUT: dict[str, Callable[[Patch], None]] = {
+    "Winograd's algorithm": winograd,
+    "One pass per convolution": fusion,
+    "Prefetching": prefetch,
+    "Every second pass in reverse": order,
+    "Huge pages": huge_pages,
+    "Arrays aligned to cache lines": alignment,
+}
+"""For each optimization, the function that removes it."""
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        WITHOUT[sys.argv[1]](setattr)
+    step_timer.answer(project_step.prepare)
