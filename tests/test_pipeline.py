@@ -184,29 +184,30 @@ def test_comment_shows_what_the_branch_changes(edited: Checkout, tmp_path: Path)
     clone = clone_of(edited, tmp_path)
     clone.run("git", "config", "user.name", "A user")
     clone.run("git", "config", "user.email", "user@example.org")
+    figures = clone.run("git", "ls-files", f"{paths.FIGURES}/*.svg").split()
+    edited_there, removed_there, edited_here = figures[:3]
     clone.run("git", "switch", "--quiet", "--create", "branch")
     clone.set({"candidate": OVERRIDDEN})
     clone.run("python", "-m", "stages.candidate", OVERRIDDEN)
-    clone.edit("reports/figures/seeds.svg", "</svg>", "<g/></svg>")
-    clone.run("git", "rm", "--quiet", "reports/figures/misses.svg")
+    clone.edit(edited_there, "</svg>", "<g/></svg>")
+    clone.run("git", "rm", "--quiet", removed_there)
     clone.commit("Change")
     head = clone.run("git", "rev-parse", "HEAD").strip()
     clone.run("git", "switch", "--quiet", "main")
-    clone.edit("reports/figures/curves.svg", "</svg>", "<g/></svg>")
+    clone.edit(edited_here, "</svg>", "<g/></svg>")
     clone.commit("Change something else meanwhile")
     clone.run("git", "merge", "--quiet", "--no-edit", "branch")
 
-    comment = posted(clone, tmp_path)
-    rows = re.findall(r"(?m)^\| (metrics/\S+) +\| (\w+) +\| (\S+) +\| (\S+)", comment)
+    table, _, images = posted(clone, tmp_path).partition("\n\n")
+    rows = re.findall(r"(?m)^\| (metrics/\S+) +\| (\w+) +\| (\S+) +\| (\S+)", table)
     old, new = metrics(edited, PLAIN), metrics(edited, OVERRIDDEN)
     assert rows == [
         (str(paths.CANDIDATE), key, str(old[key]), str(new[key]))
         for key in sorted(old)
         if old[key] != new[key]
     ]
-    (figure,) = re.findall(r"!\[.*\]\((.*)\)", comment)
-    expected = f"https://example.org/owner/name/raw/{head}/reports/figures/seeds.svg"
-    assert figure.partition("?")[0] == expected
+    (figure,) = re.findall(r"!\[.*\]\((.*)\)", images)
+    assert figure.partition("?")[0] == f"https://example.org/owner/name/raw/{head}/{edited_there}"
 
 
 def posted(checkout: Checkout, folder: Path) -> str:
