@@ -41,7 +41,8 @@ def run_all(jobs: int, collector: Collector, remaining: list[str], signals: Sign
                 if worker.has_succeeded():
                     collector.fetch(worker.study, name)
                     remaining = collector.update()
-                    status.finish(name)
+                    if has_trained(name):
+                        status.finish(name)
                     idle.append(worker)
                 else:
                     failed += 1
@@ -50,6 +51,11 @@ def run_all(jobs: int, collector: Collector, remaining: list[str], signals: Sign
                     if queued:
                         idle.append(new_worker(worker.name))
         print("stopping", flush=True)
+
+
+def has_trained(name: str) -> bool:
+    """Return True if a finished run has trained; otherwise DVC had its outputs in its cache."""
+    return "\nRunning stage 'train@" in folder.log(name).read_text("utf-8", "replace")
 
 
 @contextmanager

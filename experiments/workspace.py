@@ -7,7 +7,11 @@ from pathlib import Path
 import psutil
 
 from experiments import compiled, dvc, git
-from experiments.folder import WORKSPACES
+from experiments.folder import FOLDER, WORKSPACES
+from study.base.errors import UserError
+
+NEEDED = 256 * 2**20
+"""Bytes of a workspace: the raw data, the outputs, and DVC's copies of both."""
 
 
 def create(name: str, revision: str, cache: Path) -> Path:
@@ -17,6 +21,12 @@ def create(name: str, revision: str, cache: Path) -> Path:
     """
     clone = WORKSPACES / name
     shutil.rmtree(clone, ignore_errors=True)
+    # A run that fails for lack of room would not say so where the user sees it.
+    if (free := shutil.disk_usage(FOLDER).free) < NEEDED:
+        raise UserError(
+            f"{WORKSPACES}: a run takes up to {NEEDED // 2**20} MiB, {free // 2**20} MiB are free;"
+            " make room, and rerun `make experiments`"
+        )
     top = git.call("rev-parse", "--show-toplevel").rstrip("\n")
     # It shares the objects of this repository.
     git.call("clone", "--quiet", "--shared", "--no-checkout", top, str(clone))

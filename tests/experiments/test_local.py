@@ -10,16 +10,19 @@ import pytest
 
 from experiments import git, local, project_files
 from experiments.collect import Collector
+from experiments.folder import log
 from experiments.signals import Signals
 from experiments.status_line import StatusLine, duration
 from study.evidence.configurations import Run
-from tests.experiments.examples import DEFAULT, LONG, RUNS, SHORT, finish
+from tests.experiments.examples import DEFAULT, LONG, RUNS, SHORT, finish, write
 
 OTHER = "default-seed-7"
 
 
 class FakeWorker:
     """Replaces a worker: a run succeeds or fails at once."""
+
+    log = "\nRunning stage 'train@model_1':\n"
 
     def __init__(self, name: str, calls: list[str], fails: set[str]) -> None:
         self.name, self.calls, self.fails = name, calls, fails
@@ -30,6 +33,7 @@ class FakeWorker:
     def start(self, run: Run) -> None:
         self.run = run.name
         self.calls.append(f"{self.name} {run.name}")
+        write(log(run.name), self.log)
         os.write(self.end, b".")
 
     def has_succeeded(self) -> bool:
@@ -131,6 +135,17 @@ def test_status_line_shows_counts_when_they_change(
         "0 of 2 done, 1 running, 0 queued, 1",
         "1 of 2 done, 0 running, 0 queued, 1",
     ]
+
+
+def test_estimate_ignores_runs_from_the_cache(
+    calls: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeWorker, "log", "\nStage 'train@model_1' is cached - skipping run\n")
+        run_all(1, DEFAULT, SHORT)
+    assert not any("left" in line for line in lines(capsys))
+    run_all(1, OTHER, LONG)
+    assert ["left" in line for line in lines(capsys)] == [False, True, False]
 
 
 @pytest.fixture

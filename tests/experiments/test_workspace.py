@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments import compiled, dvc, git, workspace
-from experiments.folder import WORKSPACES
+from experiments.folder import FOLDER, WORKSPACES
 from tests.experiments.examples import commit, write
 
 CODE = Path("study/engine/__pycache__/kernel.nbc")
@@ -21,6 +21,7 @@ def test_workspace_has_the_files_of_the_commit_and_the_settings_of_the_user(
     Path(folder).mkdir(parents=True, exist_ok=True)
     monkeypatch.chdir(folder)
     dvc.call("init", "--quiet", *(["--subdir"] if folder != "." else []))
+    FOLDER.mkdir(parents=True)
     dvc.call("config", "--local", "cache.type", "symlink")
     write(Path("params.yaml"), "committed\n")
     git.call("add", ".")
