@@ -31,25 +31,27 @@ def findings(
     final: str | None,
     published: WriteUp,
 ) -> list[str]:
-    """Return the findings in Markdown; `final` is the configuration that aims at the target."""
+    """Return the findings in Markdown; `final` is the configuration that aims at the target.
+
+    Nothing is found before all runs are there.
+    """
+    if verdicts.missing:
+        return [missing(verdicts)]
     found = (
-        missing(verdicts),
         reproduction(verdicts.numbers),
-        conclusions(verdicts.claims) if verdicts.claims and not verdicts.missing else None,
+        conclusions(verdicts.claims) if verdicts.claims else None,
         target(verdicts.questions, configurations, final, published),
         lesson(configurations, published),
     )
     return [each for each in found if each]
 
 
-def missing(verdicts: Verdicts) -> str | None:
-    """Return how many runs are missing; None if all are there."""
+def missing(verdicts: Verdicts) -> str:
+    """Return how many runs are missing."""
     count = sum(verdicts.missing.values())
     return (
         f"**{count} of {verdicts.runs} runs are missing**, so no claim is judged yet: `make"
         " experiments` runs them."
-        if count
-        else None
     )
 
 
