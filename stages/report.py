@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 import models
 from stages import paths
 from stages.command import no_arguments, run
@@ -32,8 +29,10 @@ def main() -> None:
     }
     evaluated = mnist.read_evaluation_set(paths.MNIST, tables.validation_images(metrics))
     images, labels = evaluated
-    predictions = {name: last_column(paths.predictions(name)) for name in names}
-    confusion = {name: last_column(paths.confusion(name)).reshape(10, 10) for name in names}
+    predictions = {name: tables.last_column(read_text(paths.predictions(name))) for name in names}
+    confusion = {
+        name: tables.last_column(read_text(paths.confusion(name))).reshape(10, 10) for name in names
+    }
     trained = tables.Models(
         metrics=metrics,
         histories={name: history.from_csv(read_text(paths.history(name))) for name in names},
@@ -77,11 +76,6 @@ def main() -> None:
         | {paths.FIGURES / f"{name}.svg": text for name, text in drawings.items()}
         | {paths.REPORT: document.render(trained, evidence, published)},
     )
-
-
-def last_column(path: Path) -> NDArray[np.int64]:
-    """Return the last column (counts or predictions) of a CSV file."""
-    return np.loadtxt(read_text(path).splitlines(), np.int64, delimiter=",", skiprows=1, usecols=-1)
 
 
 def write_only(folder: Path, contents: Mapping[Path, str]) -> None:

@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from study.base.yaml_io import from_yaml
@@ -154,6 +155,11 @@ def read_metrics(name: str, text: str) -> Metrics:
     Unknown metrics are ignored. (JSON is YAML, except for NaN, which is a word that means nan.)
     """
     return from_yaml(Metrics, name, text)
+
+
+def last_column(text: str) -> NDArray[np.int64]:
+    """Return the last column (counts or predictions) of a CSV file."""
+    return np.loadtxt(text.splitlines(), np.int64, delimiter=",", skiprows=1, usecols=-1)
 
 
 def validation_images(metrics: Mapping[str, Metrics]) -> int:
