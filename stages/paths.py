@@ -16,6 +16,7 @@ CANDIDATE = Path("metrics/candidate.json")
 REPORT = Path("reports/report.md")
 FIGURES = Path("reports/figures")
 FIGURE_DATA = Path("reports/data")
+PAGE = Path("page/index.html")
 
 
 def recipe(model: str) -> Path:
@@ -69,11 +70,8 @@ def receptive_field(model: str) -> Path:
 
 
 def outputs_of_others(models: Collection[str]) -> Iterator[Path]:
-    """Yield the outputs that the pipeline has written for models that are not in `models`.
-
-    Weights are left in place: no stage depends on their folder.
-    """
-    for output in (recipe, history, metrics, confusion, predictions, summary):
+    """Yield the outputs that the pipeline has written for models that are not in `models`."""
+    for output in (recipe, weights, history, metrics, confusion, predictions, summary):
         for path in sorted(output("").parent.glob("[!.]*")):
             if path.stem not in models:
                 yield path

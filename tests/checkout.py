@@ -15,7 +15,7 @@ import yaml
 from dvc.repo import Repo
 
 ROOT = Path(__file__).parent.parent
-OUTPUTS = ("data", "recipes", "weights", "summaries", "predictions", "metrics", "reports")
+OUTPUTS = ("data", "recipes", "weights", "summaries", "predictions", "metrics", "reports", "page")
 COMPILED = "study/**/*.nbc"
 FOREIGN = ("DVC_", "GIT_", "MAKE", "MFLAGS")
 """Prefixes of the variables of whatever runs the tests: make, a Git hook, a DVC stage."""

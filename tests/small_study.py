@@ -25,7 +25,7 @@ def create(folder: Path, mnist: Path, names: Collection[str] = MODELS) -> Checko
 
     # Everything that stages write into Git; the runs are input.
     runs = (root / "metrics/runs.csv").read_bytes()
-    for output in ("metrics", "recipes", "reports"):
+    for output in ("metrics", "recipes", "reports", "page"):
         shutil.rmtree(root / output, ignore_errors=True)
     (root / "dvc.lock").unlink(missing_ok=True)
     (root / "metrics").mkdir()

@@ -89,7 +89,7 @@ def table(text: str) -> list[dict[str, str]]:
 
 def test_make_repro_runs_every_stage_once(reproduced: tuple[Checkout, str]) -> None:
     _, output = reproduced
-    once = ["recipes", "download", "claims", "report", "candidate"]
+    once = ["recipes", "download", "claims", "report", "page", "candidate"]
     assert stages_run(output) == sorted(once + each("summarize") + each("train") + each("evaluate"))
 
 
@@ -245,8 +245,9 @@ def posted(checkout: Checkout, folder: Path) -> str:
         ("requirements.lock", ["recipes"]),
         (
             f"models/{OVERRIDDEN}.py",
-            [f"{s}@{OVERRIDDEN}" for s in ("summarize", "train", "evaluate")],
+            [*(f"{s}@{OVERRIDDEN}" for s in ("summarize", "train", "evaluate")), "page"],
         ),
+        ("study/page/site/styles/1_base.css", ["page"]),
     ],
     ids=lambda value: Path(value).stem if isinstance(value, str) else "",
 )
@@ -290,26 +291,26 @@ def test_another_torch_version_makes_trainings_due(checkout: Checkout, tmp_path:
 def test_train_value_makes_models_without_own_value_due(checkout: Checkout) -> None:
     checkout.set({"train.epochs": 3})
     checkout.run("dvc", "repro", "recipes")
-    assert checkout.due() == sorted(each("train", [PLAIN, VARIANT]))
+    assert checkout.due() == sorted(["page", *each("train", [PLAIN, VARIANT])])
 
 
 def test_own_value_makes_one_model_due(checkout: Checkout) -> None:
-    """The report is about `models` in params.yaml, so it is due, too."""
+    """The report and the page are about `models` in params.yaml, so they are due, too."""
     checkout.set({f"models.{OVERRIDDEN}.epochs": 3})
     checkout.run("dvc", "repro", "recipes")
-    assert checkout.due() == ["report", f"train@{OVERRIDDEN}"]
+    assert checkout.due() == ["page", "report", f"train@{OVERRIDDEN}"]
 
 
 @pytest.mark.slow
 def test_first_own_value_makes_one_model_due(checkout: Checkout) -> None:
     checkout.run("dvc", "exp", "run", "-S", f"+models.{PLAIN}.epochs=3", "recipes")
-    assert checkout.due() == ["report", f"train@{PLAIN}"]
+    assert checkout.due() == ["page", "report", f"train@{PLAIN}"]
 
 
 def test_no_validation_images_make_every_model_due(checkout: Checkout) -> None:
     checkout.set({"train.validation_images": 0})
     checkout.run("dvc", "repro", "recipes")
-    assert checkout.due() == sorted(each("train") + each("evaluate"))
+    assert checkout.due() == sorted(["page", *each("train"), *each("evaluate")])
 
 
 @pytest.mark.slow
@@ -317,7 +318,13 @@ def test_own_value_reruns_one_model(checkout: Checkout) -> None:
     """The example of README, with the way back that README names."""
     run, *diff, back = commands("README.md", "Change one thing")
     ran = stages_run(checkout.run(*shlex.split(run)))
-    assert set(ran) == {"recipes", f"train@{OVERRIDDEN}", f"evaluate@{OVERRIDDEN}", "report"}
+    assert set(ran) == {
+        "recipes",
+        f"train@{OVERRIDDEN}",
+        f"evaluate@{OVERRIDDEN}",
+        "report",
+        "page",
+    }
     assert set(metrics_diff(checkout)) == {str(paths.metrics(OVERRIDDEN))}
     for command in diff:
         assert str(paths.metrics(OVERRIDDEN)) in checkout.run("bash", "-c", command)
@@ -349,7 +356,10 @@ def test_train_value_reruns_models_without_own_value(checkout: Checkout) -> None
     output = checkout.run("dvc", "exp", "run", "-S", "train.epochs=2")
     models = [PLAIN, VARIANT]
     assert stages_run(output) == sorted(
-        ["recipes", *each("train", models), *each("evaluate", models), "candidate", "report"]
+        [
+            *("recipes", *each("train", models), *each("evaluate", models)),
+            *("candidate", "report", "page"),
+        ]
     )
     assert set(metrics_diff(checkout)) == {
         *map(str, map(paths.metrics, models)), str(paths.CANDIDATE)
@@ -425,18 +435,17 @@ def exchange(reproduced: tuple[Checkout, str]) -> Exchange:
 
 def test_added_model_is_trained_reported_and_plotted(exchange: Exchange) -> None:
     stages = [f"{stage}@model_7" for stage in ("summarize", "train", "evaluate")]
-    assert exchange.ran == sorted(["recipes", *stages, "report"])
+    assert exchange.ran == sorted(["recipes", *stages, "report", "page"])
     assert exchange.after.keys() - exchange.before.keys() == set(outputs_of("model_7"))
     assert "# Model 7\n" in exchange.after[str(paths.REPORT)].decode()
+    assert '"title":"Model 7"' in exchange.after[str(paths.PAGE)].decode()
     assert list(exchange.accuracy) == list(exchange.loss) == [PLAIN, OVERRIDDEN, "model_7"]
     # Its file is that of the other one, and so is its recipe.
     assert exchange.accuracy["model_7"] == exchange.accuracy[PLAIN]
 
 
 def test_removed_model_disappears(exchange: Exchange) -> None:
-    # No stage depends on the folder of the weights.
-    left = {str(paths.weights(VARIANT))}
-    assert exchange.before.keys() - exchange.after.keys() == set(outputs_of(VARIANT)) - left
+    assert exchange.before.keys() - exchange.after.keys() == set(outputs_of(VARIANT))
     assert "# Model 4 pooled first\n" not in exchange.after[str(paths.REPORT)].decode()
     assert exchange.due == []
 

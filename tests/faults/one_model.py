@@ -9,7 +9,10 @@ MODEL = "model_3"
 WEIGHTS = f"weights/{MODEL}.safetensors"
 HISTORY = f"metrics/history/{MODEL}.csv"
 SUMMARIZE, TRAIN, EVALUATE = (f"{stage}@{MODEL}" for stage in ("summarize", "train", "evaluate"))
-STAGES = ("recipes", "download", SUMMARIZE, TRAIN, EVALUATE, "claims", "report", "candidate")
+STAGES = (
+    *("recipes", "download", SUMMARIZE, TRAIN, EVALUATE),
+    *("claims", "report", "page", "candidate"),
+)
 
 
 def create(folder: Path, mnist: Path) -> Checkout:

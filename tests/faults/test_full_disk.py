@@ -51,7 +51,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 @pytest.mark.slow
 @pytest.mark.xdist_group("full_disk")
 @pytest.mark.fault(
-    "a full disk (tmpfs) under weights, metrics, predictions, summaries or reports",
+    "a full disk (tmpfs) under weights, metrics, predictions, summaries, reports or page",
     "one line with the path and the bytes needed; every file is unchanged",
 )
 @pytest.mark.parametrize(
@@ -65,6 +65,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
         ("claims", "metrics", "metrics/claims.json"),
         ("report", "reports", "reports/data/accuracy.csv"),
         ("report", "reports/figures", "reports/figures/models.svg"),
+        ("page", "page", "page/index.html"),
     ],
 )
 def test_stage_keeps_every_file_when_the_disk_is_full(

@@ -1,0 +1,199 @@
+"""A trained network as what the page computes with: a list of layers, and their numbers.
+
+Batch normalization after training is a scale and a shift per channel: behind a convolution, both go
+into its weights; elsewhere, as behind a ReLU, they stay a layer. The page's side of this format is
+site/scripts/network.js.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from study.base.errors import UserError
+
+KNOWN = "Conv2d, BatchNorm2d, ReLU, MaxPool2d, AvgPool2d, Dropout, Identity, Flatten"
+"""The layers that the page can compute."""
+IGNORED = (nn.Dropout, nn.Identity, nn.Flatten)
+"""Layers that do nothing after training, and the last one, which only reshapes."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """The receptive field of a layer's output, along one axis, in pixels of the image.
+
+    Position p sees the pixels from `start + p * jump` on, `size` of them; with padding, some may be
+    outside the image. Araujo, Norris and Sim 2019, "Computing Receptive Fields of Convolutional
+    Neural Networks", Distill, doi:10.23915/distill.00021.
+    """
+
+    size: int = 1
+    jump: int = 1
+    start: int = 0
+
+    def behind(self, kernel: int, stride: int, padding: int, dilation: int) -> "Field":
+        """Return the field behind a window on maps that have this one."""
+        return Field(
+            size=self.size + dilation * (kernel - 1) * self.jump,
+            jump=self.jump * stride,
+            start=self.start - padding * self.jump,
+        )
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer as the page needs it."""
+
+    kind: str
+    """convolution, scale, relu, max_pool or average_pool."""
+    options: dict[str, int]
+    """Channels, and the sizes of a window; all windows are square."""
+    numbers: tuple[Tensor, ...]
+    """What it learned, float64, in the order in which the page reads it."""
+    field: Field
+    normalized: bool = False
+    """True for a convolution with batch normalization in its weights."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network as the page needs it."""
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def numbers(self) -> NDArray[np.float32]:
+        """All numbers, layer by layer."""
+        parts = [each.reshape(-1).numpy() for layer in self.layers for each in layer.numbers]
+        return np.concatenate(parts).astype("<f4")
+
+    def description(self) -> list[dict[str, Any]]:
+        """Return the layers without their numbers, for JSON."""
+        return [
+            {
+                "kind": each.kind,
+                **each.options,
+                "normalized": each.normalized,
+                "field": {
+                    "size": each.field.size,
+                    "jump": each.field.jump,
+                    "start": each.field.start,
+                },
+            }
+            for each in self.layers
+        ]
+
+
+def export(model: str, network: nn.Sequential) -> Network:
+    """Return a trained network as layers and numbers.
+
+    Raises UserError for a layer, or an option of a layer, that the page cannot compute.
+    """
+    layers: list[Layer] = []
+    field = Field()
+    for index, module in enumerate(network):
+        if isinstance(module, IGNORED):
+            continue
+        where = f"models/{model}.py: layer {index}"
+        if isinstance(module, nn.BatchNorm2d):
+            scale, shift = affine(module)
+            if layers and layers[-1].kind == "convolution":
+                layers[-1] = folded(layers[-1], scale, shift)
+                continue
+            channels = {"channels": module.num_features}
+            layers.append(Layer("scale", channels, (scale, shift), field))
+        elif isinstance(module, nn.ReLU):
+            layers.append(Layer("relu", {}, (), field))
+        elif isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+            if requirement := next(unmet(module), None):
+                raise UserError(
+                    f"{where}, {name(module)}: {requirement} for the page to compute it"
+                )
+            sizes = {
+                key: side(getattr(module, key)) for key in ("kernel_size", "stride", "padding")
+            }
+            options = {key.removesuffix("_size"): size for key, size in sizes.items()}
+            options["dilation"] = side(getattr(module, "dilation", 1))
+            field = field.behind(**options)
+            layers.append(window(module, options, field))
+        else:
+            raise UserError(
+                f"{where} must be one that the page can compute, got {name(module)}; use {KNOWN},"
+                " or add it to study/page/network_export.py and study/page/site/scripts/layers.js"
+            )
+    return Network(tuple(layers))
+
+
+def window(
+    module: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d, options: dict[str, int], field: Field
+) -> Layer:
+    """Return a convolution or a pooling layer."""
+    if not isinstance(module, nn.Conv2d):
+        kind = "max_pool" if isinstance(module, nn.MaxPool2d) else "average_pool"
+        return Layer(kind, options, (), field)
+    channels = {
+        "inputs": module.in_channels,
+        "outputs": module.out_channels,
+        "groups": module.groups,
+    }
+    weights = module.weight.detach().double()
+    bias = (
+        torch.zeros(module.out_channels, dtype=torch.float64)
+        if module.bias is None
+        else module.bias.detach().double()
+    )
+    return Layer("convolution", channels | options, (weights, bias), field)
+
+
+def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Return the scale and the shift of each channel that a trained batch normalization makes."""
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert variance is not None
+    scale = 1 / torch.sqrt(variance.double() + norm.eps)
+    shift = -mean.double() * scale
+    if norm.affine:
+        weight, bias = norm.weight.detach().double(), norm.bias.detach().double()
+        scale, shift = scale * weight, shift * weight + bias
+    return scale, shift
+
+
+def folded(convolution: Layer, scale: Tensor, shift: Tensor) -> Layer:
+    """Return a convolution with a scale and a shift of its output in its own numbers."""
+    weights, bias = convolution.numbers
+    numbers = weights * scale.reshape(-1, 1, 1, 1), bias * scale + shift
+    return replace(convolution, numbers=numbers, normalized=True)
+
+
+def unmet(module: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> Iterator[str]:
+    """Yield what must be different about a layer."""
+    for key in ("kernel_size", "stride", "padding", "dilation"):
+        size = getattr(module, key, 1)
+        if isinstance(size, str) or (not isinstance(size, int) and len(set(size)) != 1):
+            yield f"{key} must be one number for both axes, got {size}"
+    if isinstance(module, nn.Conv2d):
+        if module.padding_mode != "zeros":
+            yield f"padding_mode must be zeros, got {module.padding_mode}"
+        return
+    for key in ("padding", "ceil_mode", "return_indices"):
+        value = getattr(module, key, 0)
+        if any(value) if isinstance(value, tuple) else value:
+            yield f"{key} must be {'0' if key == 'padding' else 'False'}, got {value}"
+    if side(getattr(module, "dilation", 1)) != 1:
+        yield f"dilation must be 1, got {module.dilation}"
+    if getattr(module, "divisor_override", None):
+        yield f"divisor_override must be None, got {module.divisor_override}"
+
+
+def side(size: int | tuple[int, ...]) -> int:
+    """Return a size that torch stores as one number or as one per axis."""
+    return size if isinstance(size, int) else size[0]
+
+
+def name(module: nn.Module) -> str:
+    """Return the name of a kind of layer: `Conv2d`."""
+    return type(module).__name__

@@ -1,0 +1,210 @@
+/** The board: draw, erase, undo, clear, and load a picture to change. */
+
+import { SIDE } from "./network.js";
+import { prepare, prepareInPlace } from "./preparation.js";
+
+/** Pixels of the board per pixel of a picture, along each axis. */
+const ZOOM = 16;
+const BOARD = ZOOM * SIDE;
+/** Width of a line: about that of MNIST's, if a digit fills three quarters of the board. */
+const PEN = 38;
+const ERASER = 64;
+const CHALK = 0xf4;
+const ERASER_BUTTON = 32;
+
+/**
+ * @typedef {{ kind: "line", erases: boolean, points: [number, number][] }} Line
+ * @typedef {{ kind: "picture", pixels: Uint8Array }} Picture
+ * @typedef {Line | Picture | { kind: "clear" }} Action
+ */
+
+export class Board {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {(since: number) => void} onChange Called once per frame with the time of the first event.
+   */
+  constructor(canvas, onChange) {
+    canvas.width = canvas.height = BOARD;
+    this.canvas = canvas;
+    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", {
+      willReadFrequently: true,
+    }));
+    this.context.lineCap = this.context.lineJoin = "round";
+    this.context.strokeStyle = this.context.fillStyle = `rgb(${CHALK} ${CHALK} ${CHALK})`;
+    this.context.imageSmoothingEnabled = false;
+    this.onChange = onChange;
+    this.erases = false;
+    /** @type {Action[]} */
+    this.actions = [];
+    /** @type {Line | null} */
+    this.line = null;
+    /** @type {number | null} */
+    this.changedAt = null;
+    canvas.addEventListener("pointerdown", (event) => this.begin(event));
+    canvas.addEventListener("pointermove", (event) => this.extend(event));
+    for (const end of ["pointerup", "pointercancel"]) {
+      canvas.addEventListener(end, () => this.line = null);
+    }
+  }
+
+  /** True if nothing can be undone. */
+  get isUntouched() {
+    return this.actions.length === 0;
+  }
+
+  /**
+   * Return the picture of the board for a network; null if it is empty.
+   *
+   * @returns {Uint8Array | null}
+   */
+  picture() {
+    const { data } = this.context.getImageData(0, 0, BOARD, BOARD);
+    const ink = new Uint8Array(BOARD * BOARD);
+    for (let p = 0; p < ink.length; p++) ink[p] = data[4 * p + 3];
+    return this.hasPicture ? prepareInPlace(ink) : prepare(ink);
+  }
+
+  /** True if a picture was loaded, and not cleared: it stays in its place. */
+  get hasPicture() {
+    return this.actions.findLast((action) => action.kind !== "line")?.kind === "picture";
+  }
+
+  /** @param {Uint8Array} pixels A picture, which replaces everything. */
+  load(pixels) {
+    this.act({ kind: "picture", pixels });
+  }
+
+  clear() {
+    if (this.actions.length && this.actions.at(-1)?.kind !== "clear") this.act({ kind: "clear" });
+  }
+
+  undo() {
+    this.line = null;
+    this.actions.pop();
+    const start = this.actions.findLastIndex((action) => action.kind !== "line");
+    this.wipe();
+    this.actions.slice(Math.max(start, 0)).forEach((action) => this.draw(action));
+    this.change(performance.now());
+  }
+
+  /** @param {Action} action */
+  act(action) {
+    this.actions.push(action);
+    this.draw(action);
+    this.change(performance.now());
+  }
+
+  /** @param {PointerEvent} event */
+  begin(event) {
+    if (!event.isPrimary || this.line) return;
+    event.preventDefault();
+    this.canvas.setPointerCapture(event.pointerId);
+    const erases = this.erases || Boolean(event.buttons & ERASER_BUTTON);
+    this.line = { kind: "line", erases, points: [this.place(event)] };
+    this.actions.push(this.line);
+    this.drawLine(this.line, 0);
+    this.change(event.timeStamp);
+  }
+
+  /** @param {PointerEvent} event */
+  extend(event) {
+    if (!event.isPrimary || !this.line) return;
+    const known = this.line.points.length;
+    const events = event.getCoalescedEvents();
+    for (const each of events.length ? events : [event]) this.line.points.push(this.place(each));
+    this.drawLine(this.line, known);
+    this.change(event.timeStamp);
+  }
+
+  /**
+   * Return the place of a pointer on the board.
+   *
+   * @param {PointerEvent} event
+   * @returns {[number, number]}
+   */
+  place(event) {
+    const area = this.canvas.getBoundingClientRect();
+    const zoom = BOARD / area.width;
+    return [(event.clientX - area.left) * zoom, (event.clientY - area.top) * zoom];
+  }
+
+  /** @param {Action} action */
+  draw(action) {
+    if (action.kind === "line") return this.drawLine(action, 0);
+    this.wipe();
+    if (action.kind === "picture") drawPicture(this.context, action.pixels, ZOOM);
+  }
+
+  /**
+   * Draw a line from one of its points on. Each part is drawn by itself: at once or in steps, the
+   * result is the same.
+   *
+   * @param {Line} line
+   * @param {number} first
+   */
+  drawLine({ erases, points }, first) {
+    const { context } = this;
+    context.globalCompositeOperation = erases ? "destination-out" : "source-over";
+    context.lineWidth = erases ? ERASER : PEN;
+    for (let index = first; index < points.length; index++) {
+      context.beginPath();
+      if (index === 0) {
+        context.arc(...points[0], context.lineWidth / 2, 0, 2 * Math.PI);
+        context.fill();
+      } else {
+        context.moveTo(...points[index - 1]);
+        context.lineTo(...points[index]);
+        context.stroke();
+      }
+    }
+    context.globalCompositeOperation = "source-over";
+  }
+
+  wipe() {
+    this.context.clearRect(0, 0, BOARD, BOARD);
+  }
+
+  /** @param {number} since */
+  change(since) {
+    if (this.changedAt === null) {
+      this.changedAt = since;
+      requestAnimationFrame(() => {
+        const first = /** @type {number} */ (this.changedAt);
+        this.changedAt = null;
+        this.onChange(first);
+      });
+    }
+  }
+}
+
+/**
+ * Draw a picture of 28x28 pixels in chalk; where it is 0, the canvas stays as it is.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {Uint8Array} pixels
+ * @param {number} zoom
+ */
+export function drawPicture(context, pixels, zoom) {
+  const image = new ImageData(SIDE, SIDE);
+  pixels.forEach((value, p) => image.data.set([CHALK, CHALK, CHALK, value], 4 * p));
+  const small = new OffscreenCanvas(SIDE, SIDE);
+  /** @type {OffscreenCanvasRenderingContext2D} */ (small.getContext("2d")).putImageData(
+    image,
+    0,
+    0,
+  );
+  context.drawImage(small, 0, 0, SIDE * zoom, SIDE * zoom);
+}
+
+/**
+ * Return a canvas of 28x28 pixels with a picture.
+ *
+ * @param {Uint8Array} pixels
+ */
+export function pictureCanvas(pixels) {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = SIDE;
+  canvas.className = "picture";
+  drawPicture(/** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), pixels, 1);
+  return canvas;
+}

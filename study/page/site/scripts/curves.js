@@ -1,0 +1,206 @@
+/** Test accuracy over the epochs: a line per model, with the range over its seeds. */
+
+import { byId, element, shape } from "./dom.js";
+
+const HEIGHT = 340;
+const MARGIN = { top: 12, right: 12, bottom: 40, left: 48 };
+
+/**
+ * @typedef {{ title: string, runs: number, points: (number | null)[][] }} Curve
+ */
+
+export class Curves {
+  /** @param {Curve[]} curves Lowest, mean and highest accuracy of each epoch. */
+  constructor(curves) {
+    this.curves = curves;
+    this.isOn = curves.map(() => true);
+    /** @type {number | null} */
+    this.epoch = null;
+    this.svg = /** @type {SVGSVGElement} */ (shape("svg", {
+      role: "img",
+      "aria-label": "Test accuracy of each model over the epochs",
+    }));
+    byId("curves").replaceChildren(this.svg);
+    byId("switches").replaceChildren(...curves.map((curve, index) => this.switchOf(curve, index)));
+    this.svg.addEventListener("pointermove", (event) => this.read(event));
+    this.svg.addEventListener("pointerleave", () => {
+      this.epoch = null;
+      this.draw();
+    });
+    new ResizeObserver(() => this.draw()).observe(byId("curves"));
+  }
+
+  /**
+   * @param {Curve} curve
+   * @param {number} index
+   */
+  switchOf({ title, runs }, index) {
+    const box =
+      /** @type {HTMLInputElement} */ (element("input", { type: "checkbox", checked: "" }));
+    box.addEventListener("change", () => {
+      this.isOn[index] = box.checked;
+      this.draw();
+    });
+    const swatch = element("span", { class: "swatch" });
+    swatch.style.setProperty("--hue", hue(index, this.curves.length));
+    const value = element("span", { class: "switch-value" });
+    value.dataset.index = String(index);
+    const note = element("span", { class: "switch-runs" }, runs === 1 ? "1 run" : `${runs} seeds`);
+    return element(
+      "label",
+      { class: "switch" },
+      box,
+      swatch,
+      element("span", {}, title),
+      note,
+      value,
+    );
+  }
+
+  draw() {
+    const width = byId("curves").clientWidth;
+    const last = Math.max(1, ...this.curves.map(({ points }) => points.length - 1));
+    const shown = this.curves.filter((_, index) => this.isOn[index]);
+    const [low, high] = limits(shown.length ? shown : this.curves);
+    /** @param {number} epoch */
+    const x = (epoch) => MARGIN.left + epoch / last * (width - MARGIN.left - MARGIN.right);
+    /** @param {number} value */
+    const y = (value) =>
+      HEIGHT - MARGIN.bottom - (value - low) / (high - low) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    const parts = [...axes(x, y, low, high, last, width)];
+    const clip = shape("g", { "clip-path": "url(#plot)" });
+    this.curves.forEach(({ points }, index) => {
+      if (!this.isOn[index]) return;
+      const group = shape("g", { class: "curve" });
+      /** @type {SVGElement} */ (group).style.setProperty("--hue", hue(index, this.curves.length));
+      const known = points.flatMap(([lowest, mean, highest], epoch) =>
+        lowest === null || mean === null || highest === null
+          ? []
+          : [{ epoch, lowest, mean, highest }]
+      );
+      const above = known.map((each) => `${x(each.epoch)},${y(each.highest)}`);
+      const below = known.map((each) => `${x(each.epoch)},${y(each.lowest)}`).reverse();
+      group.append(
+        shape("polygon", { class: "band", points: [...above, ...below].join(" ") }),
+        shape("polyline", {
+          class: "line",
+          points: known.map((each) => `${x(each.epoch)},${y(each.mean)}`).join(" "),
+        }),
+      );
+      clip.append(group);
+    });
+    parts.push(
+      shape(
+        "clipPath",
+        { id: "plot" },
+        shape("rect", {
+          x: MARGIN.left,
+          y: MARGIN.top,
+          width: Math.max(width - MARGIN.left - MARGIN.right, 0),
+          height: HEIGHT - MARGIN.top - MARGIN.bottom,
+        }),
+      ),
+      clip,
+    );
+    if (this.epoch !== null) {
+      const line = { class: "pointer", x1: x(this.epoch), x2: x(this.epoch), y1: MARGIN.top };
+      parts.push(shape("line", { ...line, y2: HEIGHT - MARGIN.bottom }));
+    }
+    this.svg.replaceChildren(...parts);
+    this.write();
+  }
+
+  /** @param {PointerEvent} event */
+  read(event) {
+    const area = this.svg.getBoundingClientRect();
+    const last = Math.max(1, ...this.curves.map(({ points }) => points.length - 1));
+    const share = (event.clientX - area.left - MARGIN.left) /
+      (area.width - MARGIN.left - MARGIN.right);
+    const epoch = Math.min(Math.max(Math.round(share * last), 0), last);
+    if (epoch !== this.epoch) {
+      this.epoch = epoch;
+      this.draw();
+    }
+  }
+
+  /** Write the accuracy of each model at the epoch under the pointer, or at its last one. */
+  write() {
+    const values =
+      /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".switch-value"));
+    for (const each of values) {
+      const { points } = this.curves[Number(each.dataset.index)];
+      const point = this.epoch === null ? points.at(-1) : points[this.epoch];
+      each.textContent = point?.[1]?.toFixed(2) ?? "–";
+    }
+    byId("curves-note").textContent = this.epoch === null
+      ? "The numbers are the means after the last epoch. Point at the chart for another one."
+      : `The numbers are the means after epoch ${this.epoch + 1}.`;
+  }
+}
+
+/**
+ * Return the limits of the accuracy axis. The first epochs are far from the differences that matter:
+ * the second half of each curve has to be inside.
+ *
+ * @param {Curve[]} curves
+ * @returns {[number, number]}
+ */
+function limits(curves) {
+  const values = curves.flatMap(({ points }) =>
+    points.slice(Math.floor(points.length / 2)).flat().filter((value) => value !== null)
+  );
+  const [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 100];
+  const room = 0.06 * (high - low) || 0.5;
+  return [low - room, high + room];
+}
+
+/**
+ * @param {(epoch: number) => number} x
+ * @param {(value: number) => number} y
+ * @param {number} low
+ * @param {number} high
+ * @param {number} last
+ * @param {number} width
+ */
+function* axes(x, y, low, high, last, width) {
+  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20].find((each) => (high - low) / each <= 7) ?? 50;
+  for (let tick = Math.ceil(low / step); tick * step <= high; tick++) {
+    const place = y(tick * step);
+    yield shape("line", {
+      class: "grid",
+      x1: MARGIN.left,
+      x2: width - MARGIN.right,
+      y1: place,
+      y2: place,
+    });
+    const at = { class: "tick", x: MARGIN.left - 8, y: place, dy: "0.32em", "text-anchor": "end" };
+    yield shape("text", at, (tick * step).toFixed(step < 1 ? 1 : 0));
+  }
+  const every = Math.ceil((last + 1) / (width < 480 ? 8 : 14));
+  for (let epoch = 0; epoch <= last; epoch += every) {
+    const at = {
+      class: "tick",
+      x: x(epoch),
+      y: HEIGHT - MARGIN.bottom + 18,
+      "text-anchor": "middle",
+    };
+    yield shape("text", at, String(epoch + 1));
+  }
+  const middle = (MARGIN.left + width - MARGIN.right) / 2;
+  yield shape(
+    "text",
+    { class: "axis", x: middle, y: HEIGHT - 4, "text-anchor": "middle" },
+    "epoch",
+  );
+}
+
+/**
+ * Return the hue of a model's color, in degrees: evenly spaced.
+ *
+ * @param {number} index
+ * @param {number} count
+ */
+function hue(index, count) {
+  return String(Math.round(250 + 360 * index / count) % 360);
+}

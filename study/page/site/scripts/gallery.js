@@ -1,0 +1,111 @@
+/** The hard images: those that models misread, by how many of them do. */
+
+import { pictureCanvas } from "./board.js";
+import { byId, element, listed } from "./dom.js";
+
+/**
+ * @typedef {{ image: number, label: number, group: string, answers: number[], pixels: Uint8Array }} Misread
+ */
+
+export class Gallery {
+  /**
+   * @param {Misread[]} misread
+   * @param {Record<string, number>} counts Number of images of each group, shown or not.
+   * @param {string[]} titles Of the models.
+   * @param {(image: Misread) => void} onChoose
+   */
+  constructor(misread, counts, titles, onChoose) {
+    this.misread = misread;
+    this.titles = titles;
+    this.onChoose = onChoose;
+    /** @type {Misread[]} */
+    this.shown = [];
+    /** @type {Misread | null} */
+    this.chosen = null;
+    this.group = Object.keys(counts).find((group) => counts[group]) ?? "every";
+    this.model = -1;
+    this.addGroups(counts);
+    this.addModels();
+    this.show();
+  }
+
+  /** @param {Record<string, number>} counts */
+  addGroups(counts) {
+    const choices = document.querySelectorAll("#groups input");
+    for (const choice of /** @type {NodeListOf<HTMLInputElement>} */ (choices)) {
+      const count = counts[choice.value];
+      choice.checked = choice.value === this.group;
+      choice.disabled = count === 0;
+      /** @type {Element} */ (choice.parentElement).querySelector(".count")?.replaceChildren(
+        count.toLocaleString("en"),
+      );
+      choice.addEventListener("change", () => {
+        this.group = choice.value;
+        this.show();
+      });
+    }
+  }
+
+  addModels() {
+    const select = /** @type {HTMLSelectElement} */ (byId("misreader"));
+    this.titles.forEach((title, index) => {
+      select.append(element("option", { value: index }, title));
+    });
+    select.addEventListener("change", () => {
+      this.model = Number(select.value);
+      this.show();
+    });
+  }
+
+  show() {
+    this.shown = this.misread.filter(({ group, label, answers }) =>
+      group === this.group && (this.model < 0 || answers[this.model] !== label)
+    );
+    byId("gallery").replaceChildren(...this.shown.map((image) => this.item(image)));
+    byId("no-image").toggleAttribute("hidden", this.shown.length > 0);
+  }
+
+  /** @param {Misread} image */
+  item(image) {
+    const { label, answers, pixels } = image;
+    const wrong = [...new Set(answers.filter((answer) => answer !== label))];
+    const marks = answers.map((answer) =>
+      element("span", { class: answer === label ? "mark" : "mark is-wrong" })
+    );
+    const button = element(
+      "button",
+      { type: "button", class: "thumb", title: this.description(image) },
+      pictureCanvas(pixels),
+      element(
+        "span",
+        { class: "thumb-text" },
+        element("b", {}, String(label)),
+        ` read as ${listed(wrong.map(String))}`,
+      ),
+      element("span", { class: "marks", "aria-hidden": "true" }, ...marks),
+    );
+    button.addEventListener("click", () => this.choose(image));
+    return element("li", {}, button);
+  }
+
+  /** @param {Misread} image */
+  description({ image, label, answers }) {
+    const wrong = answers.flatMap((answer, index) =>
+      answer === label ? [] : [`${this.titles[index]} reads ${answer}`]
+    );
+    return `Image ${image.toLocaleString("en")} is a ${label}: ${listed(wrong)}`;
+  }
+
+  /** @param {Misread} image */
+  choose(image) {
+    this.chosen = image;
+    this.onChoose(image);
+  }
+
+  /** @param {1 | -1} direction To the next image that is shown, or to the previous one. */
+  step(direction) {
+    const place = this.chosen ? this.shown.indexOf(this.chosen) : -1;
+    const next = (place + direction + this.shown.length) % this.shown.length;
+    if (this.shown[next]) this.choose(this.shown[next]);
+  }
+}

@@ -1,0 +1,189 @@
+/** The page: what is drawn goes through all networks, and their answers are shown. */
+
+import { Answers } from "./answers.js";
+import { Board, drawPicture } from "./board.js";
+import { Curves } from "./curves.js";
+import { decodeBytes } from "./decode.js";
+import { byId, counted, element } from "./dom.js";
+import { Gallery } from "./gallery.js";
+import { Inside } from "./inside.js";
+import { greatestIndex, Network, SIDE, softmax } from "./network.js";
+import { makeSortable } from "./table.js";
+
+const BLANK = new Uint8Array(SIDE ** 2);
+
+const data = JSON.parse(/** @type {string} */ (byId("data").textContent));
+/** @type {Network[]} */
+const networks = data.models.map((/** @type {any} */ model) => new Network(model, data));
+const pixels = decodeBytes(data.digits.pixels);
+
+/** @param {number} index */
+const pictureAt = (index) => pixels.subarray(index * SIDE ** 2, (index + 1) * SIDE ** 2);
+
+/** @type {import("./gallery.js").Misread[]} */
+const misread = data.digits.misread.map((/** @type {any} */ each, /** @type {number} */ index) => ({
+  ...each,
+  pixels: pictureAt(index),
+}));
+/** @type {{ image: number, pixels: Uint8Array }[][]} */
+const examples = [];
+let nextPicture = misread.length;
+for (const images of data.digits.examples) {
+  examples.push(
+    images.map((/** @type {number} */ image) => ({ image, pixels: pictureAt(nextPicture++) })),
+  );
+}
+
+/** The image of the evaluation set that is on the board, if it is one. */
+/** @type {{ image: number, label: number, isMisread: boolean } | null} */
+let source = null;
+let chosenModel = 0;
+const shownExamples = examples.map(() => -1);
+
+const seen = /** @type {HTMLCanvasElement} */ (byId("seen"));
+seen.width = seen.height = SIDE;
+const seenContext = /** @type {CanvasRenderingContext2D} */ (seen.getContext("2d"));
+const board = new Board(/** @type {HTMLCanvasElement} */ (byId("board")), answer);
+const inside = new Inside();
+const answers = new Answers(networks, (index) => {
+  chooseModel(index);
+  byId("inside").scrollIntoView();
+});
+const gallery = new Gallery(
+  misread,
+  data.digits.groups,
+  networks.map(({ title }) => title),
+  (image) => {
+    source = { image: image.image, label: image.label, isMisread: true };
+    board.load(image.pixels);
+    byId("draw").scrollIntoView();
+  },
+);
+
+/**
+ * Show the answers to what is on the board.
+ *
+ * @param {number} since Time of the event that changed it.
+ */
+function answer(since) {
+  if (!board.hasPicture) source = null;
+  const picture = board.picture();
+  const outputs = picture && networks.map((network) => network.run(picture));
+  const found = outputs && outputs.map((maps) => {
+    const logits = /** @type {import("./layers.js").Maps} */ (maps.at(-1)).values;
+    return { digit: greatestIndex(logits), probabilities: softmax(logits) };
+  });
+  answers.show(found, source && board.actions.at(-1)?.kind === "picture" ? source.label : null);
+  seenContext.clearRect(0, 0, SIDE, SIDE);
+  if (picture) drawPicture(seenContext, picture, 1);
+  showSource();
+  document.body.classList.toggle("is-blank", !picture);
+  byId("undo").toggleAttribute("disabled", board.isUntouched);
+  const time = Math.max(performance.now() - since, 0);
+  byId("time").textContent = picture
+    ? `${counted(networks.length, "network")}, ${time.toFixed(0)} ms`
+    : "";
+  byId("time").dataset.milliseconds = picture ? String(time) : "";
+  inside.show(picture, outputs?.[chosenModel] ?? networks[chosenModel].run(BLANK));
+}
+
+function showSource() {
+  const set = data.validation ? "Validation" : "Test";
+  const changed = board.actions.at(-1)?.kind === "picture" ? "" : ", changed";
+  byId("source").textContent = source
+    ? `${set} image ${source.image.toLocaleString("en")}: a ${source.label}${changed}`
+    : "";
+  byId("steps").toggleAttribute("hidden", !source?.isMisread);
+  byId("seen-text").textContent = board.hasPicture
+    ? "An image of MNIST, as it is."
+    : "Fitted into 20×20 pixels, with gray levels, its center of mass in the middle of 28×28.";
+}
+
+/** @param {number} index */
+function chooseModel(index) {
+  chosenModel = index;
+  answers.mark(index);
+  const picture = board.picture();
+  inside.choose(networks[index], picture, networks[index].run(picture ?? BLANK));
+}
+
+/** @param {number} digit Load its next example. */
+function loadExample(digit) {
+  const ofDigit = examples[digit];
+  if (!ofDigit.length) return;
+  shownExamples[digit] = (shownExamples[digit] + 1) % ofDigit.length;
+  const example = ofDigit[shownExamples[digit]];
+  source = { image: example.image, label: digit, isMisread: false };
+  board.load(example.pixels);
+}
+
+/** @param {boolean} erases */
+function chooseTool(erases) {
+  board.erases = erases;
+  byId("pen").setAttribute("aria-pressed", String(!erases));
+  byId("eraser").setAttribute("aria-pressed", String(erases));
+}
+
+/** @param {KeyboardEvent} event */
+function press(event) {
+  const inField = event.target instanceof Element && event.target.matches("input, select");
+  const withKey = event.ctrlKey || event.metaKey;
+  if (withKey && event.key === "z") {
+    event.preventDefault();
+    board.undo();
+  } else if (inField || withKey || event.altKey) {
+    return;
+  } else if (/^\d$/.test(event.key)) {
+    loadExample(Number(event.key));
+  } else if (event.key === "Backspace" || event.key === "Delete") {
+    board.clear();
+  }
+}
+
+byId("pen").addEventListener("click", () => chooseTool(false));
+byId("eraser").addEventListener("click", () => chooseTool(true));
+byId("undo").addEventListener("click", () => board.undo());
+byId("clear").addEventListener("click", () => board.clear());
+byId("previous").addEventListener("click", () => gallery.step(-1));
+byId("next").addEventListener("click", () => gallery.step(1));
+document.addEventListener("keydown", press);
+byId("examples").replaceChildren(...examples.map((_, digit) => {
+  const label = `Example of a ${digit}`;
+  const button = element(
+    "button",
+    { type: "button", "aria-label": label, title: label },
+    String(digit),
+  );
+  button.addEventListener("click", () => loadExample(digit));
+  return button;
+}));
+byId("theme").addEventListener("click", () => {
+  const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const shown = document.documentElement.dataset.theme ?? (isDark ? "dark" : "light");
+  document.documentElement.dataset.theme = shown === "dark" ? "light" : "dark";
+});
+for (const table of document.querySelectorAll("table.sortable")) {
+  makeSortable(/** @type {HTMLTableElement} */ (table));
+}
+addEventListener("beforeprint", () => {
+  for (const each of document.querySelectorAll("details")) each.open = true;
+});
+
+new Curves(data.curves);
+chooseModel(0);
+answer(performance.now());
+
+// For the console: `study.logits("model_1", pixels)` of 28x28 pixels from 0 to 255, row by row.
+Object.assign(globalThis, {
+  study: {
+    models: networks.map(({ name }) => name),
+    /**
+     * @param {string} name
+     * @param {ArrayLike<number>} picture
+     */
+    logits: (name, picture) => {
+      const network = networks.find((each) => each.name === name);
+      return network && Array.from(network.run(Uint8Array.from(picture)).at(-1)?.values ?? []);
+    },
+  },
+});

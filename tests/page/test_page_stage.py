@@ -1,0 +1,112 @@
+import re
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import yaml
+from torch import nn
+
+import models
+from stages import page, paths
+from study.base.errors import UserError
+from study.evidence import run_table, verdicts
+from study.evidence.verdicts import CheckResult, Claim, Verdicts
+from tests.evidence.hand_made import rows
+from tests.page.page_study import PageStudy
+
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture
+def copy(study: PageStudy, tmp_path: Path) -> PageStudy:
+    """A copy of the study, to change."""
+    folder = tmp_path / "copy"
+    shutil.copytree(study.folder, folder, symlinks=True)
+    return PageStudy(folder, study.networks, study.images, study.labels)
+
+
+def test_page_has_the_same_bytes_again(copy: PageStudy) -> None:
+    before = copy.page.read_bytes()
+    copy.page.unlink()
+    copy.run(page.main)
+    assert copy.page.read_bytes() == before
+
+
+def test_page_is_one_small_file(study: PageStudy) -> None:
+    text = study.page.read_text("utf-8")
+    assert len(text.encode()) < 2 * MEGABYTE
+    assert re.findall(r'\b(?:src|srcset|href)="(?!#)', text) == []
+    assert re.findall(r"\bon[a-z]+=|\bstyle=", text.partition("<script")[0]) == []
+
+
+def test_page_names_the_weights_by_their_checksums(study: PageStudy) -> None:
+    text = study.page.read_text("utf-8")
+    for name in study.networks:
+        weights = (study.folder / paths.weights(name)).read_bytes()
+        assert sha256(weights).hexdigest() in text
+
+
+def test_added_model_appears(copy: PageStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    (first, *_) = copy.networks
+    monkeypatch.setattr("models.names", lambda: [*copy.networks, "model_7"])
+    monkeypatch.setattr("models.build", lambda name, dropout: copy.networks[first])
+    params = yaml.safe_load((copy.folder / paths.PARAMS).read_text("utf-8"))
+    params["models"] = {first: {}, "model_7": {}} | params["models"]
+    (copy.folder / paths.PARAMS).write_text(yaml.safe_dump(params, sort_keys=False))
+    for path in (paths.weights, paths.predictions, paths.metrics, paths.history, paths.recipe):
+        shutil.copy(copy.folder / path(first), copy.folder / path("model_7"))
+    # Only these two are built here.
+    monkeypatch.setattr("study.evaluation.trained_network.load", lambda *_: copy.networks[first])
+    copy.run(page.main)
+    text = copy.page.read_text("utf-8")
+    assert '"name":"model_7"' in text
+    assert '<th scope="row" data-value="2">Model 7</th>' in text
+
+
+def test_model_with_an_unknown_layer_is_named(
+    copy: PageStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = copy.page.read_bytes()
+    unknown = nn.Sequential(nn.Conv2d(1, 10, 28), nn.Softplus(), nn.Flatten())
+    monkeypatch.setattr("study.evaluation.trained_network.load", lambda *_: unknown)
+    (first, *_) = yaml.safe_load((copy.folder / paths.PARAMS).read_text("utf-8"))["models"]
+    with pytest.raises(UserError, match=rf"^models/{first}\.py: layer 1 .*, got Softplus; use "):
+        copy.run(page.main)
+    assert copy.page.read_bytes() == before
+
+
+def test_page_with_runs_has_a_row_per_configuration(copy: PageStudy) -> None:
+    runs = rows("model-4", [99.0, 99.1]) + rows("model-4-rotated", [98.7])
+    (copy.folder / paths.RUNS).write_text(run_table.to_csv(runs), encoding="utf-8")
+    copy.run(page.main)
+    text = copy.page.read_text("utf-8")
+    assert text.count('<div class="strip-name">Model') == 2
+    assert re.search('aria-label="Model 4: 99.05%, 95% CI 98.41 to 99.69"', text)
+    assert ">99.05 ± 0.07</td>" in text
+    assert '"runs":2,"points":[[99.03,99.08,99.13],[99.0,99.05,99.1]]' in text
+
+
+def test_page_shows_the_verdicts_with_their_intervals(copy: PageStudy) -> None:
+    check = CheckResult(
+        *("accuracy", "model-2", "higher", "model-1", 30, 99.2, 99.0, 0.2),
+        *((0.1, 0.3), 0.001, 0.002, 0.9, "supported"),
+    )
+    claims = (Claim("better", "2 > 1, <b>they</b> say", (check,), "supported", p_adjusted=0.002),)
+    questions = (Claim("our-question", None, (check,), "inconclusive"),)
+    judged = Verdicts(60, {}, claims, questions)
+    (copy.folder / paths.VERDICTS).write_text(verdicts.to_json(judged), encoding="utf-8")
+    copy.run(page.main)
+    text = copy.page.read_text("utf-8")
+    assert "<q>2 &gt; 1, &lt;b&gt;they&lt;/b&gt; say</q>" in text
+    assert "+0.200 (+0.100 to +0.300) points" in text
+    assert '<span class="question">Our question</span>' in text
+    assert text.count('<details class="claim">') == 2
+
+
+def test_page_without_runs_and_metrics_is_written(copy: PageStudy) -> None:
+    (copy.folder / paths.RUNS).write_text(run_table.to_csv([]), encoding="utf-8")
+    for name in models.names():
+        (copy.folder / paths.metrics(name)).write_text('{"accuracy": NaN}', encoding="utf-8")
+    copy.run(page.main)
+    assert "Every configuration" not in copy.page.read_text("utf-8")
