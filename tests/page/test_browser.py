@@ -1,0 +1,421 @@
+"""The page in a real browser; without one, these tests are skipped."""
+
+import base64
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from torch import nn
+
+from benchmarks import pen
+from study.networks import inputs
+from study.page import single_file
+from study.page.digits import MOST_IN_GROUP
+from tests.page.page_study import EVALUATED, PageStudy
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+PHONE: ViewportSize = {"width": 360, "height": 740}
+DESKTOP: ViewportSize = {"width": 1440, "height": 900}
+SIDE = 28
+CHUNK = 250
+"""Images that are sent to the browser at a time."""
+THREE = [
+    *((0.3, 0.22), (0.45, 0.13), (0.62, 0.2), (0.62, 0.36), (0.45, 0.46)),
+    *((0.64, 0.56), (0.66, 0.74), (0.5, 0.86), (0.3, 0.78)),
+]
+"""A line that looks like a 3, on a board of side 1."""
+
+Place = tuple[float, float]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = pen.browser()
+    if path is None:
+        pytest.skip("no browser; `apt-get install chromium` installs one")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport=DESKTOP, has_touch=True)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, study: PageStudy) -> Page:
+    """The page, opened from its file."""
+    page = context.new_page()
+    page.goto(study.page.as_uri())
+    return page
+
+
+def text(page: Page, selector: str) -> str:
+    return page.locator(selector).first.inner_text()
+
+
+def digits(page: Page) -> list[str]:
+    """The digit on the card of each model."""
+    return page.locator(".card-digit").all_inner_texts()
+
+
+def next_frame(page: Page) -> None:
+    page.evaluate("new Promise((end) => requestAnimationFrame(() => setTimeout(end)))")
+
+
+def on_board(page: Page, place: Place) -> Place:
+    """Return where a place on the board is on the page."""
+    box = page.locator("#board").bounding_box()
+    assert box is not None
+    return box["x"] + place[0] * box["width"], box["y"] + place[1] * box["height"]
+
+
+def use_pen(page: Page, kind: str, place: Place) -> None:
+    """Move, press or release a pen."""
+    x, y = on_board(page, place)
+    session = page.context.new_cdp_session(page)
+    held = {"buttons": 0 if kind == "mouseReleased" else 1, "button": "left", "clickCount": 1}
+    event = {"type": kind, "x": x, "y": y, "pointerType": "pen", **held}
+    session.send("Input.dispatchMouseEvent", event)
+    session.detach()
+
+
+def draw_with_mouse(page: Page, places: list[Place]) -> None:
+    page.mouse.move(*on_board(page, places[0]))
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*on_board(page, place), steps=4)
+    page.mouse.up()
+    next_frame(page)
+
+
+# The file
+
+
+def test_page_opens_without_a_message_or_a_request(
+    context: BrowserContext, study: PageStudy
+) -> None:
+    page = context.new_page()
+    messages: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(study.page.as_uri())
+    draw_with_mouse(page, THREE)
+    page.locator(".thumb").first.click()
+    page.locator("#inside").scroll_into_view_if_needed()
+    next_frame(page)
+    assert messages == []
+    assert requests == [study.page.as_uri()]
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "fetch('http://127.0.0.1:9/').catch(() => 0)",
+        "new Image().src = 'http://127.0.0.1:9/picture.png'",
+        "document.body.append(Object.assign(document.createElement('script'), {text: 'x = 1'}))",
+        "document.body.setAttribute('onclick', 'x = 1')",
+    ],
+    ids=["fetch", "image", "script", "handler"],
+)
+def test_policy_forbids_connections_and_foreign_scripts(page: Page, attempt: str) -> None:
+    page.evaluate("addEventListener('securitypolicyviolation', (event) => forbidden = event)")
+    page.evaluate(attempt)
+    assert page.wait_for_function("globalThis.forbidden")
+
+
+# The networks
+
+
+@pytest.mark.parametrize("count", [EVALUATED, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_logits_agree_with_pytorch(page: Page, study: PageStudy, count: int) -> None:
+    assert page.evaluate("study.models") == [*study.networks]
+    found = np.concatenate(
+        [logits(page, study.images[start : start + CHUNK]) for start in range(0, count, CHUNK)]
+    )
+    for index, network in enumerate(study.networks.values()):
+        expected = inputs.logits(network, study.images[:count])
+        np.testing.assert_allclose(found[:, index], expected, rtol=0, atol=1e-4)
+        np.testing.assert_array_equal(found[:, index].argmax(1), expected.argmax(1))
+
+
+def logits(page: Page, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The page's logits [n, models, 10] of images."""
+    pixels = base64.b64encode(images.tobytes()).decode()
+    script = """(text) => {
+      const pixels = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+      const found = [];
+      for (let start = 0; start < pixels.length; start += 784) {
+        const picture = pixels.subarray(start, start + 784);
+        found.push(study.models.map((name) => study.logits(name, picture)));
+      }
+      return found;
+    }"""
+    return np.array(page.evaluate(script, pixels))
+
+
+# The picture that they see
+
+
+def test_prepared_images_of_mnist_are_as_mnist_has_them(
+    context: BrowserContext, study: PageStudy
+) -> None:
+    """Also if they were drawn larger, and elsewhere on the board."""
+    page = context.new_page()
+    scripts = single_file.bundle(single_file.SITE, "preparation.js")
+    page.evaluate(f"{scripts}\nvoid (globalThis.prepared = prepare)")
+    images = study.images[:100]
+    same = [np.array_equal(prepare(page, enlarged(image)), image) for image in images]
+    # A center of mass between two pixels may go to either.
+    assert np.mean(same) > 0.99
+
+
+def enlarged(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a drawing of side 448 with an image's ink in its upper right corner."""
+    rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
+    ink = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].repeat(9, 0).repeat(9, 1)
+    drawing = np.zeros((448, 448), np.uint8)
+    drawing[: ink.shape[0], -ink.shape[1] :] = ink
+    return drawing
+
+
+def prepare(page: Page, drawing: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The page's picture of a drawing."""
+    script = """(text) =>
+      [...prepared(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)))]"""
+    pixels = page.evaluate(script, base64.b64encode(drawing.tobytes()).decode())
+    return np.array(pixels, np.uint8).reshape(SIDE, SIDE)
+
+
+def seen(page: Page) -> NDArray[np.uint8]:
+    """The picture that the page shows as what the networks see."""
+    script = """() => [...document.querySelector('#seen').getContext('2d')
+      .getImageData(0, 0, 28, 28).data].filter((_, index) => index % 4 === 3)"""
+    return np.array(page.evaluate(script), np.uint8).reshape(SIDE, SIDE)
+
+
+def test_seen_picture_is_fitted_and_centered(page: Page) -> None:
+    draw_with_mouse(page, [(0.1, 0.1), (0.12, 0.3)])
+    picture = seen(page)
+    rows, columns = np.nonzero(picture)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+    weights = picture[rows, columns]
+    for axis in (rows, columns):
+        assert np.average(axis, weights=weights) == pytest.approx(14, abs=0.51)
+
+
+# Drawing
+
+
+def test_pen_is_answered_before_it_is_lifted(page: Page) -> None:
+    assert set(digits(page)) == {"–"}
+    use_pen(page, "mousePressed", THREE[0])
+    for place in THREE[1:]:
+        use_pen(page, "mouseMoved", place)
+    next_frame(page)
+    before = digits(page)
+    assert all(each.isdigit() for each in before)
+    use_pen(page, "mouseReleased", THREE[-1])
+    next_frame(page)
+    assert digits(page) == before
+
+
+def test_benchmark_has_the_time_of_each_answer(page: Page) -> None:
+    times = pen.measure(page, answers=5)
+    assert len(times) == 5
+    assert all(0 < each < 60_000 for each in times)
+
+
+def test_finger_draws(page: Page) -> None:
+    page.touchscreen.tap(*on_board(page, (0.5, 0.5)))
+    next_frame(page)
+    assert seen(page).any()
+
+
+def test_undo_and_clear_go_back(page: Page) -> None:
+    draw_with_mouse(page, THREE)
+    first = seen(page)
+    draw_with_mouse(page, [(0.1, 0.5), (0.9, 0.5)])
+    assert not np.array_equal(seen(page), first)
+    page.keyboard.press("Control+z")
+    next_frame(page)
+    np.testing.assert_array_equal(seen(page), first)
+    page.locator("#clear").click()
+    next_frame(page)
+    assert not seen(page).any()
+    assert set(digits(page)) == {"–"}
+    page.locator("#undo").click()
+    next_frame(page)
+    np.testing.assert_array_equal(seen(page), first)
+
+
+def test_eraser_erases(page: Page) -> None:
+    draw_with_mouse(page, [(0.1, 0.5), (0.9, 0.5)])
+    page.locator("#eraser").click()
+    draw_with_mouse(page, [(0.1, 0.5), (0.9, 0.5)])
+    assert not seen(page).any()
+
+
+def test_key_loads_an_example_as_it_is(page: Page, study: PageStudy) -> None:
+    page.keyboard.press("7")
+    next_frame(page)
+    read_correctly = (study.predictions == study.labels[:, None]).all(axis=1)
+    (first, second, *_) = np.flatnonzero(read_correctly & (study.labels == 7))
+    np.testing.assert_array_equal(seen(page), study.images[first])
+    assert text(page, "#source") == f"Test image {first:,}: a 7"
+    page.keyboard.press("7")
+    next_frame(page)
+    np.testing.assert_array_equal(seen(page), study.images[second])
+
+
+def test_changed_example_stays_in_its_place(page: Page, study: PageStudy) -> None:
+    page.keyboard.press("1")
+    next_frame(page)
+    before = seen(page)
+    draw_with_mouse(page, [(0.05, 0.05), (0.06, 0.05)])
+    changed = seen(page) != before
+    assert changed[:4, :4].any()
+    assert not changed[6:].any()
+    assert text(page, "#source").endswith(", changed")
+
+
+# The hard digits
+
+
+def test_chosen_hard_digit_is_answered_as_predicted(page: Page, study: PageStudy) -> None:
+    wrong = (study.predictions != study.labels[:, None]).sum(axis=1)
+    hardest = int(np.argmax(wrong))
+    page.locator(".thumb").first.click()
+    next_frame(page)
+    assert text(page, "#source") == f"Test image {hardest:,}: a {study.labels[hardest]}"
+    assert digits(page) == [str(each) for each in study.predictions[hardest]]
+    models = f"{wrong[hardest]} model{'' if wrong[hardest] == 1 else 's'}"
+    assert text(page, "#verdict").endswith(f"It is a {study.labels[hardest]}: {models} misread it.")
+
+
+def test_hard_digits_are_those_of_the_group_and_the_model(page: Page, study: PageStudy) -> None:
+    is_wrong = study.predictions != study.labels[:, None]
+    wrong = is_wrong.sum(axis=1)
+    most = (2 * wrong > len(study.networks)) & (wrong < len(study.networks))
+    page.locator("#groups label", has=page.locator("[value=most]")).click()
+    assert page.locator(".thumb").count() == min(most.sum(), MOST_IN_GROUP)
+    page.locator("#misreader").select_option("2")
+    shown = (most & is_wrong[:, 2]).sum()
+    assert page.locator(".thumb").count() == shown or most.sum() > MOST_IN_GROUP
+
+
+def test_steps_go_through_the_hard_digits(page: Page) -> None:
+    page.locator(".thumb").first.click()
+    next_frame(page)
+    first = text(page, "#source")
+    page.locator("#next").click()
+    next_frame(page)
+    assert text(page, "#source") != first
+    page.locator("#previous").click()
+    next_frame(page)
+    assert text(page, "#source") == first
+
+
+# Inside a model
+
+
+def test_pointer_on_a_map_frames_what_it_sees(page: Page, study: PageStudy) -> None:
+    page.keyboard.press("3")
+    page.get_by_role("button", name="Model 2: ").click()
+    assert text(page, "#inside-title") == "Inside Model 2"
+    maps = page.locator(".layer canvas").first
+    maps.scroll_into_view_if_needed()
+    next_frame(page)
+    maps.hover(position={"x": 9, "y": 5})  # two pixels of the page per number: column 4, row 2
+    frame = page.locator("#field")
+    (first, *_) = study.networks["model_2"]
+    assert isinstance(first, nn.Conv2d)
+    kernel = first.kernel_size[0]
+    assert [frame.get_attribute(key) for key in ("x", "y", "width", "height")] == [
+        *("4", "2", str(kernel), str(kernel))
+    ]
+    assert "Channel 1, row 3, column 5: " in text(page, "#reading")
+
+
+def test_arrow_keys_move_over_the_maps(page: Page) -> None:
+    page.locator(".layer canvas").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    frame = page.locator("#field")
+    assert (frame.get_attribute("x"), frame.get_attribute("y")) == ("1", "1")
+
+
+# The study
+
+
+def test_table_sorts_by_a_click_on_a_heading(page: Page) -> None:
+    button = page.get_by_role("button", name="Parameters", exact=True)
+    for direction in (1, -1):
+        button.click()
+        column = page.locator("table.sortable tbody td:nth-child(2)").all_inner_texts()
+        values = [int(each.replace(",", "")) * direction for each in column]
+        assert values == sorted(values)
+
+
+def test_switch_removes_a_curve(page: Page, study: PageStudy) -> None:
+    assert page.locator(".curve").count() == len(study.networks)
+    page.locator("#switches input").first.uncheck()
+    assert page.locator(".curve").count() == len(study.networks) - 1
+
+
+# For everybody
+
+
+@pytest.mark.parametrize("width", [360, 768, 1024, 1600])
+def test_page_fits_its_window(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.keyboard.press("5")
+    page.locator(".claim summary").first.click()
+    next_frame(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(page: Page, scheme: Any, size: ViewportSize) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(size)
+    page.locator(".thumb").first.click()
+    page.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
+    next_frame(page)
+    page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text("utf-8"))
+    violations = page.evaluate("axe.run().then(({ violations }) => violations)")
+    serious = [
+        (each["id"], [node["html"][:200] for node in each["nodes"][:3]])
+        for each in violations
+        if each["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_theme_switches(page: Page) -> None:
+    page.emulate_media(color_scheme="light")
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    page.locator("#theme").click()
+    assert page.evaluate(background) != light
+    page.locator("#theme").click()
+    assert page.evaluate(background) == light
+
+
+def test_printed_page_shows_every_claim(page: Page) -> None:
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert all(each.is_visible() for each in page.locator(".checks").all())
+    assert page.locator(".tools").first.is_hidden()
