@@ -15,6 +15,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # The process whose end every stage notices: DVC outlives a make that is killed.
 WATCHED := END_WITH_PID=$${END_WITH_PID:-$$PPID}
 
+# The page's source; deno lints and formats JavaScript and style sheets, without a network.
+SCRIPTS := study/page/site
+export DENO_NO_UPDATE_CHECK := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help first-look repro train experiments compare test test-slow faults verify bench readme check format lock
 
@@ -70,12 +74,14 @@ check: $(VENV) ## Check format, style, types, run table and README
 	@cog -P -I . --check --check-fail-msg='run `make readme`' README.md
 	ruff format --check
 	ruff check
+	cd $(SCRIPTS) && deno fmt --quiet --check && deno lint --quiet && deno check --quiet scripts
 	mypy
 	python -m experiments.check
 
 format: $(VENV) ## Format the code
 	ruff check --fix
 	ruff format
+	cd $(SCRIPTS) && deno fmt --quiet
 
 lock: $(VENV) ## Upgrade and pin requirements.lock
 	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes \
