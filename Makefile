@@ -28,7 +28,7 @@ help: ## Show this list
 # In a temporary folder, so that the workspace stays as it is; --force replaces an earlier one.
 first-look: $(VENV) ## Train two models briefly, as an experiment
 	$(WATCHED) dvc exp run --temp --force --name first-look -S train.train_images=6000 \
-	  -S train.epochs=1 -S train.batch_size=16 evaluate@model_1 evaluate@model_2
+	  -S train.epochs=1 -S train.batch_size=16 $$(dvc stage list --name-only | grep '^evaluate@' | head -2)
 	dvc metrics diff HEAD first-look
 
 repro: $(VENV) ## Run the whole study (JOBS models at once)

@@ -11,6 +11,7 @@ if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) == signal.default_
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 NEEDED = (
+    "dvc",
     "filelock",
     "jinja2",
     "llvmlite",

@@ -275,8 +275,8 @@ def test_packages_are_declared() -> None:
     def names(requirements: list[str]) -> set[str]:
         return {re.split("[^a-z0-9-]", requirement)[0] for requirement in requirements}
 
-    # DVC is a command; only a cluster needs Ray.
-    assert packages() - {"yaml"} | {"pyyaml", "dvc"} == names(project["dependencies"])
+    # Only a cluster needs Ray.
+    assert packages() - {"yaml"} | {"pyyaml"} == names(project["dependencies"])
     assert names(project["optional-dependencies"]["ray"]) == {"ray"}
 
 
