@@ -82,7 +82,7 @@ def test_interrupted_experiments_continue(tmp_path: Path, mnist_folder: Path) ->
         checkout.run("dvc", "exp", "branch", row.name, f"branch-{row.name}")
         metrics = checkout.run("git", "show", f"branch-{row.name}:{paths.metrics(MODEL)}")
         assert f'"accuracy": {float(row.metrics["accuracy"])},' in metrics
-    checkout.run("dvc", "exp", "apply", "fine-seed-10")
+    checkout.attempt("dvc", "exp", "apply", "fine-seed-10")  # the stages of model_3 have not run
     assert checkout.run("dvc", "status", f"evaluate@{MODEL}").endswith("up to date.\n")
 
 
