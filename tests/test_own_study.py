@@ -49,7 +49,7 @@ def test_own_study_on_another_data_set(tmp_path: Path) -> None:
 
     checkout.commit("Our own study")
     checkout.run("make", "VENV=", "JOBS=2", "experiments")
-    assert stages_run(checkout.run("dvc", "repro")) == ["claims", "report"]
+    assert stages_run(checkout.run("dvc", "repro")) == ["claims", "page", "report"]
     with (root / paths.RUNS).open(encoding="utf-8") as file:
         rows = [*csv.DictReader(file)]
     assert [int(row["seed"]) for row in rows] == [*SEEDS]

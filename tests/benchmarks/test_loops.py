@@ -60,9 +60,11 @@ def test_both_loops_compute_the_same(mnist_folder: Path, model: str) -> None:
     assert tested.accuracy == pytest.approx(accuracy)
 
 
-@pytest.mark.parametrize("key", ["rotation", "translation", "scaling", "elastic"])
-def test_baseline_augments_only_if_asked(mnist_folder: Path, key: str) -> None:
-    augmented = recipe(**{key: 0.5 if key == "scaling" else 5})
+@pytest.mark.parametrize(
+    ("key", "value"), [("rotation", 45), ("translation", 5), ("scaling", 0.5), ("elastic", 5)]
+)
+def test_baseline_augments_only_if_asked(mnist_folder: Path, key: str, value: float) -> None:
+    augmented = recipe(**{key: value})
     plain, same, changed, again = (
         next(
             iter(

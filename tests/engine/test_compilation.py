@@ -81,7 +81,9 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Code:
     code = Code(tmp_path_factory.mktemp("code"))
     with ThreadPoolExecutor() as pool:
         steps = [pool.submit(code.step), pool.submit(code.step)]
-    assert steps[0].result() == steps[1].result()
+    (digest, compiled), (same, others) = [step.result() for step in steps]
+    assert digest == same
+    assert {*compiled, *others} == {*ENTRIES}  # either may find what the other has written
     return code
 
 
