@@ -24,7 +24,7 @@ PAGE = ROOT / "docs/performance.md"
 
 
 def main() -> None:
-    """Measure everything, in about 10 minutes on two idle cores."""
+    """Measure everything, in about 20 minutes on two idle cores."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--page-only", action="store_true", help="write the page from results.json, measure nothing"

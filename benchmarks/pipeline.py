@@ -51,6 +51,7 @@ def grow(recipe: Recipe, raw: Path) -> Growth:
         folder = Path(name)
         (folder / "data").mkdir()
         (folder / "data" / "mnist").symlink_to(raw.resolve())
+        stage()  # compiles the kernels, if they are not cached
         return {
             "train_images": recipe.train_images,
             "by_epochs": [stage(epochs=factor) for factor in FACTORS],
