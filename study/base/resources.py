@@ -8,6 +8,7 @@ import psutil
 
 MEMORY_OF_A_TRAINING = 1_200_000_000
 """Bytes that one training takes at most; tests/faults measures it."""
+CGROUPS = Path("/sys/fs/cgroup")
 
 
 def jobs() -> int:
@@ -41,7 +42,6 @@ def memory() -> int:
 
 def cgroup(name: str) -> Iterator[str]:
     """Yield the content of a file of this process's cgroup (version 2) and of those above it."""
-    root = Path("/sys/fs/cgroup")
     try:
         lines = Path("/proc/self/cgroup").read_text("ascii").splitlines()
     except OSError:
@@ -49,8 +49,8 @@ def cgroup(name: str) -> Iterator[str]:
     own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), None)
     if own is None:
         return
-    for folder in ((root / own), *(root / own).parents):
-        if folder.is_relative_to(root) and (folder / name).is_file():
+    for folder in (CGROUPS / own, *(CGROUPS / own).parents):
+        if folder.is_relative_to(CGROUPS) and (folder / name).is_file():
             yield (folder / name).read_text("ascii")
 
 

@@ -93,8 +93,14 @@ def to_csv(rows: Iterable[Row]) -> str:
 
 
 def from_csv(text: str) -> list[Row]:
-    """Read the output of `to_csv`. Raises UserError, with the line, if it is malformed."""
-    header, *lines = csv.reader(io.StringIO(text)) if text else [[]]
+    """Read the output of `to_csv`, even if an editor has added blanks or empty lines.
+
+    Raises UserError, with the line, if it is malformed.
+    """
+    lines = [[cell.strip() for cell in cells] for cells in csv.reader(io.StringIO(text))]
+    header = lines[0] if lines else []
+    if any(separator in cell for separator in ";\t" for cell in header):
+        raise UserError(f"{at(1)}: values must be separated by commas; or `git restore {NAME}`")
     if tuple(header) != COLUMNS:
         known = ",".join(COLUMNS)
         raise UserError(
@@ -103,7 +109,9 @@ def from_csv(text: str) -> list[Row]:
             f" otherwise, `git restore {NAME}`"
         )
     rows: dict[str, Row] = {}
-    for number, cells in enumerate(lines, start=2):
+    for number, cells in enumerate(lines[1:], start=2):
+        if not any(cells):
+            continue
         if len(cells) != len(COLUMNS):
             raise UserError(f"{at(number)}: must have {len(COLUMNS)} values, got {len(cells)}")
         row = parse(number, dict(zip(COLUMNS, cells, strict=True)))

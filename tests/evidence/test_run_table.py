@@ -1,8 +1,11 @@
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from study.base.errors import UserError
+from study.base.files import read_text
 from study.evidence import configurations, run_table
 from study.evidence.run_table import Row
 from tests.evidence.test_configurations import PARAMS, TEXT
@@ -76,6 +79,40 @@ def test_from_csv_names_line_and_mistake(
     message = complaint(text.replace(old, new, 1))
     assert message.startswith(f"metrics/runs.csv line {line}: ")
     assert all(part in message for part in parts), message
+
+
+@pytest.mark.fault(
+    "a run table saved by an editor: a byte-order mark, CRLF, blanks, empty lines, "
+    "no newline at the end, quotes",
+    "read as it was",
+)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace("\n", "  \n"),
+        lambda text: text.replace(",", ", "),
+        lambda text: text.replace("\n", "\n\n"),
+        lambda text: text.rstrip("\n"),
+        lambda text: "".join(f'"{line}"\n' for line in text.replace(",", '","').splitlines()),
+    ],
+    ids=["mark", "crlf", "trailing", "blanks", "empty", "end", "quotes"],
+)
+def test_from_csv_reads_what_an_editor_has_saved(
+    change: Callable[[str], str], tmp_path: Path
+) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_bytes(change(run_table.to_csv(ROWS)).encode())
+    assert run_table.from_csv(read_text(path)) == list(reversed(ROWS))
+
+
+@pytest.mark.fault("a run table separated by semicolons or tabs", "one line asks for commas")
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_from_csv_other_separator_is_named(separator: str) -> None:
+    message = complaint(run_table.to_csv(ROWS).replace(",", separator))
+    assert message.startswith("metrics/runs.csv line 1: ")
+    assert "commas" in message
 
 
 def test_from_csv_empty_file_names_the_header() -> None:

@@ -99,6 +99,10 @@ def marks(panel: Axes, y: float, kind: str = "o") -> list[float]:
     )
 
 
+@pytest.mark.fault(
+    "matplotlib's settings: the backend of a notebook, a broken matplotlibrc, no folder for caches",
+    "figures are drawn, with the same bytes",
+)
 def test_bytes_are_the_same_wherever_they_are_drawn(tmp_path: Path, plain: str) -> None:
     """Not even with the backend of a notebook, a broken matplotlibrc and no folder for caches."""
     settings = tmp_path / "matplotlibrc"

@@ -117,8 +117,8 @@ def inputs(mnist_folder: Path) -> None:
         (paths.MNIST / path.name).symlink_to(path)
 
 
-def put_recipe(**values: object) -> None:
-    path = paths.recipe("model_1")
+def put_recipe(model: str = "model_1", **values: object) -> None:
+    path = paths.recipe(model)
     path.parent.mkdir(exist_ok=True)
     path.write_text(recipe_file.to_yaml(recipe(**values), recipe_file.versions()))
 
@@ -156,6 +156,19 @@ def test_train_names_a_damaged_raw_file(stage: Stage) -> None:
     assert message.startswith(f"{damaged}: ")
     assert "SHA-256" in message
     assert not any(name.startswith(("logs", "weights")) for name in files())
+
+
+@pytest.mark.fault(
+    "a test loss that becomes nan (learning rate 100)",
+    "one line, as for the training's loss; no weights, no checkpoint",
+)
+@pytest.mark.usefixtures("inputs")
+def test_train_stops_when_the_test_loss_diverges(stage: Stage) -> None:
+    put_recipe("model_3", learning_rate=100, train_images=600, epochs=2)
+    assert line(stage("train", "model_3")).startswith("training diverged: the loss is nan in epoch")
+    (log,) = Path("logs").iterdir()
+    assert "Test set: Average loss: nan" in log.read_text("utf-8")
+    assert not any(name.startswith("weights") for name in files())
 
 
 def test_train_names_a_missing_recipe(stage: Stage) -> None:

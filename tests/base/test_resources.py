@@ -1,0 +1,61 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from study.base import resources
+
+TRAINING = resources.MEMORY_OF_A_TRAINING
+FAULT = pytest.mark.fault(
+    "fewer cores or less memory than the machine has: taskset, a container, a Slurm job",
+    "as many trainings at once as fit, at least one",
+)
+
+
+class Memory(NamedTuple):
+    available: int
+
+
+@FAULT
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
+def test_jobs_are_one_on_one_core() -> None:
+    core = min(os.sched_getaffinity(0))
+    code = f"import os, runpy; os.sched_setaffinity(0, [{core}]);"
+    code += f"runpy.run_module('{resources.__name__}', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+
+
+@FAULT
+@pytest.mark.parametrize(
+    ("quota", "limit", "used", "jobs"),
+    [
+        ("max 100000", "max", 0, 64),
+        ("200000 100000", "max", 0, 2),
+        ("350000 100000", "max", 0, 3),
+        ("50000 100000", "max", 0, 1),
+        ("max 100000", 3 * TRAINING, TRAINING, 2),
+        ("400000 100000", 3 * TRAINING, 0, 3),
+        ("max 100000", TRAINING // 2, 0, 1),
+    ],
+)
+def test_jobs_are_as_many_as_the_control_group_allows(
+    quota: str,
+    limit: str | int,
+    used: int,
+    jobs: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a machine of 64 cores with a lot of memory."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
+    monkeypatch.setattr(
+        resources.psutil, "virtual_memory", lambda: Memory(available=200 * TRAINING)
+    )
+    monkeypatch.setattr(resources, "CGROUPS", tmp_path)
+    for name, text in (("cpu.max", quota), ("memory.max", limit), ("memory.current", used)):
+        (tmp_path / name).write_text(f"{text}\n", encoding="ascii")
+    assert resources.jobs() == jobs
