@@ -41,7 +41,7 @@ def log(model: str) -> Path:
 
 def checkpoint(model: str) -> Path:
     """Return the state after the last completed epoch, which `evaluate` deletes; not an output."""
-    return Path(f"checkpoints/{model}.pt")
+    return Path(f"checkpoints/{model}.npz")
 
 
 def metrics(model: str) -> Path:
