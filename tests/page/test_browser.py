@@ -215,6 +215,14 @@ def test_seen_picture_is_fitted_and_centered(page: Page) -> None:
         assert np.average(axis, weights=weights) == pytest.approx(14, abs=0.51)
 
 
+def test_small_drawing_has_the_lines_of_a_large_one(page: Page) -> None:
+    draw_with_mouse(page, THREE)
+    large = seen(page)
+    page.keyboard.press("Delete")
+    draw_with_mouse(page, [(0.6 + 0.25 * x, 0.1 + 0.25 * y) for x, y in THREE])
+    assert seen(page).mean() == pytest.approx(large.mean(), rel=0.1)
+
+
 # Drawing
 
 
@@ -235,6 +243,12 @@ def test_benchmark_has_the_time_of_each_answer(page: Page) -> None:
     times = pen.measure(page, answers=5)
     assert len(times) == 5
     assert all(0 < each < 60_000 for each in times)
+
+
+def test_stroke_from_beside_the_board_draws_and_selects_nothing(page: Page) -> None:
+    draw_with_mouse(page, [(0.5, -0.15), (0.5, 0.9)])
+    assert seen(page).any()
+    assert page.evaluate("String(getSelection())") == ""
 
 
 def test_finger_draws(page: Page) -> None:

@@ -6,8 +6,9 @@ import { prepare, prepareInPlace } from "./preparation.js";
 /** Pixels of the board per pixel of a picture, along each axis. */
 const ZOOM = 16;
 const BOARD = ZOOM * SIDE;
-/** Width of a line: about that of MNIST's, if a digit fills three quarters of the board. */
+/** Width of a line: about that of MNIST's in a drawing of the side below. */
 const PEN = 38;
+const USUAL = 0.75 * BOARD;
 const ERASER = 64;
 const CHALK = 0xf4;
 const ERASER_BUTTON = 32;
@@ -16,6 +17,7 @@ const ERASER_BUTTON = 32;
  * @typedef {{ kind: "line", erases: boolean, points: [number, number][] }} Line
  * @typedef {{ kind: "picture", pixels: Uint8Array }} Picture
  * @typedef {Line | Picture | { kind: "clear" }} Action
+ * @typedef {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} Context
  */
 
 export class Board {
@@ -26,12 +28,9 @@ export class Board {
   constructor(canvas, onChange) {
     canvas.width = canvas.height = BOARD;
     this.canvas = canvas;
-    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", {
-      willReadFrequently: true,
-    }));
-    this.context.lineCap = this.context.lineJoin = "round";
-    this.context.strokeStyle = this.context.fillStyle = `rgb(${CHALK} ${CHALK} ${CHALK})`;
-    this.context.imageSmoothingEnabled = false;
+    this.context = chalk(canvas);
+    /** A small drawing, again with thinner lines. */
+    this.thinned = chalk(new OffscreenCanvas(BOARD, BOARD));
     this.onChange = onChange;
     this.erases = false;
     /** @type {Action[]} */
@@ -41,6 +40,10 @@ export class Board {
     /** @type {number | null} */
     this.changedAt = null;
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
+    // A stroke may begin beside the board.
+    canvas.addEventListener("pointerenter", (event) => {
+      if (event.buttons) this.begin(event);
+    });
     canvas.addEventListener("pointermove", (event) => this.extend(event));
     for (const end of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(end, () => this.line = null);
@@ -58,10 +61,19 @@ export class Board {
    * @returns {Uint8Array | null}
    */
   picture() {
-    const { data } = this.context.getImageData(0, 0, BOARD, BOARD);
-    const ink = new Uint8Array(BOARD * BOARD);
-    for (let p = 0; p < ink.length; p++) ink[p] = data[4 * p + 3];
-    return this.hasPicture ? prepareInPlace(ink) : prepare(ink);
+    if (this.hasPicture) return prepareInPlace(inkOf(this.context));
+    const lines = this.lines();
+    const pen = penFor(lines);
+    if (pen === PEN) return prepare(inkOf(this.context));
+    this.thinned.clearRect(0, 0, BOARD, BOARD);
+    for (const line of lines) drawLine(this.thinned, line, 0, pen);
+    return prepare(inkOf(this.thinned));
+  }
+
+  /** Return the lines since the board was last empty. */
+  lines() {
+    const start = this.actions.findLastIndex((action) => action.kind !== "line");
+    return this.actions.slice(start + 1).filter((action) => action.kind === "line");
   }
 
   /** True if a picture was loaded, and not cleared: it stays in its place. */
@@ -102,7 +114,7 @@ export class Board {
     const erases = this.erases || Boolean(event.buttons & ERASER_BUTTON);
     this.line = { kind: "line", erases, points: [this.place(event)] };
     this.actions.push(this.line);
-    this.drawLine(this.line, 0);
+    drawLine(this.context, this.line, 0, PEN);
     this.change(event.timeStamp);
   }
 
@@ -112,7 +124,7 @@ export class Board {
     const known = this.line.points.length;
     const events = event.getCoalescedEvents();
     for (const each of events.length ? events : [event]) this.line.points.push(this.place(each));
-    this.drawLine(this.line, known);
+    drawLine(this.context, this.line, known, PEN);
     this.change(event.timeStamp);
   }
 
@@ -130,34 +142,9 @@ export class Board {
 
   /** @param {Action} action */
   draw(action) {
-    if (action.kind === "line") return this.drawLine(action, 0);
+    if (action.kind === "line") return drawLine(this.context, action, 0, PEN);
     this.wipe();
     if (action.kind === "picture") drawPicture(this.context, action.pixels, ZOOM);
-  }
-
-  /**
-   * Draw a line from one of its points on. Each part is drawn by itself: at once or in steps, the
-   * result is the same.
-   *
-   * @param {Line} line
-   * @param {number} first
-   */
-  drawLine({ erases, points }, first) {
-    const { context } = this;
-    context.globalCompositeOperation = erases ? "destination-out" : "source-over";
-    context.lineWidth = erases ? ERASER : PEN;
-    for (let index = first; index < points.length; index++) {
-      context.beginPath();
-      if (index === 0) {
-        context.arc(...points[0], context.lineWidth / 2, 0, 2 * Math.PI);
-        context.fill();
-      } else {
-        context.moveTo(...points[index - 1]);
-        context.lineTo(...points[index]);
-        context.stroke();
-      }
-    }
-    context.globalCompositeOperation = "source-over";
   }
 
   wipe() {
@@ -178,9 +165,77 @@ export class Board {
 }
 
 /**
+ * Return the context of a canvas, to draw on with chalk.
+ *
+ * @param {HTMLCanvasElement | OffscreenCanvas} canvas
+ */
+function chalk(canvas) {
+  const context = /** @type {Context} */ (canvas.getContext("2d", { willReadFrequently: true }));
+  context.lineCap = context.lineJoin = "round";
+  context.strokeStyle = context.fillStyle = `rgb(${CHALK} ${CHALK} ${CHALK})`;
+  context.imageSmoothingEnabled = false;
+  return context;
+}
+
+/**
+ * Return how much ink each pixel of a board has, row by row.
+ *
+ * @param {Context} context
+ */
+function inkOf(context) {
+  const { data } = context.getImageData(0, 0, BOARD, BOARD);
+  const ink = new Uint8Array(BOARD * BOARD);
+  for (let p = 0; p < ink.length; p++) ink[p] = data[4 * p + 3];
+  return ink;
+}
+
+/**
+ * Return the width of lines that have MNIST's when the drawing is fitted: a small drawing is enlarged,
+ * and with the board's pen its holes would be full of ink.
+ *
+ * @param {Line[]} lines
+ */
+function penFor(lines) {
+  const points = lines.flatMap(({ erases, points }) => erases ? [] : points);
+  const sides = [0, 1].map((axis) => {
+    const least = points.reduce((least, point) => Math.min(least, point[axis]), BOARD);
+    return points.reduce((greatest, point) => Math.max(greatest, point[axis]), 0) - least;
+  });
+  // The side of the drawing is that of its points and the width: width = PEN * side / USUAL.
+  const pen = PEN * Math.max(...sides) / (USUAL - PEN);
+  return Math.min(Math.max(pen, PEN / 4), PEN);
+}
+
+/**
+ * Draw a line from one of its points on. Each part is drawn by itself: at once or in steps, the
+ * result is the same.
+ *
+ * @param {Context} context
+ * @param {Line} line
+ * @param {number} first
+ * @param {number} pen Width of a line that does not erase.
+ */
+function drawLine(context, { erases, points }, first, pen) {
+  context.globalCompositeOperation = erases ? "destination-out" : "source-over";
+  context.lineWidth = erases ? ERASER : pen;
+  for (let index = first; index < points.length; index++) {
+    context.beginPath();
+    if (index === 0) {
+      context.arc(...points[0], context.lineWidth / 2, 0, 2 * Math.PI);
+      context.fill();
+    } else {
+      context.moveTo(...points[index - 1]);
+      context.lineTo(...points[index]);
+      context.stroke();
+    }
+  }
+  context.globalCompositeOperation = "source-over";
+}
+
+/**
  * Draw a picture of 28x28 pixels in chalk; where it is 0, the canvas stays as it is.
  *
- * @param {CanvasRenderingContext2D} context
+ * @param {Context} context
  * @param {Uint8Array} pixels
  * @param {number} zoom
  */

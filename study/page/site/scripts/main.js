@@ -96,7 +96,7 @@ function showSource() {
   byId("steps").toggleAttribute("hidden", !source?.isMisread);
   byId("seen-text").textContent = board.hasPicture
     ? "An image of MNIST, as it is."
-    : "Fitted into 20×20 pixels, with gray levels, its center of mass in the middle of 28×28.";
+    : "Fitted into 20×20 pixels with gray levels, its lines about as thick as MNIST's, its center of mass in the middle of 28×28.";
 }
 
 /** @param {number} index */
