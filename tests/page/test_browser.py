@@ -433,3 +433,12 @@ def test_printed_page_shows_every_claim(page: Page) -> None:
     page.emulate_media(media="print")
     assert all(each.is_visible() for each in page.locator(".checks").all())
     assert page.locator(".tools").first.is_hidden()
+
+
+@pytest.mark.parametrize("mark", [".bar-fill", ".mark", ".swatch", ".vote"])
+def test_marks_are_printed_although_they_are_backgrounds(page: Page, mark: str) -> None:
+    page.keyboard.press("5")
+    next_frame(page)
+    page.emulate_media(media="print")
+    first = page.locator(mark).first
+    assert first.evaluate("(each) => getComputedStyle(each).printColorAdjust") == "exact"
