@@ -329,6 +329,16 @@ def test_hard_digits_are_those_of_the_group_and_the_model(page: Page, study: Pag
     assert page.locator(".thumb").count() == shown or most.sum() > MOST_IN_GROUP
 
 
+def test_hard_digit_chosen_last_is_marked(page: Page) -> None:
+    page.locator("#groups label", has=page.locator("[value=most]")).click()
+    page.locator(".thumb").first.click()
+    page.locator("#next").click()
+    marked = page.locator(".thumb").evaluate_all(
+        "(all) => all.map((each) => each.classList.contains('is-chosen'))"
+    )
+    assert np.flatnonzero(marked).tolist() == [1 % len(marked)]
+
+
 def test_steps_go_through_the_hard_digits(page: Page) -> None:
     page.locator(".thumb").first.click()
     next_frame(page)
@@ -386,6 +396,13 @@ def test_switch_removes_a_curve(page: Page, study: PageStudy) -> None:
     assert page.locator(".curve").count() == len(study.networks)
     page.locator("#switches input").first.uncheck()
     assert page.locator(".curve").count() == len(study.networks) - 1
+
+
+def test_pointer_on_a_switch_singles_out_its_curve(page: Page, study: PageStudy) -> None:
+    page.locator(".switch").nth(1).hover()
+    assert page.locator(".curve.is-faint").count() == len(study.networks) - 1
+    page.locator("h1").hover()
+    assert page.locator(".curve.is-faint").count() == 0
 
 
 # For everybody

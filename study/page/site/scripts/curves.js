@@ -1,6 +1,6 @@
 /** Test accuracy over the epochs: a line per model, with the range over its seeds. */
 
-import { byId, element, shape } from "./dom.js";
+import { byId, counted, element, shape } from "./dom.js";
 
 const HEIGHT = 340;
 const MARGIN = { top: 12, right: 12, bottom: 40, left: 48 };
@@ -16,6 +16,8 @@ export class Curves {
     this.isOn = curves.map(() => true);
     /** @type {number | null} */
     this.epoch = null;
+    /** Index of the curve whose switch is under the pointer; the others are faint. */
+    this.pointedAt = -1;
     this.svg = /** @type {SVGSVGElement} */ (shape("svg", {
       role: "img",
       "aria-label": "Test accuracy of each model over the epochs",
@@ -45,16 +47,18 @@ export class Curves {
     swatch.style.setProperty("--hue", hue(index, this.curves.length));
     const value = element("span", { class: "switch-value" });
     value.dataset.index = String(index);
-    const note = element("span", { class: "switch-runs" }, runs === 1 ? "1 run" : `${runs} seeds`);
-    return element(
-      "label",
-      { class: "switch" },
-      box,
-      swatch,
-      element("span", {}, title),
-      note,
-      value,
-    );
+    const note = element("span", { class: "switch-runs" }, counted(runs, "run"));
+    const name = element("span", {}, title);
+    const label = element("label", { class: "switch" }, box, swatch, name, note, value);
+    label.addEventListener("pointerenter", () => this.pointAt(index));
+    label.addEventListener("pointerleave", () => this.pointAt(-1));
+    return label;
+  }
+
+  /** @param {number} index */
+  pointAt(index) {
+    this.pointedAt = index;
+    this.draw();
   }
 
   draw() {
@@ -72,7 +76,8 @@ export class Curves {
     const clip = shape("g", { "clip-path": "url(#plot)" });
     this.curves.forEach(({ points }, index) => {
       if (!this.isOn[index]) return;
-      const group = shape("g", { class: "curve" });
+      const isFaint = this.isOn[this.pointedAt] && index !== this.pointedAt;
+      const group = shape("g", { class: isFaint ? "curve is-faint" : "curve" });
       /** @type {SVGElement} */ (group).style.setProperty("--hue", hue(index, this.curves.length));
       const known = points.flatMap(([lowest, mean, highest], epoch) =>
         lowest === null || mean === null || highest === null

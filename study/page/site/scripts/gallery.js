@@ -63,6 +63,14 @@ export class Gallery {
     );
     byId("gallery").replaceChildren(...this.shown.map((image) => this.item(image)));
     byId("no-image").toggleAttribute("hidden", this.shown.length > 0);
+    this.mark();
+  }
+
+  /** Mark the image that was chosen last. */
+  mark() {
+    document.querySelectorAll(".thumb").forEach((thumb, place) => {
+      thumb.classList.toggle("is-chosen", this.shown[place] === this.chosen);
+    });
   }
 
   /** @param {Misread} image */
@@ -99,6 +107,7 @@ export class Gallery {
   /** @param {Misread} image */
   choose(image) {
     this.chosen = image;
+    this.mark();
     this.onChoose(image);
   }
 
