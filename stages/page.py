@@ -55,6 +55,7 @@ def main() -> None:
         "margin": params.equivalence_margin,
         "models": trained,
         "results": results,
+        "revisions": sorted({row.revision for row in tested}),
         "tables": tables,
         "target": published.target,
         "validation_images": validation_images,
