@@ -62,7 +62,9 @@ def forward(
                 elif stage == 1:
                     z = layer.z + (start * size + first) * size * co
                     rows = count * (end - first) * size
-                    product(m, layer.a, row, 1, layer.k, co, z, co, rows, co, layer.depth, False)
+                    product(
+                        m, layer.a, row, False, layer.k, co, z, co, rows, co, layer.depth, False
+                    )
                 else:
                     for j in range(count):
                         finish_output(m, d, layer, start + j, first, end, training)
@@ -99,11 +101,12 @@ def backward(
                         output_gradient(m, d, layer, start + j, first, end, dz)
                 elif stage == 1:
                     product(
-                        m, layer.a, 1, row, layer.dz, co, layer.dk, co, layer.depth, co, rows, True
-                    )
+                        m, layer.a, row, True, layer.dz, co, layer.dk, co,
+                        layer.depth, co, rows, True,
+                    )  # fmt: skip
                 elif stage == 2 and index > 0:
                     product(
-                        m, layer.dz, co, 1, layer.kt, row, layer.da, row,
+                        m, layer.dz, co, False, layer.kt, row, layer.da, row,
                         rows, row, layer.true_channels, False,
                     )  # fmt: skip
                 elif index > 0:

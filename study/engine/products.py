@@ -10,7 +10,7 @@ def product(
     m: Floats,
     a: int,
     a_row: int,
-    a_column: int,
+    transposed: bool,
     b: int,
     b_row: int,
     c: int,
@@ -22,10 +22,10 @@ def product(
 ) -> None:
     """Set c to the product a b of [rows, depth] and [depth, columns], or add the product to c.
 
-    `columns` must be a multiple of 8. a[i, k] is at a + i * a_row + k * a_column: exchange the two
-    steps to transpose a. b[k, j] is at b + k * b_row + j, c[i, j] at c + i * c_row + j. Each
-    element of c is one chain of fused multiply-adds in the order of k, whatever block computes it,
-    so its bits do not depend on the rest of the matrix.
+    `columns` must be a multiple of 8. a[i, k] is at a + i * a_row + k, or if `transposed`, at a +
+    k * a_row + i. b[k, j] is at b + k * b_row + j, c[i, j] at c + i * c_row + j. Each element of c
+    is one chain of fused multiply-adds in the order of k, whatever block computes it, so its bits
+    do not depend on the rest of the matrix.
 
     Costs rows * columns * depth multiplications. The sums of a block (for example 4 rows of 24
     columns) stay in registers.
@@ -34,13 +34,13 @@ def product(
     left = columns // 8
     while left > 0:
         if left == 3 or left >= 5:
-            strip_3(m, a, a_row, a_column, b, b_row, c, c_row, rows, depth, add)
+            strip_3(m, a, a_row, transposed, b, b_row, c, c_row, rows, depth, add)
             step = 3
         elif left >= 2:
-            strip_2(m, a, a_row, a_column, b, b_row, c, c_row, rows, depth, add)
+            strip_2(m, a, a_row, transposed, b, b_row, c, c_row, rows, depth, add)
             step = 2
         else:
-            strip_1(m, a, a_row, a_column, b, b_row, c, c_row, rows, depth, add)
+            strip_1(m, a, a_row, transposed, b, b_row, c, c_row, rows, depth, add)
             step = 1
         left -= step
         b += 8 * step

@@ -39,7 +39,7 @@ def convolve(
     """
     for i in range(kernel):
         run = kernel * ci
-        product(m, a + i * width * ci, ci, 1, k + i * run * co, co, z, co, size, co, run, i > 0)
+        product(m, a + i * width * ci, ci, False, k + i * run * co, co, z, co, size, co, run, i > 0)
 
 
 @entry
@@ -89,7 +89,7 @@ def backward(
             dz = inner + y * dz_width * co
             for i in range(kernel):
                 a = layer.a + (y + i) * width * ci
-                product(m, a, 1, ci, dz, co, layer.dk + i * run * co, co, run, co, size, True)
+                product(m, a, ci, True, dz, co, layer.dk + i * run * co, co, run, co, size, True)
         if index > 0:
             for y in range(layer.size_in):
                 dz = layer.dz + (layer.padding * (dz_width + 1) + y * dz_width) * co

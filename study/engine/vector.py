@@ -335,17 +335,27 @@ def noinline(context):  # type: ignore[no-untyped-def]
     return types.void(), emit
 
 
+UNROLLED = 4
+"""Steps of a matrix product's depth between two branches."""
+
+
 def strip(vectors: int, heights: tuple[int, ...]) -> Callable[..., Any]:
     """Return the matrix product for any number of rows and for `vectors` vectors of columns.
 
     `heights` are numbers of rows per block, from the most whose sums fit into registers down to 1.
+    Each layout of a has its own code: with one variable step, its addresses need few registers.
     """
 
     @intrinsic
-    def product(context, m, a, ar, ac, b, br, c, cr, rows, depth, add):  # type: ignore[no-untyped-def]
+    def product(context, m, a, stride, transposed, b, br, c, cr, rows, depth, add):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            array, a, ar, ac, b, br, c, cr, rows, depth, add = args
+            array, a, stride, transposed, b, br, c, cr, rows, depth, add = args
             base = pointer(context, builder, signature.args[0], array, ir.Constant(a.type, 0))
+            # Places on the stack, which LLVM replaces by registers.
+            sums = [
+                [cgutils.alloca_once(builder, EIGHT) for _ in range(vectors)]
+                for _ in range(heights[0])
+            ]
 
             def const(n: int) -> Any:
                 return ir.Constant(a.type, n)
@@ -353,81 +363,81 @@ def strip(vectors: int, heights: tuple[int, ...]) -> Callable[..., Any]:
             def at(address: Any, steps: Any) -> Any:
                 return builder.gep(address, [steps], inbounds=True)
 
-            def block(height: int, row: Any) -> None:
+            def advance(pa: Any, pb: Any, height: int, steps: int, flipped: bool) -> None:
+                """Add the products of some steps of the depth to the sums of a block."""
+                for k in range(steps):
+                    row = at(pb, builder.mul(br, const(k)))
+                    bs = [read(builder, at(row, const(LANES * x)), EIGHT) for x in range(vectors)]
+                    for i, line in enumerate(sums[:height]):
+                        far, near = (k, i) if flipped else (i, k)
+                        place = at(at(pa, builder.mul(stride, const(far))), const(near))
+                        factor = spread(builder, builder.load(place, typ=FLOAT))
+                        for b, total in zip(bs, line, strict=True):
+                            before = builder.load(total, typ=EIGHT)
+                            builder.store(multiply_add(builder, factor, b, before), total)
+
+            def block(height: int, row: Any, flipped: bool) -> None:
                 """Emit rows `row` to `row + height` of the product: all sums in registers."""
-                pa, pb = at(base, builder.add(a, builder.mul(ar, row))), at(base, b)
-                pc = at(base, builder.add(c, builder.mul(cr, row)))
+                pa = at(at(base, a), row if flipped else builder.mul(stride, row))
+                pb, pc = at(base, b), at(at(base, c), builder.mul(cr, row))
                 places = [
-                    [
-                        at(at(pc, builder.mul(cr, const(y))), const(LANES * x))
-                        for x in range(vectors)
-                    ]
+                    at(at(pc, builder.mul(cr, const(y))), const(LANES * x))
                     for y in range(height)
+                    for x in range(vectors)
                 ]
-                zero, entry = ir.Constant(EIGHT, [0.0] * LANES), builder.block
-                loading, loop, done = (builder.append_basic_block() for _ in range(3))
-                builder.cbranch(add, loading, loop)
-                builder.position_at_end(loading)
-                before = [[read(builder, place, EIGHT) for place in line] for line in places]
-                builder.branch(loop)
-                builder.position_at_end(loop)
-                step = builder.phi(a.type)
-                sums = [[builder.phi(EIGHT) for _ in line] for line in places]
-                pa, pb = at(pa, builder.mul(step, ac)), at(pb, builder.mul(step, br))
-                bs = [read(builder, at(pb, const(LANES * x)), EIGHT) for x in range(vectors)]
-                after = []
-                for y, line in enumerate(sums):
-                    number = builder.load(at(pa, builder.mul(ar, const(y))), typ=FLOAT)
-                    factor = spread(builder, number)
-                    after.append(
-                        [
-                            multiply_add(builder, factor, *pair)
-                            for pair in zip(bs, line, strict=True)
-                        ]
-                    )
-                following = builder.add(step, const(1))
-                for source, first, values in (
-                    (entry, const(0), [[zero] * vectors] * height),
-                    (loading, const(0), before),
-                    (loop, following, after),
-                ):
-                    step.add_incoming(first, source)
-                    for line, numbers in zip(sums, values, strict=True):
-                        for phi, number in zip(line, numbers, strict=True):
-                            phi.add_incoming(number, source)
-                builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
-                builder.position_at_end(done)
-                for line, numbers in zip(places, after, strict=True):
-                    for place, number in zip(line, numbers, strict=True):
-                        write(builder, number, place)
+                totals = [total for line in sums[:height] for total in line]
+                with builder.if_else(add) as (continued, fresh):
+                    with continued:
+                        for place, total in zip(places, totals, strict=True):
+                            builder.store(read(builder, place, EIGHT), total)
+                    with fresh:
+                        for total in totals:
+                            builder.store(ir.Constant(EIGHT, [0.0] * LANES), total)
+                most = builder.and_(depth, const(-UNROLLED))
+                for steps, start, end in ((UNROLLED, const(0), most), (1, most, depth)):
+                    every = const(steps)
+                    with cgutils.for_range_slice(builder, start, end, every, inc=True) as (k, _):
+                        here = at(pa, builder.mul(stride, k) if flipped else k)
+                        advance(here, at(pb, builder.mul(br, k)), height, steps, flipped)
+                for place, total in zip(places, totals, strict=True):
+                    write(builder, builder.load(total, typ=EIGHT), place)
+
+            def all_rows(flipped: bool) -> None:
+                """Emit the product, block by block."""
+                row, before = const(0), builder.block
+                for height in heights:
+                    test, body, end = (builder.append_basic_block() for _ in range(3))
+                    builder.branch(test)
+                    builder.position_at_end(test)
+                    here = builder.phi(a.type)
+                    here.add_incoming(row, before)
+                    left = builder.sub(rows, here)
+                    fits = builder.icmp_signed(">=", left, const(height))
+                    if height == 6:  # eight rows are two blocks of four, not of six and two
+                        fits = builder.and_(fits, builder.icmp_signed("!=", left, const(8)))
+                    builder.cbranch(fits, body, end)
+                    builder.position_at_end(body)
+                    block(height, here, flipped)
+                    here.add_incoming(builder.add(here, const(height)), builder.block)
+                    builder.branch(test)
+                    builder.position_at_end(end)
+                    row, before = here, end
 
             add = builder.icmp_signed("!=", add, ir.Constant(add.type, 0))
-            row, before = const(0), builder.block
-            for height in heights:
-                test, body, end = (builder.append_basic_block() for _ in range(3))
-                builder.branch(test)
-                builder.position_at_end(test)
-                here = builder.phi(a.type)
-                here.add_incoming(row, before)
-                left = builder.sub(rows, here)
-                fits = builder.icmp_signed(">=", left, const(height))
-                if height == 6:  # eight rows are two blocks of four, not of six and two
-                    fits = builder.and_(fits, builder.icmp_signed("!=", left, const(8)))
-                builder.cbranch(fits, body, end)
-                builder.position_at_end(body)
-                block(height, here)
-                here.add_incoming(builder.add(here, const(height)), builder.block)
-                builder.branch(test)
-                builder.position_at_end(end)
-                row, before = here, end
+            transposed = builder.icmp_signed("!=", transposed, ir.Constant(transposed.type, 0))
+            with builder.if_else(transposed) as (flipped, straight):
+                with flipped:
+                    all_rows(True)
+                with straight:
+                    all_rows(False)
             return context.get_dummy_value()
 
         i = types.intp
-        return types.void(m, i, i, i, i, i, i, i, i, i, types.boolean), emit
+        return types.void(m, i, i, types.boolean, i, i, i, i, i, i, types.boolean), emit
 
     return product
 
 
 # The 16 registers of AVX2 hold the sums, a row of b and a number of a. With 8 or more sums, two
 # fused multiply-adds of 4 cycles each can start in every cycle.
-strip_1, strip_2, strip_3 = strip(1, (12, 8, 4, 2, 1)), strip(2, (6, 4, 2, 1)), strip(3, (4, 2, 1))
+strip_1, strip_2, strip_3 = strip(1, (12, 8, 4, 1)), strip(2, (6, 4, 1)), strip(3, (4, 2, 1))

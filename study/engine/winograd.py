@@ -301,7 +301,7 @@ def forward(
         for f in range(36):
             prefetch_ahead(m, streams, start, group, reverse, n, f)
             product(
-                m, layer.vs + f * step, ci, 1, layer.us + f * ci * co, co,
+                m, layer.vs + f * step, ci, False, layer.us + f * ci * co, co,
                 layer.ms + f * step_out, co, count * per, co, layer.true_in, False,
             )  # fmt: skip
         for j in range(count):
@@ -341,10 +341,11 @@ def backward(
         for f in range(36):
             prefetch_ahead(m, streams, start, group, reverse, n, f)
             v, u, w = layer.vs + f * step, f * ci * co, layer.ms + f * step_out
-            product(m, v, 1, ci, w, co, layer.dus + u, co, layer.true_in, co, count * per, True)
+            product(m, v, ci, True, w, co, layer.dus + u, co, layer.true_in, co, count * per, True)
             product(
-                m, w, co, 1, layer.uts + u, ci, v, ci, count * per, ci, layer.true_channels, False
-            )
+                m, w, co, False, layer.uts + u, ci, v, ci,
+                count * per, ci, layer.true_channels, False,
+            )  # fmt: skip
         for j in range(count):
             done, da = 0, layer.da + j * frame
             for ty in range(tiles):
