@@ -53,9 +53,7 @@ def test_jobs_are_as_many_as_the_control_group_allows(
 ) -> None:
     """On a machine of 64 cores with a lot of memory."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
-    monkeypatch.setattr(
-        resources.psutil, "virtual_memory", lambda: Memory(available=200 * TRAINING)
-    )
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(available=200 * TRAINING))
     monkeypatch.setattr(resources, "CGROUPS", tmp_path)
     for name, text in (("cpu.max", quota), ("memory.max", limit), ("memory.current", used)):
         (tmp_path / name).write_text(f"{text}\n", encoding="ascii")
