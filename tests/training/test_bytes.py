@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from study.engine import has_fma
+from study.recipes import recipe_file
 from tests import arm64
 from tests.checkout import ROOT
 from tests.few_batches import OTHER
+from tests.recipes import recipe
 
 X86_EMULATOR = shutil.which("qemu-x86_64")
 TARGETS = {"Haswell": "haswell", "EPYC-Rome": "haswell", "SandyBridge": "sandybridge"}
@@ -136,6 +139,36 @@ def test_emulated_x86_processor_gives_the_same_bytes(
     """The kernels are compiled outside of the emulator, where it takes a tenth of the time."""
     emulated = (str(X86_EMULATOR), "-cpu", processor, sys.executable)
     assert few_batches(mnist_folder, *emulated, **compiled(TARGETS[processor])) == expected
+
+
+@pytest.mark.slow
+@together
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the emulated processor is x86-64")
+@pytest.mark.skipif(X86_EMULATOR is None, reason="no qemu-x86_64 (Debian package qemu-user)")
+def test_train_stage_without_avx2_says_so_and_gives_the_same_bytes(
+    mnist_folder: Path, tmp_path: Path, compiled: Callable[[str], dict[str, str]]
+) -> None:
+    few = recipe(epochs=1, batch_size=8, train_images=12, validation_images=12)
+    text = recipe_file.to_yaml(few, recipe_file.versions())
+    emulator = (str(X86_EMULATOR), "-cpu", "SandyBridge")
+    weights, logs = [], []
+    for folder, before in ((tmp_path / "here", ()), (tmp_path / "emulated", emulator)):
+        for path in ("recipes", "data", "weights", "metrics/history"):
+            (folder / path).mkdir(parents=True)
+        (folder / "recipes/model_5.yaml").write_text(text, "utf-8")
+        (folder / "data/mnist").symlink_to(mnist_folder)
+        subprocess.run(
+            [*before, sys.executable, "-m", "stages.train", "model_5"],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | compiled("sandybridge"),
+            check=True,
+            timeout=3000,
+        )
+        weights.append((folder / "weights/model_5.safetensors").read_bytes())
+        logs.append((folder / "logs/model_5.log").read_text("utf-8"))
+    assert weights[0] == weights[1]
+    assert ["FMA" in log for log in logs] == [not has_fma(), True]
+    assert logs[1].count("FMA") == 1
 
 
 @pytest.mark.slow
