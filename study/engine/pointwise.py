@@ -53,21 +53,16 @@ def forward(
             end = min(first + lines, size)
             top, bottom = first * ratio, end * ratio
             held = (bottom - top) * line_in
-            for stage in range(3):
-                prefetch_ahead(m, streams, start, group, reverse, n, part + stage)
-                if stage == 0:
-                    for j in range(count):
-                        a = layer.a + j * held - top * line_in
-                        make_input(m, images, plan, index, start + j, top, bottom, training, a)
-                elif stage == 1:
-                    z = layer.z + (start * size + first) * size * co
-                    rows = count * (end - first) * size
-                    product(
-                        m, layer.a, row, False, layer.k, co, z, co, rows, co, layer.depth, False
-                    )
-                else:
-                    for j in range(count):
-                        finish_output(m, d, layer, start + j, first, end, training)
+            prefetch_ahead(m, streams, start, group, reverse, n, part)
+            for j in range(count):
+                a = layer.a + j * held - top * line_in
+                make_input(m, images, plan, index, start + j, top, bottom, training, a)
+            prefetch_ahead(m, streams, start, group, reverse, n, part + 1)
+            z, rows = layer.z + (start * size + first) * size * co, count * (end - first) * size
+            product(m, layer.a, row, False, layer.k, co, z, co, rows, co, layer.depth, False)
+            prefetch_ahead(m, streams, start, group, reverse, n, part + 2)
+            for j in range(count):
+                finish_output(m, d, layer, start + j, first, end, training)
             part += 3
 
 
@@ -91,27 +86,24 @@ def backward(
             top, bottom = first * ratio, end * ratio
             held, held_out = (bottom - top) * line_in, (end - first) * size * co
             rows = count * (end - first) * size
-            for stage in range(4):
-                prefetch_ahead(m, streams, start, group, reverse, n, part + stage)
-                if stage == 0:
-                    for j in range(count):
-                        a = layer.a + j * held - top * line_in
-                        remake_input(m, images, plan, index, start + j, top, bottom, a)
-                        dz = layer.dz + j * held_out - first * size * co
-                        output_gradient(m, d, layer, start + j, first, end, dz)
-                elif stage == 1:
-                    product(
-                        m, layer.a, row, True, layer.dz, co, layer.dk, co,
-                        layer.depth, co, rows, True,
-                    )  # fmt: skip
-                elif stage == 2 and index > 0:
-                    product(
-                        m, layer.dz, co, False, layer.kt, row, layer.da, row,
-                        rows, row, layer.true_channels, False,
-                    )  # fmt: skip
-                elif index > 0:
-                    for j in range(count):
-                        da = layer.da + j * held - top * line_in
-                        input_gradient(m, d, before, start + j, top, bottom, da, layer.size_in, 0)
+            prefetch_ahead(m, streams, start, group, reverse, n, part)
+            for j in range(count):
+                a = layer.a + j * held - top * line_in
+                remake_input(m, images, plan, index, start + j, top, bottom, a)
+                dz = layer.dz + j * held_out - first * size * co
+                output_gradient(m, d, layer, start + j, first, end, dz)
+            prefetch_ahead(m, streams, start, group, reverse, n, part + 1)
+            product(m, layer.a, row, True, layer.dz, co, layer.dk, co, layer.depth, co, rows, True)
+            prefetch_ahead(m, streams, start, group, reverse, n, part + 2)
+            if index > 0:
+                product(
+                    m, layer.dz, co, False, layer.kt, row, layer.da, row,
+                    rows, row, layer.true_channels, False,
+                )  # fmt: skip
+            prefetch_ahead(m, streams, start, group, reverse, n, part + 3)
+            if index > 0:
+                for j in range(count):
+                    da = layer.da + j * held - top * line_in
+                    input_gradient(m, d, before, start + j, top, bottom, da, layer.size_in, 0)
             part += 4
     unpack(m, layer, d)
