@@ -134,9 +134,9 @@ class Engine:
             if training and stage.norm and n * stage.size**2 == 1:
                 raise ValueError("a norm in training needs more than one value per channel")
             if rng_state is not None and stage.dropout:
-                layer = self.records[index]
-                side, start = stage.out if stage.drop_last else stage.size, int(layer["mask"])
-                mask = self.bytes[start : start + n * side * side * int(layer["channels"])]
+                record = self.records[index]
+                side, start = stage.out if stage.drop_last else stage.size, int(record["mask"])
+                mask = self.bytes[start : start + n * side * side * int(record["channels"])]
                 draw_mask(rng_state, threshold(stage.dropout), mask)
             # Every second pass of a step starts from the last image, which is still in the cache.
             kernels, reverse = KERNELS[stage.kind], index % 2 == 1

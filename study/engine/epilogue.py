@@ -37,7 +37,7 @@ import numpy as np
 
 from study.engine.compilation import entry, inlined, kernel
 from study.engine.memory import Bytes, Doubles, Floats
-from study.engine.record import SIDE, Layer, Plan, record
+from study.engine.record import SIDE, Plan, Record, record
 from study.engine.vector import (
     above,
     beats,
@@ -74,34 +74,34 @@ def make_input(
     training: bool,
     to: int,
 ) -> None:
-    """Write rows `first` to `end` of an image's input of layer `index` into the frame at `to`.
+    """Write rows `first` to `end` of an image's input of stage `index` into the frame at `to`.
 
     The frame [width, width, channels] has zeros around the map: the convolution's padding. In
-    training, also store what the backward pass needs: the mask of a rectified layer; for each
+    training, also store what the backward pass needs: the mask of a rectified stage; for each
     pooled window, the position of its maximum (`corner`), and max(floor, z) and the mask there
     (`source`, `kept`).
     """
     noinline()
-    layer = record(plan, index)
+    stage = record(plan, index)
     if index == 0:
-        width, scale, shift = layer.width, splat(PIXEL_SCALE), splat(PIXEL_SHIFT)
+        width, scale, shift = stage.width, splat(PIXEL_SCALE), splat(PIXEL_SHIFT)
         for row in range(first, end):
             source = image * PIXELS + row * SIDE
-            target = to + (row + layer.padding) * width + layer.padding
+            target = to + (row + stage.padding) * width + stage.padding
             for x in (0, 8, 16, SIDE - 8):  # the last two overlap: 28 is no multiple of 8
                 pixels = load_bytes(images, source + x)
                 store(m, target + x, fma(pixels, scale, shift))
         return
     before = record(plan, index - 1)
     if before.pooled:
-        pooled_input(m, before, image, first, end, training, to, layer.width, layer.padding)
+        pooled_input(m, before, image, first, end, training, to, stage.width, stage.padding)
     elif before.rectified:
-        rectified_input(m, before, image, first, end, training, to, layer.width, layer.padding)
+        rectified_input(m, before, image, first, end, training, to, stage.width, stage.padding)
     else:
         masked = training and before.masked
         plain_input(
             m, before, before.z, before.mask, masked,
-            image, first, end, to, layer.width, layer.padding,
+            image, first, end, to, stage.width, stage.padding,
         )  # fmt: skip
 
 
@@ -110,21 +110,21 @@ def remake_input(
     m: Floats, images: Bytes, plan: Plan, index: int, image: int, first: int, end: int, to: int
 ) -> None:
     """Write the same as `make_input`, from what it stored."""
-    layer = record(plan, index)
+    stage = record(plan, index)
     if index == 0:
         make_input(m, images, plan, index, image, first, end, True, to)
     else:
         before = record(plan, index - 1)
         plain_input(
             m, before, before.source, before.kept, before.masked,
-            image, first, end, to, layer.width, layer.padding,
+            image, first, end, to, stage.width, stage.padding,
         )  # fmt: skip
 
 
 @kernel
 def plain_input(
     m: Floats,
-    before: Layer,
+    before: Record,
     source: int,
     mask: int,
     masked: bool,
@@ -156,7 +156,7 @@ def plain_input(
 @kernel
 def rectified_input(
     m: Floats,
-    before: Layer,
+    before: Record,
     image: int,
     first: int,
     end: int,
@@ -187,7 +187,7 @@ def rectified_input(
 @kernel
 def pooled_input(
     m: Floats,
-    before: Layer,
+    before: Record,
     image: int,
     first: int,
     end: int,
@@ -268,7 +268,7 @@ def add_up(m, d, sums, totals, count):  # type: ignore[no-untyped-def]
 
 @kernel
 def finish_output(
-    m: Floats, d: Doubles, layer: Layer, image: int, first: int, end: int, training: bool
+    m: Floats, d: Doubles, stage: Record, image: int, first: int, end: int, training: bool
 ) -> None:
     """Finish rows `first` to `end` of an image's z: add the bias, and update the statistics.
 
@@ -276,18 +276,18 @@ def finish_output(
     `size` terms; sums over columns and images are in double.
     """
     noinline()
-    line = layer.size * layer.channels
-    z = layer.z + (image * layer.size + first) * line
+    line = stage.size * stage.channels
+    z = stage.z + (image * stage.size + first) * line
     rows = end - first
-    if layer.biased:
+    if stage.biased:
         for at in range(z, z + rows * line, line):
             for i in range(0, line, 8):
-                store(m, at + i, load(m, at + i) + load(m, layer.bias_line + i))
-    if not (training and layer.normed):
+                store(m, at + i, load(m, at + i) + load(m, stage.bias_line + i))
+    if not (training and stage.normed):
         return
-    sums, squares, fresh = layer.buffer, layer.buffer + line, first == 0
-    floor, zero = splat(f32(layer.floor)), splat(f32(0))
-    wide_floor, wide_zero = wide_splat(f32(layer.floor)), wide_splat(f32(0))
+    sums, squares, fresh = stage.buffer, stage.buffer + line, first == 0
+    floor, zero = splat(f32(stage.floor)), splat(f32(0))
+    wide_floor, wide_zero = wide_splat(f32(stage.floor)), wide_splat(f32(0))
     i = 0
     while i + 32 <= line:
         column_sums(m, wide_floor, wide_zero, z + i, line, rows, fresh, sums + i, squares + i)
@@ -295,8 +295,8 @@ def finish_output(
     while i < line:
         column_sums(m, floor, zero, z + i, line, rows, fresh, sums + i, squares + i)
         i += 8
-    if end == layer.size:
-        add_up(m, d, sums, layer.statistics, 2 * line)
+    if end == stage.size:
+        add_up(m, d, sums, stage.statistics, 2 * line)
 
 
 @inlined
@@ -322,7 +322,7 @@ def column_gradients(  # type: ignore[no-untyped-def]
 def input_gradient(
     m: Floats,
     d: Doubles,
-    before: Layer,
+    before: Record,
     image: int,
     first: int,
     end: int,
@@ -330,7 +330,7 @@ def input_gradient(
     width: int,
     padding: int,
 ) -> None:
-    """Set the gradient g of the layer before, for rows `first` to `end` of an image, and its sums.
+    """Set the gradient g of the stage before, for rows `first` to `end` of an image, and its sums.
 
     `da` is a frame [width, width, channels] like that of `make_input`, with the gradient with
     respect to a.
@@ -364,18 +364,18 @@ def input_gradient(
 
 @kernel
 def output_gradient(
-    m: Floats, d: Doubles, layer: Layer, image: int, first: int, end: int, to: int
+    m: Floats, d: Doubles, stage: Record, image: int, first: int, end: int, to: int
 ) -> None:
     """Write dz of rows `first` to `end` into the frame [width, width, channels] at `to`.
 
     Also adds dz to the gradient of the bias, if there is one.
     """
     noinline()
-    channels, size, width = layer.channels, layer.size, layer.dz_width
+    channels, size, width = stage.channels, stage.size, stage.dz_width
     line = size * channels
-    scale, slope, shift = layer.back_scale, layer.back_slope, layer.back_shift
-    z, g, corners, out, pooled = layer.z, layer.g, layer.corner, layer.out, layer.pooled
-    floor, zero = splat(f32(layer.floor)), splat(f32(0))
+    scale, slope, shift = stage.back_scale, stage.back_slope, stage.back_shift
+    z, g, corners, out, pooled = stage.z, stage.g, stage.corner, stage.out, stage.pooled
+    floor, zero = splat(f32(stage.floor)), splat(f32(0))
     for row in range(first, end):
         source = (image * size + row) * line
         target = to + row * width * channels
@@ -404,14 +404,14 @@ def output_gradient(
                 x = load(m, z + source + i)
                 dz = fma(x, load(m, slope + i), load(m, shift + i))
                 store(m, target + i, above(x, floor, dz, zero))
-        if layer.biased:
+        if stage.biased:
             for v in range(0, channels, 8):
                 total = zero
                 for i in range(v, line, channels):
                     total = total + load(m, target + i)
-                store(m, layer.buffer, total)
+                store(m, stage.buffer, total)
                 for lane in range(8):
-                    d[layer.bias_sums + v + lane] += m[layer.buffer + lane]
+                    d[stage.bias_sums + v + lane] += m[stage.buffer + lane]
 
 
 @inlined
@@ -423,14 +423,14 @@ def stream(base, size, parts):  # type: ignore[no-untyped-def]
 @kernel
 def forward_streams(plan: Plan, index: int, training: bool, parts: int) -> Any:
     """Return the arrays that a forward pass reads and writes, to be prefetched in `parts` parts."""
-    layer, before = record(plan, index), record(plan, max(index - 1, 0))
-    size_z = layer.size * layer.size * layer.channels
+    stage, before = record(plan, index), record(plan, max(index - 1, 0))
+    size_z = stage.size * stage.size * stage.channels
     size_in = before.size * before.size * before.channels if index > 0 else 0
     masked = training and before.drawn and not before.drop_last
     return (
         stream(before.z, size_in, parts),
         stream(before.mask // 4, size_in // 4 if masked else 0, parts),
-        stream(layer.z, size_z, parts),
+        stream(stage.z, size_z, parts),
         (0, 0, 0),
         (0, 0, 0),
     )
@@ -439,16 +439,16 @@ def forward_streams(plan: Plan, index: int, training: bool, parts: int) -> Any:
 @kernel
 def backward_streams(plan: Plan, index: int, parts: int) -> Any:
     """Return the arrays that a backward pass reads and writes, as in `forward_streams`."""
-    layer, before = record(plan, index), record(plan, max(index - 1, 0))
-    size_z = layer.size * layer.size * layer.channels
-    size_g = layer.out * layer.out * layer.channels
+    stage, before = record(plan, index), record(plan, max(index - 1, 0))
+    size_z = stage.size * stage.size * stage.channels
+    size_g = stage.out * stage.out * stage.channels
     size_in = before.out * before.out * before.channels if index > 0 else 0
     return (
         stream(before.source, size_in, parts),
         stream(before.kept // 4, size_in // 4 if before.masked else 0, parts),
         stream(before.g, size_in, parts),
-        stream(layer.z, size_z, parts),
-        stream(layer.g, size_g, parts),
+        stream(stage.z, size_z, parts),
+        stream(stage.g, size_g, parts),
     )
 
 
@@ -481,7 +481,7 @@ def prefetch_ahead(
 
 @entry
 def fold_norm(m: Floats, d: Doubles, plan: Plan, index: int, n: int, training: bool) -> None:
-    """Set a layer's `scale` and `shift` from the batch's statistics, or from the running ones.
+    """Set a stage's `scale` and `shift` from the batch's statistics, or from the running ones.
 
     With w the gain, b the offset and f the factor of dropout, scale = f w / sd and shift =
     f (b - w mean / sd), where sd = sqrt(variance + epsilon). In training, mean and variance are
@@ -489,43 +489,43 @@ def fold_norm(m: Floats, d: Doubles, plan: Plan, index: int, n: int, training: b
     running variance towards the unbiased one. In evaluation, mean and variance are the running
     ones, and f is 1.
     """
-    layer = record(plan, index)
-    channels, size, count = layer.channels, layer.size, n * layer.size * layer.size
-    factor = layer.factor if training else 1.0
+    stage = record(plan, index)
+    channels, size, count = stage.channels, stage.size, n * stage.size * stage.size
+    factor = stage.factor if training else 1.0
     for channel in range(channels):
         scale, shift = factor, 0.0
-        if layer.normed and channel < layer.true_channels:
+        if stage.normed and channel < stage.true_channels:
             running_mean, running_variance = (
-                layer.running_mean + channel,
-                layer.running_var + channel,
+                stage.running_mean + channel,
+                stage.running_var + channel,
             )
             if training:
                 total = square = 0.0
                 for x in range(channel, size * channels, channels):
-                    total += d[layer.statistics + x]
-                    square += d[layer.statistics + size * channels + x]
+                    total += d[stage.statistics + x]
+                    square += d[stage.statistics + size * channels + x]
                 mean = total / count
                 variance = square / count - mean * mean
                 if variance < 0.0:
                     variance = 0.0
                 unbiased = variance * count / (count - 1)
-                momentum = f32(layer.momentum)
+                momentum = f32(stage.momentum)
                 m[running_mean] += momentum * (f32(mean) - m[running_mean])
                 m[running_variance] += momentum * (f32(unbiased) - m[running_variance])
             else:
                 mean, variance = np.float64(m[running_mean]), np.float64(m[running_variance])
-            sd = np.sqrt(variance + layer.epsilon)
-            d[layer.mean + channel], d[layer.sd + channel] = mean, sd
-            scale = m[layer.gain + channel] / sd
-            shift = factor * (m[layer.offset + channel] - scale * mean)
+            sd = np.sqrt(variance + stage.epsilon)
+            d[stage.mean + channel], d[stage.sd + channel] = mean, sd
+            scale = m[stage.gain + channel] / sd
+            shift = factor * (m[stage.offset + channel] - scale * mean)
             scale *= factor
         for x in range(channel, size * channels, channels):
-            m[layer.scale + x], m[layer.shift + x] = f32(scale), f32(shift)
+            m[stage.scale + x], m[stage.shift + x] = f32(scale), f32(shift)
 
 
 @entry
 def fold_norm_gradient(m: Floats, d: Doubles, plan: Plan, index: int, n: int) -> None:
-    """Set a layer's `back_scale`, `back_slope` and `back_shift`, and the gradients of its norm.
+    """Set a stage's `back_scale`, `back_slope` and `back_shift`, and the gradients of its norm.
 
     Let x = max(floor, z), x^ = (x - mean) / sd, w the gain, b the offset and f the factor of
     dropout. From y = f (w x^ + b) follow db = f sum(g), dw = f sum(g x^), and
@@ -535,25 +535,25 @@ def fold_norm_gradient(m: Floats, d: Doubles, plan: Plan, index: int, n: int) ->
     (Ioffe & Szegedy 2015, section 3). Collected by g, x and 1, the factors are `back_scale`,
     `back_slope` and `back_shift`.
     """
-    layer = record(plan, index)
-    channels, size, line = layer.channels, layer.size, layer.out * layer.channels
-    count, factor = n * layer.size * layer.size, layer.factor
+    stage = record(plan, index)
+    channels, size, line = stage.channels, stage.size, stage.out * stage.channels
+    count, factor = n * stage.size * stage.size, stage.factor
     for channel in range(channels):
         scale, slope, shift = factor, 0.0, 0.0
-        if layer.normed and channel < layer.true_channels:
+        if stage.normed and channel < stage.true_channels:
             total = product = 0.0
             for x in range(channel, line, channels):
-                total += d[layer.gradient_sums + x]
-                product += d[layer.gradient_sums + line + x]
-            mean, sd = d[layer.mean + channel], d[layer.sd + channel]
+                total += d[stage.gradient_sums + x]
+                product += d[stage.gradient_sums + line + x]
+            mean, sd = d[stage.mean + channel], d[stage.sd + channel]
             of_offset = factor * total
             of_gain = factor * (product - mean * total) / sd
-            ratio = m[layer.gain + channel] / sd
+            ratio = m[stage.gain + channel] / sd
             slope = -ratio * of_gain / (count * sd)
             shift = -ratio * of_offset / count - slope * mean
             scale = factor * ratio
-            m[layer.gain + layer.to_gradient + channel] = f32(of_gain)
-            m[layer.offset + layer.to_gradient + channel] = f32(of_offset)
+            m[stage.gain + stage.to_gradient + channel] = f32(of_gain)
+            m[stage.offset + stage.to_gradient + channel] = f32(of_offset)
         for x in range(channel, size * channels, channels):
-            m[layer.back_scale + x] = f32(scale)
-            m[layer.back_slope + x], m[layer.back_shift + x] = f32(slope), f32(shift)
+            m[stage.back_scale + x] = f32(scale)
+            m[stage.back_slope + x], m[stage.back_shift + x] = f32(slope), f32(shift)

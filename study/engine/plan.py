@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from study.engine.memory import Memory
-from study.engine.record import LAYER, SIDE
+from study.engine.record import RECORD, SIDE
 
 Records = NDArray[Any]
-"""One record per stage, of type LAYER."""
+"""One record per stage, of type RECORD."""
 
 FIRST, POINTWISE, WINOGRAD, DEPTHWISE, TAPS, MEAN = (
     "first", "pointwise", "winograd", "depthwise", "taps", "mean",
@@ -249,41 +249,41 @@ def layout(found: list[Stage], batch: int, memory: Memory) -> tuple[Records, int
 
     It has the places of everything except the parameters, which follow in one vector.
     """
-    plan = np.zeros(len(found), LAYER)
+    plan = np.zeros(len(found), RECORD)
     doubles = 0
     largest_out = 0
     for index, stage in enumerate(found):
-        layer, before = plan[index], plan[index - 1] if index else None
-        describe(layer, stage, before)
+        record, before = plan[index], plan[index - 1] if index else None
+        describe(record, stage, before)
         pixels, out = batch * stage.size**2, batch * stage.out**2
-        channels, channels_in = int(layer["channels"]), int(layer["channels_in"])
+        channels, channels_in = int(record["channels"]), int(record["channels_in"])
         line = stage.size * channels
         largest_out = max(largest_out, out * channels)
 
-        layer["z"] = layer["source"] = memory.floats(pixels * channels)
+        record["z"] = record["source"] = memory.floats(pixels * channels)
         masks = out if stage.drop_last else pixels
-        in_forward = layer["drawn"] or (stage.rectified and not stage.pooled)
-        layer["mask"] = layer["kept"] = memory.bytes(masks * channels if in_forward else 0)
+        in_forward = record["drawn"] or (stage.rectified and not stage.pooled)
+        record["mask"] = record["kept"] = memory.bytes(masks * channels if in_forward else 0)
         if stage.pooled:
-            layer["source"] = memory.floats(out * channels)
-            layer["corner"] = memory.bytes(out * channels)
-            layer["kept"] = memory.bytes(out * channels)
+            record["source"] = memory.floats(out * channels)
+            record["corner"] = memory.bytes(out * channels)
+            record["kept"] = memory.bytes(out * channels)
         for name in ("scale", "shift", "back_scale", "back_slope", "back_shift", "bias_line"):
-            layer[name] = memory.floats(line)
-        taps = int(layer["kernel"]) ** 2
+            record[name] = memory.floats(line)
+        taps = int(record["kernel"]) ** 2
         for name in ("k", "kt", "dk"):
-            layer[name] = memory.floats(taps * (channels_in if layer["dense"] else 1) * channels)
+            record[name] = memory.floats(taps * (channels_in if record["dense"] else 1) * channels)
         if stage.kind == WINOGRAD:
             for name in ("us", "uts", "dus"):
-                layer[name] = memory.floats(36 * channels_in * channels)
-        # The margins of frames must stay 0, so each layer has its own frames.
-        group = int(layer["group"])
+                record[name] = memory.floats(36 * channels_in * channels)
+        # The margins of frames must stay 0, so each stage has its own frames.
+        group = int(record["group"])
         for name, floats in (
-            ("a", int(layer["width"]) ** 2 * channels_in),
-            ("da", int(layer["width"]) ** 2 * channels_in if index else 0),
-            ("dz", int(layer["dz_width"]) ** 2 * channels),
+            ("a", int(record["width"]) ** 2 * channels_in),
+            ("da", int(record["width"]) ** 2 * channels_in if index else 0),
+            ("dz", int(record["dz_width"]) ** 2 * channels),
         ):
-            layer[name] = memory.floats(group * floats)
+            record[name] = memory.floats(group * floats)
         for name, count in (
             ("statistics", 2 * line),
             ("gradient_sums", 2 * stage.out * channels),
@@ -291,7 +291,7 @@ def layout(found: list[Stage], batch: int, memory: Memory) -> tuple[Records, int
             ("mean", channels),
             ("sd", channels),
         ):
-            layer[name] = doubles
+            record[name] = doubles
             doubles += count
 
     tiled = plan["group"] * plan["tiles"] ** 2 * 36
@@ -306,44 +306,44 @@ def layout(found: list[Stage], batch: int, memory: Memory) -> tuple[Records, int
     return plan, doubles
 
 
-def describe(layer: Any, stage: Stage, before: Any) -> None:
+def describe(record: Any, stage: Stage, before: Any) -> None:
     """Set all fields of a stage's record except places."""
     kind = stage.kind
     if isinstance(stage.linear, nn.Conv2d):
-        layer["kernel"], layer["padding"] = stage.linear.kernel_size[0], padding(stage.linear)
-        layer["dense"] = stage.linear.groups == 1
-        layer["biased"] = stage.linear.bias is not None
+        record["kernel"], record["padding"] = stage.linear.kernel_size[0], padding(stage.linear)
+        record["dense"] = stage.linear.groups == 1
+        record["biased"] = stage.linear.bias is not None
     else:
-        layer["kernel"] = window(stage.linear)
-    layer["size_in"], layer["true_in"] = stage.size_in, stage.channels_in
-    layer["channels_in"] = 1 if before is None else before["channels"]
-    layer["size"], layer["true_channels"] = stage.size, stage.channels
-    layer["channels"], layer["out"] = padded(stage.channels), stage.out
+        record["kernel"] = window(stage.linear)
+    record["size_in"], record["true_in"] = stage.size_in, stage.channels_in
+    record["channels_in"] = 1 if before is None else before["channels"]
+    record["size"], record["true_channels"] = stage.size, stage.channels
+    record["channels"], record["out"] = padded(stage.channels), stage.out
 
-    layer["width"] = stage.size_in + 2 * layer["padding"]
-    layer["group"], layer["rows"] = 1, stage.size
+    record["width"] = stage.size_in + 2 * record["padding"]
+    record["group"], record["rows"] = 1, stage.size
     if kind == WINOGRAD:
-        layer["tiles"] = -(-stage.size // 4)
-        layer["width"] = 4 * layer["tiles"] + 2
-        layer["group"] = max(1, 36 // layer["tiles"] ** 2)
-        layer["dz_width"] = 4 * layer["tiles"]
+        record["tiles"] = -(-stage.size // 4)
+        record["width"] = 4 * record["tiles"] + 2
+        record["group"] = max(1, 36 // record["tiles"] ** 2)
+        record["dz_width"] = 4 * record["tiles"]
     elif kind == POINTWISE:
         whole_map = stage.size_in > stage.size
-        layer["row"] = layer["channels_in"] * (stage.size_in**2 if whole_map else 1)
-        layer["depth"] = layer["row"] if whole_map else layer["true_in"]
+        record["row"] = record["channels_in"] * (stage.size_in**2 if whole_map else 1)
+        record["depth"] = record["row"] if whole_map else record["true_in"]
         if stage.size > 8:
-            layer["rows"] = 2
+            record["rows"] = 2
         else:
-            layer["group"] = max(1, 128 // stage.size**2)
-        layer["dz_width"] = stage.size
+            record["group"] = max(1, 128 // stage.size**2)
+        record["dz_width"] = stage.size
     else:
-        layer["border"] = layer["kernel"] - 1 if kind in (DEPTHWISE, TAPS) else 0
-        layer["dz_width"] = stage.size + 2 * layer["border"]
+        record["border"] = record["kernel"] - 1 if kind in (DEPTHWISE, TAPS) else 0
+        record["dz_width"] = stage.size + 2 * record["border"]
 
-    layer["floor"] = 0 if stage.relu else -np.inf
-    layer["normed"], layer["rectified"] = stage.norm is not None, stage.rectified
-    layer["pooled"], layer["drawn"] = stage.pooled, stage.dropout > 0
-    layer["drop_last"], layer["masked"] = stage.drop_last, layer["drawn"] or stage.rectified
-    layer["factor"] = 1 / (1 - stage.dropout)
+    record["floor"] = 0 if stage.relu else -np.inf
+    record["normed"], record["rectified"] = stage.norm is not None, stage.rectified
+    record["pooled"], record["drawn"] = stage.pooled, stage.dropout > 0
+    record["drop_last"], record["masked"] = stage.drop_last, record["drawn"] or stage.rectified
+    record["factor"] = 1 / (1 - stage.dropout)
     if stage.norm:
-        layer["epsilon"], layer["momentum"] = stage.norm.eps, stage.norm.momentum
+        record["epsilon"], record["momentum"] = stage.norm.eps, stage.norm.momentum

@@ -39,11 +39,11 @@ def forward(
     training: bool,
     reverse: bool,
 ) -> None:
-    """Compute the output z of layer `index` for n images, and its statistics."""
-    layer = record(plan, index)
-    pack(m, layer)
-    co, group, size, lines, row = layer.channels, layer.group, layer.size, layer.rows, layer.row
-    ratio, line_in = layer.size_in // size, layer.size_in * layer.channels_in
+    """Compute the output z of stage `index` for n images, and its statistics."""
+    stage = record(plan, index)
+    pack(m, stage)
+    co, group, size, lines, row = stage.channels, stage.group, stage.size, stage.rows, stage.row
+    ratio, line_in = stage.size_in // size, stage.size_in * stage.channels_in
     blocks, parts = (n + group - 1) // group, 3 * ((size + lines - 1) // lines)
     streams = forward_streams(plan, index, training, parts)
     for turn in range(blocks):
@@ -55,14 +55,14 @@ def forward(
             held = (bottom - top) * line_in
             prefetch_ahead(m, streams, start, group, reverse, n, part)
             for j in range(count):
-                a = layer.a + j * held - top * line_in
+                a = stage.a + j * held - top * line_in
                 make_input(m, images, plan, index, start + j, top, bottom, training, a)
             prefetch_ahead(m, streams, start, group, reverse, n, part + 1)
-            z, rows = layer.z + (start * size + first) * size * co, count * (end - first) * size
-            product(m, layer.a, row, False, layer.k, co, z, co, rows, co, layer.depth, False)
+            z, rows = stage.z + (start * size + first) * size * co, count * (end - first) * size
+            product(m, stage.a, row, False, stage.k, co, z, co, rows, co, stage.depth, False)
             prefetch_ahead(m, streams, start, group, reverse, n, part + 2)
             for j in range(count):
-                finish_output(m, d, layer, start + j, first, end, training)
+                finish_output(m, d, stage, start + j, first, end, training)
             part += 3
 
 
@@ -70,12 +70,12 @@ def forward(
 def backward(
     m: Floats, d: Doubles, images: Bytes, plan: Plan, index: int, n: int, reverse: bool
 ) -> None:
-    """Compute the gradients of layer `index` with respect to its weights and its input."""
-    layer, before = record(plan, index), record(plan, max(index - 1, 0))
-    clear_gradient(m, layer)
-    transpose(m, layer, False)
-    co, group, size, lines, row = layer.channels, layer.group, layer.size, layer.rows, layer.row
-    ratio, line_in = layer.size_in // size, layer.size_in * layer.channels_in
+    """Compute the gradients of stage `index` with respect to its weights and its input."""
+    stage, before = record(plan, index), record(plan, max(index - 1, 0))
+    clear_gradient(m, stage)
+    transpose(m, stage, False)
+    co, group, size, lines, row = stage.channels, stage.group, stage.size, stage.rows, stage.row
+    ratio, line_in = stage.size_in // size, stage.size_in * stage.channels_in
     blocks, parts = (n + group - 1) // group, 4 * ((size + lines - 1) // lines)
     streams = backward_streams(plan, index, parts)
     for turn in range(blocks):
@@ -88,22 +88,22 @@ def backward(
             rows = count * (end - first) * size
             prefetch_ahead(m, streams, start, group, reverse, n, part)
             for j in range(count):
-                a = layer.a + j * held - top * line_in
+                a = stage.a + j * held - top * line_in
                 remake_input(m, images, plan, index, start + j, top, bottom, a)
-                dz = layer.dz + j * held_out - first * size * co
-                output_gradient(m, d, layer, start + j, first, end, dz)
+                dz = stage.dz + j * held_out - first * size * co
+                output_gradient(m, d, stage, start + j, first, end, dz)
             prefetch_ahead(m, streams, start, group, reverse, n, part + 1)
-            product(m, layer.a, row, True, layer.dz, co, layer.dk, co, layer.depth, co, rows, True)
+            product(m, stage.a, row, True, stage.dz, co, stage.dk, co, stage.depth, co, rows, True)
             prefetch_ahead(m, streams, start, group, reverse, n, part + 2)
             if index > 0:
                 product(
-                    m, layer.dz, co, False, layer.kt, row, layer.da, row,
-                    rows, row, layer.true_channels, False,
+                    m, stage.dz, co, False, stage.kt, row, stage.da, row,
+                    rows, row, stage.true_channels, False,
                 )  # fmt: skip
             prefetch_ahead(m, streams, start, group, reverse, n, part + 3)
             if index > 0:
                 for j in range(count):
-                    da = layer.da + j * held - top * line_in
-                    input_gradient(m, d, before, start + j, top, bottom, da, layer.size_in, 0)
+                    da = stage.da + j * held - top * line_in
+                    input_gradient(m, d, before, start + j, top, bottom, da, stage.size_in, 0)
             part += 4
-    unpack(m, layer, d)
+    unpack(m, stage, d)

@@ -18,7 +18,7 @@ from study.engine.compilation import intrinsic
 
 Plan = NDArray[np.int64]
 """Records one after the other; each field has 8 bytes."""
-Layer = Any
+Record = Any
 """A record, in a kernel."""
 
 SIDE = 28
@@ -55,50 +55,50 @@ FLAGS = (
     "dense", "normed", "rectified", "pooled", "drawn", "drop_last", "masked", "biased",
 )  # fmt: skip
 
-LAYER = np.dtype([
+RECORD = np.dtype([
     *((name, np.int64) for name in INTEGERS),
     *((name, np.float64) for name in REALS),
     *((name, np.int64) for name in FLAGS),
 ])  # fmt: skip
 
 
-class LayerType(types.Type):  # type: ignore[misc]
+class RecordType(types.Type):  # type: ignore[misc]
     """The Numba type of a record. Numba's own record type would take minutes to compile."""
 
     def __init__(self) -> None:
         """Name the type."""
-        super().__init__(name="layer")
+        super().__init__(name="stage")
 
 
-layer_type = LayerType()
+record_type = RecordType()
 
 
-@register_model(LayerType)
-class LayerModel(models.PrimitiveModel):  # type: ignore[misc]
+@register_model(RecordType)
+class RecordModel(models.PrimitiveModel):  # type: ignore[misc]
     """The LLVM type of a record: the address of its first field."""
 
-    def __init__(self, manager: Any, kind: LayerType) -> None:
+    def __init__(self, manager: Any, kind: RecordType) -> None:
         """Represent the record by a pointer."""
         super().__init__(manager, kind, ir.IntType(64).as_pointer())
 
 
 @infer_getattr
-class LayerAttributes(AttributeTemplate):  # type: ignore[misc]
+class RecordAttributes(AttributeTemplate):  # type: ignore[misc]
     """Types of the fields."""
 
-    key = LayerType
+    key = RecordType
 
-    def generic_resolve(self, _kind: LayerType, name: str) -> Any:  # type: ignore[override]
+    def generic_resolve(self, _kind: RecordType, name: str) -> Any:  # type: ignore[override]
         """Return the type of a field, or None if there is no such field."""
         if name in FLAGS:
             return types.boolean
         return types.float64 if name in REALS else types.int64 if name in INTEGERS else None
 
 
-@lower_getattr_generic(LayerType)
-def read_field(context: Any, builder: Any, _kind: LayerType, record: Any, name: str) -> Any:
+@lower_getattr_generic(RecordType)
+def read_field(context: Any, builder: Any, _kind: RecordType, record: Any, name: str) -> Any:
     """Emit the code that reads a field."""
-    index = ir.Constant(ir.IntType(64), list(LAYER.names or ()).index(name))
+    index = ir.Constant(ir.IntType(64), list(RECORD.names or ()).index(name))
     value = builder.load(builder.gep(record, [index], inbounds=True), typ=ir.IntType(64))
     if name in FLAGS:
         return builder.icmp_signed("!=", value, ir.Constant(value.type, 0))
@@ -111,7 +111,7 @@ def record(context, plan, index):  # type: ignore[no-untyped-def]
 
     def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        fields = ir.Constant(args[1].type, LAYER.itemsize // 8)
+        fields = ir.Constant(args[1].type, RECORD.itemsize // 8)
         return builder.gep(data, [builder.mul(args[1], fields)], inbounds=True)
 
-    return layer_type(plan, types.intp), emit
+    return record_type(plan, types.intp), emit

@@ -53,47 +53,47 @@ def forward(
     training: bool,
     reverse: bool,
 ) -> None:
-    """Compute the output z of layer `index` for n images, and its statistics."""
-    layer = record(plan, index)
-    pack(m, layer)
-    ci, co, size, width = layer.channels_in, layer.channels, layer.size, layer.width
+    """Compute the output z of stage `index` for n images, and its statistics."""
+    stage = record(plan, index)
+    pack(m, stage)
+    ci, co, size, width = stage.channels_in, stage.channels, stage.size, stage.width
     streams = forward_streams(plan, index, training, size)
     for turn in range(n):
         image = n - 1 - turn if reverse else turn
-        make_input(m, images, plan, index, image, 0, layer.size_in, training, layer.a)
+        make_input(m, images, plan, index, image, 0, stage.size_in, training, stage.a)
         for y in range(size):
             prefetch_ahead(m, streams, image, 1, reverse, n, y)
-            z = layer.z + (image * size + y) * size * co
-            convolve(m, layer.a + y * width * ci, width, ci, layer.k, layer.kernel, co, z, size)
-        finish_output(m, d, layer, image, 0, size, training)
+            z = stage.z + (image * size + y) * size * co
+            convolve(m, stage.a + y * width * ci, width, ci, stage.k, stage.kernel, co, z, size)
+        finish_output(m, d, stage, image, 0, size, training)
 
 
 @entry
 def backward(
     m: Floats, d: Doubles, images: Bytes, plan: Plan, index: int, n: int, reverse: bool
 ) -> None:
-    """Compute the gradients of layer `index` with respect to its weights and its input."""
-    layer, before = record(plan, index), record(plan, max(index - 1, 0))
-    clear_gradient(m, layer)
-    transpose(m, layer, True)
-    ci, co, size, width = layer.channels_in, layer.channels, layer.size, layer.width
-    kernel, dz_width, run = layer.kernel, layer.dz_width, layer.kernel * ci
-    inner = layer.dz + layer.border * (dz_width + 1) * co
+    """Compute the gradients of stage `index` with respect to its weights and its input."""
+    stage, before = record(plan, index), record(plan, max(index - 1, 0))
+    clear_gradient(m, stage)
+    transpose(m, stage, True)
+    ci, co, size, width = stage.channels_in, stage.channels, stage.size, stage.width
+    kernel, dz_width, run = stage.kernel, stage.dz_width, stage.kernel * ci
+    inner = stage.dz + stage.border * (dz_width + 1) * co
     streams = backward_streams(plan, index, size)
     for turn in range(n):
         image = n - 1 - turn if reverse else turn
-        remake_input(m, images, plan, index, image, 0, layer.size_in, layer.a)
-        output_gradient(m, d, layer, image, 0, size, inner)
+        remake_input(m, images, plan, index, image, 0, stage.size_in, stage.a)
+        output_gradient(m, d, stage, image, 0, size, inner)
         for y in range(size):
             prefetch_ahead(m, streams, image, 1, reverse, n, y)
             dz = inner + y * dz_width * co
             for i in range(kernel):
-                a = layer.a + (y + i) * width * ci
-                product(m, a, ci, True, dz, co, layer.dk + i * run * co, co, run, co, size, True)
+                a = stage.a + (y + i) * width * ci
+                product(m, a, ci, True, dz, co, stage.dk + i * run * co, co, run, co, size, True)
         if index > 0:
-            for y in range(layer.size_in):
-                dz = layer.dz + (layer.padding * (dz_width + 1) + y * dz_width) * co
-                da = layer.da + y * layer.size_in * ci
-                convolve(m, dz, dz_width, co, layer.kt, kernel, ci, da, layer.size_in)
-            input_gradient(m, d, before, image, 0, layer.size_in, layer.da, layer.size_in, 0)
-    unpack(m, layer, d)
+            for y in range(stage.size_in):
+                dz = stage.dz + (stage.padding * (dz_width + 1) + y * dz_width) * co
+                da = stage.da + y * stage.size_in * ci
+                convolve(m, dz, dz_width, co, stage.kt, kernel, ci, da, stage.size_in)
+            input_gradient(m, d, before, image, 0, stage.size_in, stage.da, stage.size_in, 0)
+    unpack(m, stage, d)

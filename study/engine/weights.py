@@ -7,55 +7,55 @@ whole vectors. A depthwise convolution has [channels, 1, height, width] and [tap
 
 from study.engine.compilation import kernel
 from study.engine.memory import Doubles, Floats
-from study.engine.record import Layer
+from study.engine.record import Record
 
 
 @kernel
-def pack(m: Floats, layer: Layer) -> None:
+def pack(m: Floats, stage: Record) -> None:
     """Set `k`, weights in the kernels' layout, and `bias_line`, the bias for a row of pixels."""
-    taps, outputs = layer.kernel * layer.kernel, layer.true_channels
-    inputs, padded = (layer.true_in, layer.channels_in) if layer.dense else (1, 1)
+    taps, outputs = stage.kernel * stage.kernel, stage.true_channels
+    inputs, padded = (stage.true_in, stage.channels_in) if stage.dense else (1, 1)
     for o in range(outputs):
         for i in range(inputs):
             for t in range(taps):
-                x = m[layer.weight + (o * inputs + i) * taps + t]
-                m[layer.k + (t * padded + i) * layer.channels + o] = x
-        if layer.biased:
-            for x in range(layer.size):
-                m[layer.bias_line + x * layer.channels + o] = m[layer.bias + o]
+                x = m[stage.weight + (o * inputs + i) * taps + t]
+                m[stage.k + (t * padded + i) * stage.channels + o] = x
+        if stage.biased:
+            for x in range(stage.size):
+                m[stage.bias_line + x * stage.channels + o] = m[stage.bias + o]
 
 
 @kernel
-def transpose(m: Floats, layer: Layer, flip: bool) -> None:
+def transpose(m: Floats, stage: Record, flip: bool) -> None:
     """Set `kt` to `k` as [channels, taps, channels_in]; of `dense` layers only.
 
     With `flip`, to [taps, channels, channels_in], with the taps in reverse order: the kernel,
     rotated by 180 degrees.
     """
-    taps, ci, co = layer.kernel * layer.kernel, layer.channels_in, layer.channels
-    for o in range(layer.true_channels):
+    taps, ci, co = stage.kernel * stage.kernel, stage.channels_in, stage.channels
+    for o in range(stage.true_channels):
         for t in range(taps):
             place = ((taps - 1 - t) * co + o) * ci if flip else (o * taps + t) * ci
-            for i in range(layer.true_in):
-                m[layer.kt + place + i] = m[layer.k + (t * ci + i) * co + o]
+            for i in range(stage.true_in):
+                m[stage.kt + place + i] = m[stage.k + (t * ci + i) * co + o]
 
 
 @kernel
-def unpack(m: Floats, layer: Layer, d: Doubles) -> None:
+def unpack(m: Floats, stage: Record, d: Doubles) -> None:
     """Set the gradients of weights and bias from `dk`, and from `bias_sums` in d."""
-    taps, outputs = layer.kernel * layer.kernel, layer.true_channels
-    inputs, padded = (layer.true_in, layer.channels_in) if layer.dense else (1, 1)
+    taps, outputs = stage.kernel * stage.kernel, stage.true_channels
+    inputs, padded = (stage.true_in, stage.channels_in) if stage.dense else (1, 1)
     for o in range(outputs):
         for i in range(inputs):
             for t in range(taps):
-                x = m[layer.dk + (t * padded + i) * layer.channels + o]
-                m[layer.weight + layer.to_gradient + (o * inputs + i) * taps + t] = x
-        if layer.biased:
-            m[layer.bias + layer.to_gradient + o] = d[layer.bias_sums + o]
+                x = m[stage.dk + (t * padded + i) * stage.channels + o]
+                m[stage.weight + stage.to_gradient + (o * inputs + i) * taps + t] = x
+        if stage.biased:
+            m[stage.bias + stage.to_gradient + o] = d[stage.bias_sums + o]
 
 
 @kernel
-def clear_gradient(m: Floats, layer: Layer) -> None:
+def clear_gradient(m: Floats, stage: Record) -> None:
     """Set `dk`, the gradient of the weights in the kernels' layout, to 0."""
-    size = layer.kernel * layer.kernel * layer.channels
-    m[layer.dk : layer.dk + size * (layer.channels_in if layer.dense else 1)] = 0
+    size = stage.kernel * stage.kernel * stage.channels
+    m[stage.dk : stage.dk + size * (stage.channels_in if stage.dense else 1)] = 0

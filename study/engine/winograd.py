@@ -43,7 +43,7 @@ from study.engine.epilogue import (
 )
 from study.engine.memory import Bytes, Doubles, Floats
 from study.engine.products import product
-from study.engine.record import Layer, Plan, record
+from study.engine.record import Plan, Record, record
 from study.engine.vector import fma, load, noinline, splat, store
 from study.engine.weights import pack, unpack
 
@@ -132,15 +132,15 @@ def add_six(m, at, step, values):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def tiles_in(m: Floats, layer: Layer, a: int, ty: int, tile: int, step: int) -> None:
+def tiles_in(m: Floats, stage: Record, a: int, ty: int, tile: int, step: int) -> None:
     """Compute V of a row of tiles: B^T d B of every 6x6 window, in steps of 4, of the frame at `a`.
 
     `ty` is the number of the row, `tile` the place of its first tile in V and `step` the distance
     between points, in floats. Columns are transformed first, and only once where windows overlap.
     """
     noinline()
-    c, tiles, scratch = layer.channels_in, layer.tiles, layer.scratch
-    wide, row = 4 * tiles + 2, layer.width * c
+    c, tiles, scratch = stage.channels_in, stage.tiles, stage.scratch
+    wide, row = 4 * tiles + 2, stage.width * c
     for v in range(0, c, 8):
         at = a + 4 * ty * row + v
         for x in range(wide):
@@ -154,11 +154,11 @@ def tiles_in(m: Floats, layer: Layer, a: int, ty: int, tile: int, step: int) -> 
 
 
 @kernel
-def tiles_out(m: Floats, layer: Layer, ty: int, tile: int, step: int, z: int) -> None:
+def tiles_out(m: Floats, stage: Record, ty: int, tile: int, step: int, z: int) -> None:
     """Compute z of a row of tiles: A^T M A, inside the map."""
     noinline()
-    c, size, scratch = layer.channels, layer.size, layer.scratch
-    for tx in range(layer.tiles):
+    c, size, scratch = stage.channels, stage.size, stage.scratch
+    for tx in range(stage.tiles):
         for v in range(0, c, 8):
             at = tile + tx * c + v
             for x in range(6):
@@ -183,12 +183,12 @@ def tiles_out(m: Floats, layer: Layer, ty: int, tile: int, step: int, z: int) ->
 
 
 @kernel
-def tiles_out_back(m: Floats, layer: Layer, dz: int, ty: int, tile: int, step: int) -> None:
+def tiles_out_back(m: Floats, stage: Record, dz: int, ty: int, tile: int, step: int) -> None:
     """Compute dM of a row of tiles: A dz A^T, of the frame at `dz`, which is 0 outside the map."""
     noinline()
-    c, scratch = layer.channels, layer.scratch
-    row = layer.dz_width * c
-    for tx in range(layer.tiles):
+    c, scratch = stage.channels, stage.scratch
+    row = stage.dz_width * c
+    for tx in range(stage.tiles):
         for v in range(0, c, 8):
             at = dz + 4 * ty * row + 4 * tx * c + v
             for x in range(4):
@@ -201,13 +201,13 @@ def tiles_out_back(m: Floats, layer: Layer, dz: int, ty: int, tile: int, step: i
 
 
 @kernel
-def tiles_in_back(m: Floats, layer: Layer, ty: int, tile: int, step: int, da: int) -> None:
+def tiles_in_back(m: Floats, stage: Record, ty: int, tile: int, step: int, da: int) -> None:
     """Add dd = B dV B^T of a row of tiles to the frame at `da`; first set its new rows to 0."""
     noinline()
-    c, scratch = layer.channels_in, layer.scratch
-    row = layer.width * c
+    c, scratch = stage.channels_in, stage.scratch
+    row = stage.width * c
     m[da + (4 * ty + (2 if ty else 0)) * row : da + (4 * ty + 6) * row] = 0
-    for tx in range(layer.tiles):
+    for tx in range(stage.tiles):
         for v in range(0, c, 8):
             at = tile + tx * c + v
             for x in range(6):
@@ -222,12 +222,12 @@ def tiles_in_back(m: Floats, layer: Layer, ty: int, tile: int, step: int, da: in
 
 
 @kernel
-def transform_weights(m: Floats, layer: Layer) -> None:
+def transform_weights(m: Floats, stage: Record) -> None:
     """Compute U = G k G^T [36, channels_in, channels] of k [9, channels_in, channels], and U^T."""
-    ci, co = layer.channels_in, layer.channels
+    ci, co = stage.channels_in, stage.channels
     cc = ci * co
     # Slices tell Numba that no index is negative.
-    k, us, uts = m[layer.k :], m[layer.us :], m[layer.uts :]
+    k, us, uts = m[stage.k :], m[stage.us :], m[stage.uts :]
     t = np.empty((6, 3, cc), f32)
     for r in range(6):
         for x in range(3):
@@ -246,9 +246,9 @@ def transform_weights(m: Floats, layer: Layer) -> None:
 
 
 @kernel
-def transform_weights_back(m: Floats, layer: Layer) -> None:
+def transform_weights_back(m: Floats, stage: Record) -> None:
     """Compute dk = G^T dU G."""
-    cc, dus, dk = layer.channels_in * layer.channels, layer.dus, layer.dk
+    cc, dus, dk = stage.channels_in * stage.channels, stage.dus, stage.dk
     t = np.zeros((3, 6, cc), f32)
     for x in range(3):
         for r in range(6):
@@ -277,83 +277,83 @@ def forward(
     training: bool,
     reverse: bool,
 ) -> None:
-    """Compute the output z of layer `index` for n images, and its statistics."""
-    layer = record(plan, index)
-    pack(m, layer)
-    transform_weights(m, layer)
+    """Compute the output z of stage `index` for n images, and its statistics."""
+    stage = record(plan, index)
+    pack(m, stage)
+    transform_weights(m, stage)
     ci, co, tiles, group, size = (
-        layer.channels_in, layer.channels, layer.tiles, layer.group, layer.size,
+        stage.channels_in, stage.channels, stage.tiles, stage.group, stage.size,
     )  # fmt: skip
-    frame, per, padding = layer.width * layer.width * ci, tiles * tiles, layer.padding
+    frame, per, padding = stage.width * stage.width * ci, tiles * tiles, stage.padding
     streams, blocks = forward_streams(plan, index, training, 36), (n + group - 1) // group
     for turn in range(blocks):
         start = (blocks - 1 - turn if reverse else turn) * group
         count = min(group, n - start)
         step, step_out = count * per * ci, count * per * co
         for j in range(count):
-            done, a = 0, layer.a + j * frame
+            done, a = 0, stage.a + j * frame
             for ty in range(tiles):
                 # The windows of these tiles end at row 4 * ty + 6 of the frame.
-                needed = max(min(layer.size_in, 4 * ty + 6 - padding), done)
+                needed = max(min(stage.size_in, 4 * ty + 6 - padding), done)
                 make_input(m, images, plan, index, start + j, done, needed, training, a)
                 done = needed
-                tiles_in(m, layer, a, ty, layer.vs + (j * per + ty * tiles) * ci, step)
+                tiles_in(m, stage, a, ty, stage.vs + (j * per + ty * tiles) * ci, step)
         for f in range(36):
             prefetch_ahead(m, streams, start, group, reverse, n, f)
             product(
-                m, layer.vs + f * step, ci, False, layer.us + f * ci * co, co,
-                layer.ms + f * step_out, co, count * per, co, layer.true_in, False,
+                m, stage.vs + f * step, ci, False, stage.us + f * ci * co, co,
+                stage.ms + f * step_out, co, count * per, co, stage.true_in, False,
             )  # fmt: skip
         for j in range(count):
-            z = layer.z + (start + j) * size * size * co
+            z = stage.z + (start + j) * size * size * co
             for ty in range(tiles):
-                tiles_out(m, layer, ty, layer.ms + (j * per + ty * tiles) * co, step_out, z)
-                finish_output(m, d, layer, start + j, 4 * ty, min(size, 4 * ty + 4), training)
+                tiles_out(m, stage, ty, stage.ms + (j * per + ty * tiles) * co, step_out, z)
+                finish_output(m, d, stage, start + j, 4 * ty, min(size, 4 * ty + 4), training)
 
 
 @entry
 def backward(
     m: Floats, d: Doubles, images: Bytes, plan: Plan, index: int, n: int, reverse: bool
 ) -> None:
-    """Compute the gradients of layer `index` with respect to its weights and its input."""
-    layer, before = record(plan, index), record(plan, index - 1)
+    """Compute the gradients of stage `index` with respect to its weights and its input."""
+    stage, before = record(plan, index), record(plan, index - 1)
     ci, co, tiles, group, size = (
-        layer.channels_in, layer.channels, layer.tiles, layer.group, layer.size,
+        stage.channels_in, stage.channels, stage.tiles, stage.group, stage.size,
     )  # fmt: skip
-    frame, per, padding = layer.width * layer.width * ci, tiles * tiles, layer.padding
-    frame_out = layer.dz_width * layer.dz_width * co
+    frame, per, padding = stage.width * stage.width * ci, tiles * tiles, stage.padding
+    frame_out = stage.dz_width * stage.dz_width * co
     streams, blocks = backward_streams(plan, index, 36), (n + group - 1) // group
-    m[layer.dus : layer.dus + 36 * ci * co] = 0
+    m[stage.dus : stage.dus + 36 * ci * co] = 0
     for turn in range(blocks):
         start = (blocks - 1 - turn if reverse else turn) * group
         count = min(group, n - start)
         step, step_out = count * per * ci, count * per * co
         for j in range(count):
-            done, a, dz = 0, layer.a + j * frame, layer.dz + j * frame_out
+            done, a, dz = 0, stage.a + j * frame, stage.dz + j * frame_out
             for ty in range(tiles):
-                needed = max(min(layer.size_in, 4 * ty + 6 - padding), done)
+                needed = max(min(stage.size_in, 4 * ty + 6 - padding), done)
                 remake_input(m, images, plan, index, start + j, done, needed, a)
                 done = needed
-                tiles_in(m, layer, a, ty, layer.vs + (j * per + ty * tiles) * ci, step)
-                output_gradient(m, d, layer, start + j, 4 * ty, min(size, 4 * ty + 4), dz)
-                place = layer.ms + (j * per + ty * tiles) * co
-                tiles_out_back(m, layer, dz, ty, place, step_out)
+                tiles_in(m, stage, a, ty, stage.vs + (j * per + ty * tiles) * ci, step)
+                output_gradient(m, d, stage, start + j, 4 * ty, min(size, 4 * ty + 4), dz)
+                place = stage.ms + (j * per + ty * tiles) * co
+                tiles_out_back(m, stage, dz, ty, place, step_out)
         for f in range(36):
             prefetch_ahead(m, streams, start, group, reverse, n, f)
-            v, u, w = layer.vs + f * step, f * ci * co, layer.ms + f * step_out
-            product(m, v, ci, True, w, co, layer.dus + u, co, layer.true_in, co, count * per, True)
+            v, u, w = stage.vs + f * step, f * ci * co, stage.ms + f * step_out
+            product(m, v, ci, True, w, co, stage.dus + u, co, stage.true_in, co, count * per, True)
             product(
-                m, w, co, False, layer.uts + u, ci, v, ci,
-                count * per, ci, layer.true_channels, False,
+                m, w, co, False, stage.uts + u, ci, v, ci,
+                count * per, ci, stage.true_channels, False,
             )  # fmt: skip
         for j in range(count):
-            done, da = 0, layer.da + j * frame
+            done, da = 0, stage.da + j * frame
             for ty in range(tiles):
-                tiles_in_back(m, layer, ty, layer.vs + (j * per + ty * tiles) * ci, step, da)
+                tiles_in_back(m, stage, ty, stage.vs + (j * per + ty * tiles) * ci, step, da)
                 # The next tiles add to the rows of the frame from 4 * ty + 4 on.
-                ready = 4 * ty + 4 - padding if ty < tiles - 1 else layer.size_in
-                ready = max(min(layer.size_in, ready), done)
-                input_gradient(m, d, before, start + j, done, ready, da, layer.width, padding)
+                ready = 4 * ty + 4 - padding if ty < tiles - 1 else stage.size_in
+                ready = max(min(stage.size_in, ready), done)
+                input_gradient(m, d, before, start + j, done, ready, da, stage.width, padding)
                 done = ready
-    transform_weights_back(m, layer)
-    unpack(m, layer, d)
+    transform_weights_back(m, stage)
+    unpack(m, stage, d)

@@ -36,10 +36,10 @@ def normalized(images: Bytes, dtype: torch.dtype) -> Tensor:
 def masks(engine: Engine, n: int) -> list[Tensor]:
     """Return the dropout masks [n, c, h, w] of the last step, in the order of the layers."""
     found = []
-    for stage, layer in zip(engine.stages, engine.records, strict=True):
+    for stage, record in zip(engine.stages, engine.records, strict=True):
         if stage.dropout:
-            side, start = stage.out if stage.drop_last else stage.size, int(layer["mask"])
-            shape = n, side, side, int(layer["channels"])
+            side, start = stage.out if stage.drop_last else stage.size, int(record["mask"])
+            shape = n, side, side, int(record["channels"])
             drawn = engine.bytes[start : start + int(np.prod(shape))].reshape(shape)
             found.append(torch.from_numpy(drawn[..., : stage.channels].copy()).permute(0, 3, 1, 2))
     return found
@@ -48,9 +48,9 @@ def masks(engine: Engine, n: int) -> list[Tensor]:
 def maxima(engine: Engine, n: int) -> list[Tensor]:
     """Return which pixel of each window was the maximum, int64 [n, c, h, w], of each pooling."""
     found = []
-    for stage, layer in zip(engine.stages, engine.records, strict=True):
+    for stage, record in zip(engine.stages, engine.records, strict=True):
         if stage.pooled:
-            shape, start = (n, stage.out, stage.out, int(layer["channels"])), int(layer["corner"])
+            shape, start = (n, stage.out, stage.out, int(record["channels"])), int(record["corner"])
             corners = engine.bytes[start : start + int(np.prod(shape))].reshape(shape)
             found.append(torch.from_numpy(corners[..., : stage.channels].astype(np.int64)))
     return [each.permute(0, 3, 1, 2) for each in found]
