@@ -1,16 +1,14 @@
 """A network in training on a CPU: its memory, and the passes of a step and of an evaluation."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from study.engine import direct, mean, pointwise, taps, winograd
 from study.engine.epilogue import PIXELS, fold_norm, fold_norm_gradient
 from study.engine.loss import cross_entropy
-from study.engine.memory import Bytes, Floats, Labels, Memory
+from study.engine.memory import Arrays, Bytes, Floats, Labels, Memory
 from study.engine.optimizer import descend, move
 from study.engine.plan import (
     DEPTHWISE,
@@ -34,9 +32,6 @@ KERNELS: dict[str, Any] = {
     MEAN: mean,
 }
 """For each kind of stage, the module with its forward and backward pass."""
-
-Weights = Mapping[str, NDArray[Any]]
-"""Arrays with the names, shapes and types of the network's state_dict."""
 
 
 class Engine:
@@ -164,15 +159,15 @@ class Engine:
         """Number of classes."""
         return self.stages[-1].channels
 
-    def weights(self) -> dict[str, NDArray[Any]]:
+    def weights(self) -> Arrays:
         """Return copies of the trained weights: the average, or the latest if there is no EMA."""
         return self.named(self.average)
 
-    def latest_weights(self) -> dict[str, NDArray[Any]]:
+    def latest_weights(self) -> Arrays:
         """Return copies of the weights after the last step."""
         return self.named(self.values)
 
-    def named(self, values: Floats) -> dict[str, NDArray[Any]]:
+    def named(self, values: Floats) -> Arrays:
         """Return copies of the parts of a vector of all parameters, by name."""
         return {
             name: values[self.places[name][0]].reshape(self.places[name][1]).copy()
@@ -181,7 +176,7 @@ class Engine:
             for name in self.names
         }
 
-    def load(self, weights: Weights) -> None:
+    def load(self, weights: Arrays) -> None:
         """Continue from these weights, with a velocity of 0; the average starts from them, too."""
         for name, (place, shape) in self.places.items():
             if weights[name].shape != shape:
@@ -192,7 +187,7 @@ class Engine:
         self.velocity[:] = 0
         self.average[:] = self.values
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> Arrays:
         """Return copies of everything that later steps depend on."""
         return {
             "values": self.values.copy(),
@@ -201,7 +196,7 @@ class Engine:
             "batches_tracked": np.array(self.batches_tracked, np.int64),
         }
 
-    def load_state(self, state: Weights) -> None:
+    def load_state(self, state: Arrays) -> None:
         """Continue from the result of `state`, with the bytes of an uninterrupted training."""
         self.average[:] = state["average"]
         self.values[:], self.velocity[:] = state["values"], state["velocity"]

@@ -1,5 +1,7 @@
 """The memory of a network in training: one array; kernels know their operands as offsets in it."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,8 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 Labels = NDArray[np.int64]
+Arrays = dict[str, NDArray[Any]]
+"""Arrays by name, such as a network's state_dict."""
 
 LINE = 64
 """Bytes of a cache line. Every place starts at one, so that no vector of channels crosses one."""

@@ -5,10 +5,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from study.data.mnist import Images
-from study.engine import Engine, rng_state
+from study.engine import Arrays, Engine, rng_state
 from study.recipes.recipe import Recipe
 from study.training.batches import seed_sequence
-from study.training.trainer import Arrays, Trainer
+from study.training.trainer import Trainer
 
 
 class EngineTrainer(Trainer):

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from study.data.mnist import Images
+from study.engine import Arrays
 from study.networks.inputs import logits, normalize
 from study.recipes.recipe import Recipe
 from study.training.averaging import ExponentialMovingAverage
 from study.training.batches import seed_sequence
-from study.training.trainer import Arrays, Trainer
+from study.training.trainer import Trainer
 
 
 class PyTorchTrainer(Trainer):

@@ -4,7 +4,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +15,10 @@ import models
 from study import engine
 from study.base.errors import DivergedError
 from study.data.mnist import Images
+from study.engine import Arrays
 from study.recipes.recipe import Recipe
 from study.training import batches
 from study.training.schedule import learning_rate
-
-Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from torch import nn
 import models
 from study.base.errors import DivergedError
 from study.data import mnist
+from study.engine import Arrays
 from study.evaluation import evaluator
 from study.networks.inputs import normalize
 from study.recipes.recipe import Recipe
 from study.training import pytorch_trainer, trainers
 from study.training.engine_trainer import EngineTrainer
 from study.training.pytorch_trainer import PyTorchTrainer
-from study.training.trainer import Arrays, Trainer, initialize
+from study.training.trainer import Trainer, initialize
 from tests.recipes import recipe
 
 RECIPE = recipe(epochs=2, batch_size=32, rotation=7, train_images=160)
