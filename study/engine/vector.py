@@ -241,17 +241,6 @@ def load_bytes(context, m, index):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def load_splat(context, m, index):  # type: ignore[no-untyped-def]
-    """Return a vector with m[index] in every lane."""
-
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        address = pointer(context, builder, signature.args[0], *args)
-        return spread(builder, builder.load(address, typ=FLOAT))
-
-    return vector(m, types.intp), emit
-
-
-@intrinsic
 def store(context, m, index, value):  # type: ignore[no-untyped-def]
     """Write a vector to m[index] and the following elements."""
 
