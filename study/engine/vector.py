@@ -194,50 +194,45 @@ def wide_splat(context, value):  # type: ignore[no-untyped-def]
     )
 
 
-@intrinsic
-def load_like(context, like, m, index):  # type: ignore[no-untyped-def]
-    """Return the floats from m[index] on, as a vector as wide as `like`."""
+def reading(parts: int, unit: Any) -> Callable[..., Any]:
+    """Return a function that emits the reading of a vector: `parts` times 8 floats or bytes.
 
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        address = pointer(context, builder, signature.args[1], args[1], args[2])
-        parts = [builder.gep(address, [ir.Constant(INT32, LANES * i)]) for i in range(like.parts)]
-        return united(builder, [read(builder, part, EIGHT) for part in parts])
+    The last two operands are an array and an index.
+    """
 
-    return like(like, m, types.intp), emit
-
-
-@intrinsic
-def load_bytes_like(context, like, m, index):  # type: ignore[no-untyped-def]
-    """Return bytes, from the memory's byte `index` on, as floats in a vector as wide as `like`."""
-
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        address = pointer(context, builder, signature.args[1], args[1], args[2], BYTE)
-        parts = [builder.gep(address, [ir.Constant(INT32, LANES * i)]) for i in range(like.parts)]
-        values = [read(builder, part, EIGHT_BYTES, 1) for part in parts]
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        first = pointer(context, builder, signature.args[-2], args[-2], args[-1], unit)
+        places = [builder.gep(first, [ir.Constant(INT32, LANES * i)]) for i in range(parts)]
+        if unit is FLOAT:
+            return united(builder, [read(builder, place, EIGHT) for place in places])
+        values = [read(builder, place, EIGHT_BYTES, 1) for place in places]
         return united(builder, [builder.uitofp(value, EIGHT) for value in values])
 
-    return like(like, m, types.intp), emit
+    return emit
 
 
 @intrinsic
 def load(context, m, index):  # type: ignore[no-untyped-def]
     """Return m[index : index + 8]."""
+    return vector(m, types.intp), reading(1, FLOAT)
 
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return read(builder, pointer(context, builder, signature.args[0], *args), EIGHT)
 
-    return vector(m, types.intp), emit
+@intrinsic
+def load_like(context, like, m, index):  # type: ignore[no-untyped-def]
+    """Return the floats from m[index] on, as a vector as wide as `like`."""
+    return like(like, m, types.intp), reading(like.parts, FLOAT)
 
 
 @intrinsic
 def load_bytes(context, m, index):  # type: ignore[no-untyped-def]
     """Return eight bytes from the memory's byte `index` on, as floats."""
+    return vector(m, types.intp), reading(1, BYTE)
 
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        address = pointer(context, builder, signature.args[0], args[0], args[1], BYTE)
-        return builder.uitofp(read(builder, address, EIGHT_BYTES, 1), EIGHT)
 
-    return vector(m, types.intp), emit
+@intrinsic
+def load_bytes_like(context, like, m, index):  # type: ignore[no-untyped-def]
+    """Return bytes, from the memory's byte `index` on, as floats in a vector as wide as `like`."""
+    return like(like, m, types.intp), reading(like.parts, BYTE)
 
 
 @intrinsic
