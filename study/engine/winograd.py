@@ -60,11 +60,12 @@ G = np.array(
 @inlined
 def to_points(d0, d1, d2, d3, d4, d5):  # type: ignore[no-untyped-def]
     """Return B^T d."""
-    two, four, five = splat(f32(-2)), splat(f32(-4)), splat(f32(-5))
-    p, q, r, s = fma(four, d2, d4), fma(four, d1, d3), d4 - d2, d3 - d1
-    first = fma(splat(f32(4)), d0, fma(five, d2, d4))
-    last = fma(splat(f32(4)), d1, fma(five, d3, d5))
-    return first, p + q, p - q, fma(splat(f32(2)), s, r), fma(two, s, r), last
+    two, four, less_two = splat(f32(2)), splat(f32(4)), splat(f32(-2))
+    less_four, less_five = splat(f32(-4)), splat(f32(-5))
+    p, q, r, s = fma(less_four, d2, d4), fma(less_four, d1, d3), d4 - d2, d3 - d1
+    first = fma(four, d0, fma(less_five, d2, d4))
+    last = fma(four, d1, fma(less_five, d3, d5))
+    return first, p + q, p - q, fma(two, s, r), fma(less_two, s, r), last
 
 
 @inlined
