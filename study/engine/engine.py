@@ -163,10 +163,6 @@ class Engine:
         """Return copies of the trained weights: the average, or the latest if there is no EMA."""
         return self.named(self.average)
 
-    def latest_weights(self) -> Arrays:
-        """Return copies of the weights after the last step."""
-        return self.named(self.values)
-
     def named(self, values: Floats) -> Arrays:
         """Return copies of the parts of a vector of all parameters, by name."""
         return {

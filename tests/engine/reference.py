@@ -130,7 +130,7 @@ def errors(network: nn.Sequential, engine: Engine, n: int) -> dict[str, float]:
     for name, parameter in exact.named_parameters():
         assert parameter.grad is not None
         found[name] = distance(ours[name], parameter.grad, least) / rounding
-    latest = engine.latest_weights()
+    latest = engine.named(engine.values)
     for name, buffer in exact.named_buffers():
         value = torch.from_numpy(latest[name])
         found[name] = distance(value, buffer) / 1e-5 if value.ndim else float(value != buffer)

@@ -213,7 +213,7 @@ def test_ten_steps_match_the_plain_loop(name: str) -> None:
                 average[key].lerp_(value, 0.25)
         assert loss_sum / len(labels) == pytest.approx(float(loss.detach()), rel=1e-3)
         assert correct == int((logits.argmax(1) == torch.from_numpy(labels)).sum())
-    for name_, value in engine.latest_weights().items():
+    for name_, value in engine.named(engine.values).items():
         assert distance(torch.from_numpy(value), twin.state_dict()[name_], 1e-2) < 1e-4
     for name_, value in engine.weights().items():
         if value.ndim:
