@@ -43,12 +43,12 @@ class CodeCache(NullCache):  # type: ignore[misc]
     """The compiled code of a function, in one file for each signature and processor.
 
     A file starts with the SHA-256 of its other bytes and of everything that they were compiled
-    from. If the sum is wrong, the function is compiled anew, and so it is if the file cannot be
-    read. If it cannot be written, there is no cache.
+    from. If the sum is wrong or the file cannot be read, the function is compiled anew. If it
+    cannot be written, there is no cache.
 
-    The files are next to the module's .pyc file: whoever may write there can already have Python
-    run any code, so they need no more trust than that. NUMBA_CACHE_DIR names another folder. Even
-    there, files of other users are ignored, except those of the owner of the module.
+    The files are next to the module's .pyc file: whoever may write there can already make Python
+    run any code. NUMBA_CACHE_DIR names another folder. There, too, files are ignored unless the
+    user or the owner of the module owns them.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:

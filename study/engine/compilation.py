@@ -33,7 +33,7 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def once(compiled: Any) -> Any:
-    """Compile a function once for all integers; Numba would do so for each literal argument."""
+    """Compile a function once for all integers, not again for each literal argument."""
     resolve, unliteral = compiled.get_call_template, cast(Callable[..., Any], types.unliteral)
     compiled.get_call_template = lambda args, keywords: resolve(
         tuple(unliteral(each) for each in args), keywords

@@ -1,10 +1,10 @@
-"""Convolutions with one input channel per output channel: the first stage, and depthwise ones.
+"""Convolutions with one input channel per output channel: 3x3 of the image, and depthwise ones.
 
 As matrix products they would have a depth of kernel^2, too little for `product`. With a 3x3 kernel,
 a pass keeps the 9 weights of 8 channels in registers and moves along a row of pixels; with other
-kernels, it reads the weights for each pixel. In the first stage, which has one input channel, it
-broadcasts each pixel to all 8 lanes. A depthwise convolution's gradient with respect to its input
-is the same convolution of dz, padded by kernel - 1 zeros, with the weights in reverse order.
+kernels, it reads the weights for each pixel. Of an image, which has one channel, it broadcasts each
+pixel to all 8 lanes. A depthwise convolution's gradient with respect to its input is the same
+convolution of dz, padded by kernel - 1 zeros, with the weights in reverse order.
 
 Cost per image: size^2 * kernel^2 * channels multiplications forward, twice as many backward (the
 same number in the first stage, which needs no gradient of the image). Each multiplication of 8

@@ -53,6 +53,7 @@ class Engine:
         sizes = [int(np.prod(p.shape)) for p in self.parameters]
         starts = np.cumsum([0, *sizes])
         trained = sum(size for p, size in zip(self.parameters, sizes, strict=True) if p.trained)
+        # Places of three vectors in which each parameter has the same index.
         values, gradient, velocity = (memory.floats(int(starts[-1])) for _ in range(3))
         self.records["to_gradient"] = gradient - values
         for p, start in zip(self.parameters, starts[:-1], strict=True):
@@ -62,7 +63,7 @@ class Engine:
             for p, start, size in zip(self.parameters, starts[:-1], sizes, strict=True)
         }
 
-        self.plan = self.records.view(np.int64)
+        self.plan = self.records.view(np.int64)  # the type that kernels take
         self.memory, self.doubles = memory.array(), np.zeros(n_doubles)
         self.bytes = self.memory.view(np.uint8)
         self.values = self.memory[values : values + int(starts[-1])]

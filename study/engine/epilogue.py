@@ -200,6 +200,7 @@ def pooled_input(
     noinline()
     channels, size, out = before.channels, before.size, before.out
     drawn = training and before.drawn
+    # Dropout draws a mask for each pixel, or for the maximum of each window.
     each, last = drawn and not before.drop_last, drawn and before.drop_last
     rectified = before.rectified
     unusual = last or rectified
@@ -366,9 +367,10 @@ def input_gradient(
 def output_gradient(
     m: Floats, d: Doubles, stage: Record, image: int, first: int, end: int, to: int
 ) -> None:
-    """Write dz of rows `first` to `end` into the frame [width, width, channels] at `to`.
+    """Write dz of rows `first` to `end` of an image into a frame [dz_width, dz_width, channels].
 
-    Also adds dz to the gradient of the bias, if there is one.
+    `to` is the place of the map's first pixel in it. Also adds dz to the gradient of the bias, if
+    there is one.
     """
     noinline()
     channels, size, width = stage.channels, stage.size, stage.dz_width
@@ -422,7 +424,10 @@ def stream(base, size, parts):  # type: ignore[no-untyped-def]
 
 @kernel
 def forward_streams(plan: Plan, index: int, training: bool, parts: int) -> Any:
-    """Return the arrays that a forward pass reads and writes, to be prefetched in `parts` parts."""
+    """Return the arrays that a forward pass reads and writes, to be prefetched in `parts` parts.
+
+    There are five, as `stream` returns them; nothing is prefetched of (0, 0, 0).
+    """
     stage, before = record(plan, index), record(plan, max(index - 1, 0))
     size_z = stage.size * stage.size * stage.channels
     size_in = before.size * before.size * before.channels if index > 0 else 0
@@ -532,8 +537,8 @@ def fold_norm_gradient(m: Floats, d: Doubles, plan: Plan, index: int, n: int) ->
 
         dx = w / sd * (f g - db / count - x^ dw / count),   count = n * size * size
 
-    (Ioffe & Szegedy 2015, section 3). Collected by g, x and 1, the factors are `back_scale`,
-    `back_slope` and `back_shift`.
+    (Ioffe & Szegedy 2015, section 3), where dx, dw and db are the gradients of the loss. The
+    coefficients of g, x and 1 are `back_scale`, `back_slope` and `back_shift`.
     """
     stage = record(plan, index)
     channels, size, line = stage.channels, stage.size, stage.out * stage.channels

@@ -38,15 +38,15 @@ class Stage:
     size: int
     channels: int
     first: bool = False
-    """Whether its input is the image."""
+    """True if its input is the image."""
     relu: bool = False
     norm: nn.BatchNorm2d | None = None
     norm_name: str = ""
     rectified: bool = False
-    """Whether a ReLU follows the norm."""
+    """True if a ReLU follows the norm."""
     dropout: float = 0.0
     drop_last: bool = False
-    """Whether dropout follows max pooling."""
+    """True if dropout follows max pooling."""
     pooled: bool = False
 
     @property
@@ -56,7 +56,7 @@ class Stage:
 
     @property
     def plain(self) -> bool:
-        """Whether no layer follows the convolution."""
+        """True if no layer follows the convolution."""
         return not (self.relu or self.norm or self.rectified or self.dropout or self.pooled)
 
     @property

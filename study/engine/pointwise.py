@@ -6,9 +6,9 @@ channels_in] and [pixels * channels_in, channels], without a change of layout. O
 8x8, a pass processes two rows of pixels at a time, which stay in the L1 cache from `make_input` to
 the sums; on smaller maps, `group` whole images, so that the matrix has about 100 to 128 rows.
 
-Cost per image: size^2 * row * channels multiplications forward, twice as many backward, where `row`
-is the depth of the product. A 1x1 convolution multiplies each number that it reads only `channels`
-times, so `prefetch_ahead` is called between all parts of a pass.
+Cost per image: size^2 * depth * channels multiplications forward, twice as many backward, where
+`depth` is that of the product. A 1x1 convolution multiplies each number that it reads only
+`channels` times, so `prefetch_ahead` is called between all parts of a pass.
 """
 
 from study.engine.compilation import entry

@@ -31,7 +31,7 @@ def product(
     columns) stay in registers.
     """
     noinline()
-    left = columns // 8
+    left = columns // 8  # vectors of columns: four become two strips of 2, not of 3 and 1
     while left > 0:
         if left == 3 or left >= 5:
             strip_3(m, a, a_row, transposed, b, b_row, c, c_row, rows, depth, add)

@@ -28,16 +28,16 @@ SIDE = 28
 INTEGERS = (  # noqa: SIM905
     # Shapes. Maps are square. Channels are padded to whole vectors, except `true_` ones.
     "size_in channels_in true_in padding kernel size channels true_channels out "
-    # Frames, in which a pass holds a (with its padding) and dz.
+    # Frames, which hold a (with its padding) and dz: their widths, and the zeros around dz.
     "width dz_width border "
     # Blocks of a pass: images per block, rows per block, tiles along each side.
     "group rows tiles "
     # Pointwise convolutions: floats in a row of the matrix, and how many of them are used.
     "row depth "
     # Places of arrays for the batch: z, [n, size, size, channels], and its dropout mask. All others
-    # are [n, out, out, channels]: `source` and `kept` are z and mask, or with pooling, the maxima
-    # and the masks there; `corner` is where in its window each maximum is (0 to 3); g is the
-    # gradient with respect to the next input, times the mask.
+    # are [n, out, out, channels], and so is the mask if `drop_last`: `source` and `kept` are z and
+    # mask, or with pooling, max(floor, z) and the mask where each window has its maximum; `corner`
+    # is where that is (0 to 3); g is the gradient with respect to the next input, times the mask.
     "z mask source kept corner g "
     # Coefficients: one number per channel, repeated for each pixel of a row.
     "scale shift back_scale back_slope back_shift bias_line "
@@ -50,7 +50,9 @@ INTEGERS = (  # noqa: SIM905
     # Places in the array of double precision: sums over all images, mean and standard deviation.
     "statistics gradient_sums bias_sums mean sd"
 ).split()
+# Of dropout, 1 / (1 - probability); of the norm; 0 if a ReLU precedes the norm, else -infinity.
 REALS = ("factor", "epsilon", "momentum", "floor")
+# `dense` is not depthwise, `drawn` has dropout, `masked` is drawn or rectified.
 FLAGS = (
     "dense", "normed", "rectified", "pooled", "drawn", "drop_last", "masked", "biased",
 )  # fmt: skip

@@ -1,8 +1,8 @@
 """3x3 convolutions by Winograd's F(4x4, 3x3): Lavin & Gray 2016, arXiv:1509.09308, section 4.3.
 
-A tile of 4x4 outputs depends on 6x6 inputs d. One dimension of the convolution multiplies two
-polynomials at the points 0, 1, -1, 2, -2 and infinity; in two dimensions there are 36 pairs of
-points, called points below. With U = G k G^T and V = B^T d B,
+A tile of 4x4 outputs depends on 6x6 inputs d. In one dimension, the algorithm multiplies the values
+of two polynomials at the points 0, 1, -1, 2, -2 and infinity. In two dimensions there are 36 pairs
+of points, called points below. With U = G k G^T and V = B^T d B,
 
     z = A^T M A,   M = U * V, summed over the input channels,
 
@@ -12,7 +12,7 @@ Outputs of tiles that extend beyond the map are not stored.
 
 The backward pass applies the adjoint of each linear map, from the outside in: dM = A dz A^T; then,
 for each point, dU = V^T dM and dV = dM U^T; then dk = G^T dU G and dd = B dV B^T, summed where
-tiles overlap. It computes V again, which would take 36 / 16 of the memory of the input.
+tiles overlap. It computes V again: storing V would take 36 / 16 of the memory of the input.
 
 Rounding errors are larger than in a direct convolution, since the transforms add terms that cancel
 each other, with factors from 1 / 24 to 8: Barabasz et al. 2020, "Error Analysis and Improving the
