@@ -138,7 +138,7 @@ def parse_once() -> None:
     parse, dump, known = dvc_yaml.parse_yaml, dvc_yaml._dump, dict[str, Any]()
 
     def parse_unknown(text: str, path: Any, typ: str = "safe") -> Any:
-        if typ == "rt" and not str(path).endswith(LOCK):  # it keeps comments, which a lock lacks
+        if typ == "rt" and not str(path).endswith(LOCK):  # to keep its comments; a lock has none
             return parse(text, path, typ)
         if text not in known:
             known[text] = parse(text, path)

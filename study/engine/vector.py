@@ -397,7 +397,8 @@ def strip(vectors: int, heights: tuple[int, ...]) -> Callable[..., Any]:
                     here.add_incoming(row, before)
                     left = builder.sub(rows, here)
                     fits = builder.icmp_signed(">=", left, const(height))
-                    if height == 6:  # eight rows are two blocks of four, not of six and two
+                    # Eight rows are two blocks of four, not one of six and two of one.
+                    if height == 6:
                         fits = builder.and_(fits, builder.icmp_signed("!=", left, const(8)))
                     builder.cbranch(fits, body, end)
                     builder.position_at_end(body)
