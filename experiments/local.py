@@ -39,7 +39,7 @@ def run_all(jobs: int, collector: Collector, remaining: list[str], signals: Sign
             for name in [name for name, worker in running.items() if worker.answers in ready]:
                 worker = running.pop(name)
                 if worker.has_succeeded():
-                    collector.fetch(worker.study, name)
+                    collector.fetch(workspace.clone(worker.name), name)
                     remaining = collector.update()
                     if has_trained(name):
                         status.finish(name)

@@ -19,8 +19,8 @@ def create(name: str, revision: str, cache: Path) -> Path:
 
     DVC has the same configuration there as here, and the folder `cache` as its cache.
     """
-    clone = WORKSPACES / name
-    shutil.rmtree(clone, ignore_errors=True)
+    target = clone(name)
+    shutil.rmtree(target, ignore_errors=True)
     # A run that fails for lack of room would not say so where the user sees it.
     if (free := shutil.disk_usage(FOLDER).free) < NEEDED:
         raise UserError(
@@ -29,16 +29,24 @@ def create(name: str, revision: str, cache: Path) -> Path:
         )
     top = git.call("rev-parse", "--show-toplevel").rstrip("\n")
     # It shares the objects of this repository.
-    git.call("clone", "--quiet", "--shared", "--no-checkout", top, str(clone))
-    git.call("checkout", "--quiet", "--detach", revision, folder=clone)
+    git.call("clone", "--quiet", "--shared", "--no-checkout", top, str(target))
+    git.call("checkout", "--quiet", "--detach", revision, folder=target)
     for key, value in git.identity().items():
-        git.call("config", key, value, folder=clone)
-    study = clone / prefix()
+        git.call("config", key, value, folder=target)
+    study = target / prefix()
     with suppress(FileNotFoundError):
         shutil.copy(".dvc/config.local", study / ".dvc")
     compiled.copy(Path(), study)
     dvc.call("cache", "dir", "--local", str(cache), folder=study)
     return study
+
+
+def clone(name: str) -> Path:
+    """Return the root of a workspace's repository, which may be above the study's folder.
+
+    It is absolute: Git takes the path of another repository from the root, not from this folder.
+    """
+    return (WORKSPACES / name).absolute()
 
 
 def prefix() -> str:
@@ -55,6 +63,6 @@ def remove_all() -> None:
         with suppress(psutil.Error):  # it has ended, or belongs to another user
             if Path(process.cwd()).is_relative_to(WORKSPACES.absolute()):
                 process.kill()
-    for clone in WORKSPACES.glob("*"):
-        compiled.copy(clone / prefix(), Path())
+    for each in WORKSPACES.glob("*"):
+        compiled.copy(each / prefix(), Path())
     shutil.rmtree(WORKSPACES, ignore_errors=True)

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 import models
+from experiments import git, workspace
 from stages.command import ArgumentParser, run
 from study.base.errors import UserError
 
@@ -25,16 +26,17 @@ def main() -> None:
     """Verify the models that the command names, or the whole study."""
     chosen = parse_models()
     with tempfile.TemporaryDirectory() as folder:
-        clone = Path(folder) / "clone"
-        call(Path(), "git", "clone", "--quiet", ".", str(clone))
+        top = git.call("rev-parse", "--show-toplevel").rstrip("\n")
+        call(Path(), "git", "clone", "--quiet", top, f"{folder}/clone")
+        study = Path(folder) / "clone" / workspace.prefix()
         # A cache that the user has configured elsewhere could spare the clone the training.
-        call(clone, "dvc", "cache", "dir", "--quiet", "--local", ".dvc/cache")
-        lock = clone / "dvc.lock"
+        call(study, "dvc", "cache", "dir", "--quiet", "--local", ".dvc/cache")
+        lock = study / "dvc.lock"
         committed = output_sums(lock)
         lock.unlink()  # every stage runs; the new one has only stages that dvc.yaml still has
         if Path("data/mnist").is_dir():
-            shutil.copytree("data/mnist", clone / "data/mnist")
-        reproduce(clone, chosen)
+            shutil.copytree("data/mnist", study / "data/mnist")
+        reproduce(study, chosen)
         reproduced = output_sums(lock)
     differ = False
     for stage, sums in reproduced.items():
@@ -63,13 +65,13 @@ def parse_models() -> list[str]:
     return chosen
 
 
-def reproduce(clone: Path, chosen: list[str]) -> None:
-    """Run the whole pipeline in a clone, or the stages of some models."""
+def reproduce(study: Path, chosen: list[str]) -> None:
+    """Run the whole pipeline in the study's folder of a clone, or the stages of some models."""
     if chosen:
         stages = (f"{stage}@{model}" for model in chosen for stage in ("summarize", "evaluate"))
-        call(clone, "dvc", "repro", *stages)
+        call(study, "dvc", "repro", *stages)
     else:
-        call(clone, "make", "VENV=", "repro")  # with the packages that this runs with
+        call(study, "make", "VENV=", "repro")  # with the packages that this runs with
 
 
 def call(folder: Path, *command: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -147,3 +148,38 @@ def test_full_disk_is_reported(tmp_path: Path, mnist_folder: Path) -> None:
         text, _ = make.communicate()
     assert make.returncode == 0, text
     assert names(checkout) == ["fine-seed-1"]
+
+
+@pytest.mark.slow
+@pytest.mark.fault(
+    "`make experiments` and `make verify` in a subdirectory of a larger Git repository",
+    "the same as at the root",
+    2,
+)
+def test_study_in_a_larger_repository_has_its_runs_recorded_and_verified(
+    tmp_path: Path, mnist_folder: Path
+) -> None:
+    alone, trainings = held_study.create(tmp_path, mnist_folder)
+    study = Checkout(tmp_path / "larger/studies/mnist", alone.environment)
+    shutil.rmtree(alone.root / ".git")
+    shutil.move(alone.root, study.root)
+    (study.root / paths.EXPERIMENTS).write_text(configurations([1, 2], []), encoding="utf-8")
+    study.run("git", "init", "--quiet", str(tmp_path / "larger"))
+    study.run("git", "config", "user.name", "A user")
+    study.run("git", "config", "user.email", "user@example.org")
+    study.commit("A study among others")
+    with make_experiments(study, "SEEDS=1") as make:
+        text, _ = make.communicate()
+    assert make.returncode == 0, text
+    assert names(study) == ["fine-seed-1"]
+    with make_experiments(study) as make:
+        text, _ = make.communicate()
+    assert make.returncode == 0, text
+    assert names(study) == ["fine-seed-1", "fine-seed-2"]
+    assert trainings.seeds() == [1, 2]
+    assert all(name in study.run("dvc", "exp", "show", "--csv") for name in names(study))
+
+    study.run("dvc", "repro", f"summarize@{MODEL}", f"evaluate@{MODEL}")
+    study.commit("Results")
+    output = study.run("make", "VENV=", f"MODELS={MODEL}", "verify")
+    assert f"same    {paths.weights(MODEL)}" in output

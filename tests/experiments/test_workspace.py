@@ -29,7 +29,7 @@ def test_workspace_has_the_files_of_the_commit_and_the_settings_of_the_user(
     write(Path("params.yaml"), "edited\n")
     write(CODE, "compiled")
     study = workspace.create("0", revision, dvc.cache())
-    assert study == WORKSPACES / "0" / folder
+    assert study == workspace.clone("0") / folder
     assert (study / "params.yaml").read_text() == "committed\n"
     assert (study / CODE).read_text() == "compiled"
     assert git.call("config", "user.name", folder=study) == "A user\n"
