@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -13,8 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision.transforms import ElasticTransform
 
 import models
-from benchmarks import baseline_loop, comparison, processes
-from benchmarks.processes import Measurement
+from benchmarks import baseline_loop, processes
 from study.base.errors import UserError
 from study.data import mnist
 from study.evaluation import evaluator
@@ -103,17 +101,6 @@ def test_baseline_is_free_of_this_projects_settings(module: str) -> None:
         "sys.exit('stages' in sys.modules or before != dict(os.environ))"
     )
     subprocess.run([sys.executable, "-c", code], cwd=processes.ROOT, check=True)
-
-
-@pytest.mark.slow
-def test_turn_measures_both_loops(mnist_folder: Path) -> None:
-    recipes = {model: comparison.recipes()[model] for model in ("model_3", "model_5")}
-    turn = comparison.take_turn(recipes, batches=2, jobs=2, raw=mnist_folder)
-    for pair in turn.values():
-        for loop in (pair["baseline"], pair["project"]):
-            assert set(loop) == set(get_type_hints(Measurement))
-            assert all(value > 0 for value in loop.values() if isinstance(value, int | float))
-        assert pair["project"]["threads"] == 1
 
 
 def test_failing_process_is_named_with_its_last_line() -> None:

@@ -185,9 +185,20 @@ def test_repro_is_timed_only_if_nothing_changed(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_benchmark_in_small(mnist_folder: Path, tmp_path: Path) -> None:
     results = bench.measure(
-        ["model_3"], tmp_path, mnist_folder, turns=1, batches=2, train_images=RECIPE.batch_size
+        ["model_3", "model_5"],
+        tmp_path,
+        mnist_folder,
+        turns=1,
+        batches=2,
+        train_images=RECIPE.batch_size,
     )
     assert set(results) == set(get_type_hints(performance_page.Results))
+    [turn] = results["comparison"]["turns"]
+    for pair in turn.values():
+        for loop in (pair["baseline"], pair["project"]):
+            assert set(loop) == set(get_type_hints(Measurement))
+            assert all(value > 0 for value in loop.values() if isinstance(value, int | float))
+        assert pair["project"]["threads"] == 1
     for points in (
         results["growth"]["by_epochs"],
         results["growth"]["by_images"],

@@ -2,32 +2,15 @@
 
 import hashlib
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from llvmlite.binding import get_host_cpu_features
 from torch import nn
 
 import models
 from study.engine import Engine, initialize, loss, rng_state
 from tests.engine.reference import digits
-
-ROOT = Path(__file__).parent.parent.parent
-
-HOST = get_host_cpu_features()
-FEATURE = {
-    "host": None,
-    "haswell": "avx2",
-    "skylake-avx512": "avx512f",
-    "znver4": "avx512f",
-    "sandybridge": "avx",
-}
-"""LLVM's names of processors that the kernels are compiled for, and the feature each needs."""
 
 pytestmark = pytest.mark.xdist_group("engine")
 
@@ -69,33 +52,6 @@ def digest(engine: Engine) -> str:
 @pytest.mark.parametrize("model", models.names())
 def test_training_gives_the_golden_bytes(model: str) -> None:
     assert digest(trained(model)) == GOLDEN[model]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("processor", FEATURE)
-def test_training_compiled_for_a_processor_gives_the_golden_bytes(
-    processor: str, tmp_path: Path
-) -> None:
-    """All run here. Without FMA (sandybridge), libm's fma computes the same, in software."""
-    if (feature := FEATURE[processor]) and not HOST.get(feature):
-        pytest.skip(f"this processor has no {feature}")
-    names = ["model_1", "model_6"] if processor == "sandybridge" else list(GOLDEN)
-    # Before Numba is loaded, which reads them.
-    variables = (
-        "os.environ.pop('NUMBA_CPU_NAME', None); os.environ.pop('NUMBA_CPU_FEATURES', None);"
-        if processor == "host"
-        else f"os.environ.update(NUMBA_CPU_NAME={processor!r}, NUMBA_CPU_FEATURES='');"
-    )
-    code = (
-        "import stages, os;"
-        + variables
-        + "from tests.engine.test_engine import digest, trained;"
-        + f"print(*(digest(trained(name)) for name in {names}))"
-    )
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-c", code]
-    run = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
-    assert run.stdout.decode().split() == [GOLDEN[name] for name in names]
 
 
 @pytest.mark.parametrize("model", ["model_3", "model_6"])
