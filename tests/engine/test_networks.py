@@ -24,10 +24,13 @@ times as large. That can change a sign before a ReLU, or a maximum.
 pytestmark = pytest.mark.xdist_group("engine")
 
 
-def some_slow(names: Iterable[str]) -> list[pytest.ParameterSet]:
-    """Return models as parameters: Models 3 and 6 for the fast tests, the others for the slow."""
+def for_each(names: Iterable[str]) -> pytest.MarkDecorator:
+    """Run a test for Models 3 and 6 with the fast tests, for other models with the slow ones."""
     quick = ("model_3", "model_6")
-    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
+    return pytest.mark.parametrize(
+        "name",
+        [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names],
+    )
 
 
 def check(network: nn.Sequential, n: int) -> None:
@@ -49,7 +52,7 @@ def check(network: nn.Sequential, n: int) -> None:
     assert distance(torch.from_numpy(engine.logits(images)), expected) < 1e-5
 
 
-@pytest.mark.parametrize("name", some_slow(models.names()))
+@for_each(models.names())
 def test_step_of_a_model_matches_pytorch(name: str) -> None:
     torch.manual_seed(1)
     check(models.build(name, DROPOUT), 37)
@@ -177,7 +180,7 @@ def test_step_of_a_random_network_matches_pytorch(layers: list[nn.Module], n: in
     check(network, n)
 
 
-@pytest.mark.parametrize("name", some_slow(["model_1", "model_3", "model_4", "model_6"]))
+@for_each(["model_1", "model_3", "model_4", "model_6"])
 def test_ten_steps_match_the_plain_loop(name: str) -> None:
     """With momentum, weight decay, EMA, and a last batch that is smaller.
 
