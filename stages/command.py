@@ -47,6 +47,7 @@ def run(main: Callable[[], None]) -> None:
         # During shutdown, Python ignores exceptions: DVC would continue after Ctrl-C.
         for number in signals:
             signal.signal(number, signal.SIG_DFL)
+        lifetime.alarm(0)
 
 
 def described(error: OSError) -> str:

@@ -14,6 +14,9 @@ SIGNALS = tuple(
 )
 """Ctrl-C, `kill`, and the end of the terminal, which Windows does not have."""
 
+GRACE = 5
+"""Seconds in which a stage ends by itself."""
+
 PARENTS = psutil.Process().parents()
 """The ancestors of this process, nearest first. Read at import: a process whose parent has ended
 gets another one."""
@@ -25,8 +28,16 @@ def handled() -> list[int]:
 
 
 def end(number: int, _: object) -> NoReturn:
-    """End on a signal, with the status that a shell gives it."""
+    """End on a signal, with the status that a shell gives it; in any case within seconds."""
+    # The exception is lost where Python can raise nothing, as in a finalizer.
+    alarm(GRACE)
     sys.exit(128 + number)
+
+
+def alarm(seconds: int) -> None:
+    """Have the system end this process in some seconds, or not at all if they are 0."""
+    if hasattr(signal, "alarm"):  # Windows does not have it
+        signal.alarm(seconds)
 
 
 def end_with_dvc() -> None:
@@ -74,8 +85,7 @@ def watch(watched: list[psutil.Process | None]) -> None:
         time.sleep(0.5)
     this = psutil.Process()
     this.terminate()
-    # The exception that SIGTERM raises is lost where Python can raise nothing, as in a finalizer.
-    time.sleep(5)
+    time.sleep(GRACE)
     this.kill()
 
 
