@@ -64,7 +64,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
         (SUMMARIZE, "summaries", f"summaries/{MODEL}.txt"),
         ("claims", "metrics", "metrics/claims.json"),
         ("report", "reports", "reports/data/accuracy.csv"),
-        ("report", "reports/figures", "reports/figures/models.svg"),
+        ("report", "reports/figures", "reports/figures/confusion.svg"),
         ("page", "page", "page/index.html"),
     ],
 )
