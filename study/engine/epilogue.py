@@ -411,9 +411,10 @@ def output_gradient(
                 total = zero
                 for i in range(v, line, channels):
                     total = total + load(m, target + i)
-                store(m, stage.buffer, total)
+                # Not in the buffer: it has the sums of the stage before, if a pass goes by rows.
+                store(m, stage.scratch, total)
                 for lane in range(8):
-                    d[stage.bias_sums + v + lane] += m[stage.buffer + lane]
+                    d[stage.bias_sums + v + lane] += m[stage.scratch + lane]
 
 
 @inlined
