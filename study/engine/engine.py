@@ -74,6 +74,9 @@ class Engine:
             size for p, size in zip(self.parameters, sizes, strict=True) if p.field == "weight"
         )
         self.average = self.values.copy() if ema_decay else self.values
+        for p in self.parameters:
+            if p.field == "gain" and not p.trained:
+                self.values[self.places[p.name][0]] = 1
         self.batches_tracked = 0
         self.load({name: value.numpy() for name, value in network.state_dict().items()})
 
@@ -175,7 +178,10 @@ class Engine:
 
     def load(self, weights: Arrays) -> None:
         """Continue from these weights, with a velocity of 0; the average starts from them, too."""
-        for name, (place, shape) in self.places.items():
+        for name in self.names:
+            if name not in self.places:  # the number of batches, below
+                continue
+            place, shape = self.places[name]
             if weights[name].shape != shape:
                 raise ValueError(f"{name} has the shape {weights[name].shape}, not {shape}")
             self.values[place] = weights[name].ravel()

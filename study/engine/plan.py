@@ -137,7 +137,7 @@ def follow(stage: Stage, name: str, layer: nn.Module) -> bool:
         else:
             stage.relu = True
     elif isinstance(layer, nn.BatchNorm2d) and layer.num_features == stage.channels:
-        usual = layer.affine and layer.track_running_stats and layer.momentum is not None
+        usual = layer.track_running_stats and layer.momentum is not None
         if stage.norm or stage.dropout or stage.pooled or not usual:
             return False
         stage.norm, stage.norm_name = layer, name
@@ -215,12 +215,13 @@ class Parameter:
     """Name of the field in the plan."""
     shape: tuple[int, ...]
     trained: bool
-    """False for running statistics."""
+    """False for running statistics, and for a gain of 1 and an offset of 0 (`affine=False`), which
+    the network's state_dict does not have."""
 
 
 def parameters(found: list[Stage]) -> Iterator[Parameter]:
     """Yield all arrays of a network's state; weights of convolutions, which decay, come first."""
-    for kind in ("weight", "bias", "norm", "running"):
+    for kind in ("weight", "bias", "norm", "running", "fixed"):
         for index, stage in enumerate(found):
             linear, norm = stage.linear, stage.norm
             if kind == "weight" and isinstance(linear, nn.Conv2d):
@@ -229,9 +230,11 @@ def parameters(found: list[Stage]) -> Iterator[Parameter]:
                 )
             if kind == "bias" and isinstance(linear, nn.Conv2d) and linear.bias is not None:
                 yield Parameter(f"{stage.name}.bias", index, "bias", (stage.channels,), True)
-            if kind == "norm" and norm:
-                yield Parameter(f"{stage.norm_name}.weight", index, "gain", (stage.channels,), True)
-                yield Parameter(f"{stage.norm_name}.bias", index, "offset", (stage.channels,), True)
+            if norm and kind == ("norm" if norm.affine else "fixed"):
+                for name, field in (("weight", "gain"), ("bias", "offset")):
+                    yield Parameter(
+                        f"{stage.norm_name}.{name}", index, field, (stage.channels,), norm.affine
+                    )
             if kind == "running" and norm:
                 for name in ("running_mean", "running_var"):
                     yield Parameter(

@@ -91,6 +91,10 @@ NETWORKS: dict[str, Callable[[], list[nn.Module]]] = {
         drop(), nn.MaxPool2d(2), conv(8, 9, 1), nn.BatchNorm2d(9), nn.ReLU(), drop(),
         conv(9, 10, 12),
     ],
+    "norms without gain and offset": lambda: [
+        conv(1, 8, 3), nn.BatchNorm2d(8, affine=False), nn.ReLU(), conv(8, 9, 3, bias=True),
+        nn.ReLU(), nn.BatchNorm2d(9, affine=False), nn.MaxPool2d(2), conv(9, 10, 12),
+    ],
     "norm, pool, relu": lambda: [
         conv(1, 8, 3), nn.BatchNorm2d(8), nn.MaxPool2d(2), nn.ReLU(), drop(), conv(8, 10, 13),
     ],
@@ -109,6 +113,10 @@ NETWORKS: dict[str, Callable[[], list[nn.Module]]] = {
     "depthwise 5x5 and padding": lambda: [
         conv(1, 12, 3), nn.ReLU(), depthwise(12, 5, 2), nn.BatchNorm2d(12), depthwise(12, 3, 3),
         nn.ReLU(), nn.MaxPool2d(2), depthwise(12, 15), conv(12, 10, 1),
+    ],
+    "1x1 with bias": lambda: [
+        conv(1, 5, 3), nn.BatchNorm2d(5), conv(5, 9, 1, bias=True), nn.ReLU(), nn.BatchNorm2d(9),
+        conv(9, 10, 26, bias=True),
     ],
     "1x1 with padding": lambda: [conv(1, 3, 3), conv(3, 5, 1, padding=2), conv(5, 10, 30)],
     "wide padding": lambda: [
@@ -131,9 +139,9 @@ def test_step_of_another_network_matches_pytorch(name: str) -> None:
 
 
 def layer(kind: str, channels: int) -> nn.Module:
-    """Return a ReLU, norm, dropout, max pooling or average pooling, by its initial."""
-    if kind == "n":
-        return nn.BatchNorm2d(channels)
+    """Return a ReLU, norm, fixed norm, dropout, max or average pooling, by its initial."""
+    if kind in "nf":
+        return nn.BatchNorm2d(channels, affine=kind == "n")
     if kind == "d":
         return drop()
     return nn.ReLU() if kind == "r" else nn.AvgPool2d(2) if kind == "a" else nn.MaxPool2d(2)
@@ -157,7 +165,7 @@ def networks(draw: st.DrawFn) -> list[nn.Module]:
             layers.append(conv(channels, after, kernel, padding=padding, bias=bias))
             channels = after
         size += 2 * padding - kernel + 1
-        for kind in draw(st.lists(st.sampled_from("rnndmma"), max_size=5)):
+        for kind in draw(st.lists(st.sampled_from("rnnfdmma"), max_size=5)):
             layers.append(layer(kind, channels))
             size = size // 2 if kind in "ma" else size
             if size < 4:

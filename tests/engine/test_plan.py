@@ -28,7 +28,7 @@ REFUSED: dict[str, Callable[[], nn.Module]] = {
         conv(1, 10, 3), nn.AvgPool2d(2, stride=1), conv(10, 10, 25), nn.Flatten()
     ),
     "momentum": lambda: nn.Sequential(
-        conv(1, 10, 28), nn.BatchNorm2d(10, affine=False), nn.Flatten()
+        conv(1, 10, 28), nn.BatchNorm2d(10, momentum=None), nn.Flatten()
     ),
     "2x2, not 1x1": lambda: nn.Sequential(conv(1, 10, 27), nn.Flatten()),
     "convolution": lambda: nn.Sequential(nn.ReLU(), conv(1, 10, 28), nn.Flatten()),
