@@ -16,6 +16,7 @@ RESULTS: optimizations.Optimizations = {
     "machine": {"processor": "Some Processor", "cores": 2, "load": 0.2, "versions": {"torch": "2"}},
     "steps": 10,
     "repetitions": 3,
+    "processes": 1,
     "milliseconds": {"model_3": MILLISECONDS, "model_4": MILLISECONDS | {"Huge pages": 19.0}},
 }
 
@@ -60,6 +61,7 @@ def test_engine_without_an_optimization_computes_the_same(
 @pytest.mark.xdist_group("engine")
 def test_measurement_of_a_model_has_the_cpu_time_without_each_optimization() -> None:
     recipes = {"model_3": comparison.recipes()["model_3"].model_copy(update={"batch_size": 8})}
-    times = optimizations.measure(recipes, 1, 1)["milliseconds"]["model_3"]
+    results = optimizations.measure(recipes, steps=1, repetitions=1, processes=1)
+    times = results["milliseconds"]["model_3"]
     assert set(times) == {optimizations.ENGINE, *WITHOUT}
     assert all(value > 0 for value in times.values())
