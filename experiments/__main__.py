@@ -35,7 +35,8 @@ def main() -> None:
         # Before signals are deferred: a download can take minutes, and Ctrl-C ends it at once.
         sources.download(paths.MNIST, sources.known(os.environ.get("MNIST_FOLDER")))
         signals = Signals()
-        collector = Collector(runs, git.call("rev-parse", "HEAD").strip(), selected)
+        revision, closed = git.call("rev-parse", "HEAD").strip(), project_files.closed()
+        collector = Collector(runs, revision, selected, closed)
         remaining = collector.update()
         if remaining:
             run_all(collector, remaining, signals)

@@ -13,13 +13,14 @@ from study.evidence import run_table
 def main() -> None:
     """Print a line for each contradiction, and end with status 1 if there are any."""
     no_arguments()
-    recipes, runs, rows = project_files.params().models, project_files.runs(), project_files.rows()
+    recipes, rows = project_files.params().models, project_files.rows()
+    runs, closed = project_files.runs(), project_files.closed()
     metrics = {
         model: json.loads(read_text(paths.metrics(model)))
         for model in recipes
         if paths.metrics(model).exists()
     }
-    found = list(run_table.contradictions(rows, runs, recipes, metrics))
+    found = list(run_table.contradictions(rows, runs, closed, recipes, metrics))
     sys.exit("\n".join(found) or None)
 
 

@@ -24,22 +24,28 @@ class Collector:
     """Collects the finished runs of one commit."""
 
     def __init__(
-        self, runs: Mapping[str, Run], revision: str, selected: Collection[str] | None = None
+        self,
+        runs: Mapping[str, Run],
+        revision: str,
+        selected: Collection[str] | None = None,
+        closed: Collection[str] = (),
     ) -> None:
         """`runs` are those that experiments.yaml asks for; `revision` is the commit's full name.
 
-        `selected` names the runs to be executed; None for all.
+        `selected` names the runs to be executed; None for all. `closed` are configurations whose
+        rows stay, although there are no runs of them.
         """
         self.runs = runs
         self.revision = revision
         self.selected = runs if selected is None else selected
+        self.closed = closed
 
     def update(self) -> list[str]:
         """Add finished runs to the run table; return the names of the selected runs without a row.
 
         Rows of other runs stay, and those of runs that experiments.yaml no longer asks for go.
         """
-        rows = run_table.merge(project_files.rows(), self.runs)
+        rows = run_table.merge(project_files.rows(), self.runs, self.closed)
         commits = {name: commit for name, commit in self.commits().items() if name not in rows}
         rows |= run_table.merge(self.rows(commits), self.runs)
         if rows or paths.RUNS.exists():

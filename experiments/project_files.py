@@ -25,6 +25,11 @@ def runs() -> dict[str, Run]:
     return configurations.runs(read_text(paths.EXPERIMENTS), params())
 
 
+def closed() -> list[str]:
+    """Return the ids of the trials in experiments.yaml whose model is gone. Raises UserError."""
+    return [each.id for each in configurations.read(read_text(paths.EXPERIMENTS)).closed]
+
+
 def rows() -> list[Row]:
     """Return the rows of the run table; none if the file does not exist. Raises UserError."""
     return run_table.from_csv(read_text(paths.RUNS)) if paths.RUNS.exists() else []

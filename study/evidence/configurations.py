@@ -77,6 +77,15 @@ class Configuration(BaseModel):
     """Its own seeds; None for the common ones."""
 
 
+class Closed(BaseModel):
+    """A trial whose model is gone. Its rows stay; their revision has the model and the recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[str, AfterValidator(well_formed)]
+    description: Annotated[str, Field(min_length=1)]
+
+
 class Plan(BaseModel):
     """The contents of experiments.yaml."""
 
@@ -86,11 +95,13 @@ class Plan(BaseModel):
     final: str | None = None
     """Id of the configuration that aims at the target, if any."""
     configurations: Annotated[tuple[Configuration, ...], Field(min_length=1)]
+    closed: tuple[Closed, ...] = ()
 
     @property
     def descriptions(self) -> dict[str, str]:
-        """Description of each configuration, by id."""
-        return {each.id: each.description for each in self.configurations}
+        """Description of each configuration, closed ones included, by id."""
+        open_ = {each.id: each.description for each in self.configurations}
+        return open_ | {each.id: each.description for each in self.closed}
 
     @property
     def defaults(self) -> dict[str, str]:
@@ -154,7 +165,14 @@ def _read(text: str) -> tuple[Document, Plan]:
                 f" got {default_of[each.model]} and {each.id}"
             )
         default_of[each.model] = each.id
-    if plan.final is not None and plan.final not in ids:
+    for number, trial in enumerate(plan.closed):
+        where = document.at("closed", number, "id")
+        if trial.id in ids:
+            raise UserError(
+                f"{where}: duplicate id {trial.id}, also in {ids[trial.id]}; rename one"
+            )
+        ids[trial.id] = where
+    if plan.final is not None and plan.final not in {each.id for each in plan.configurations}:
         raise UserError(
             f"{document.at('final')}: final must be the id of a configuration,"
             f" got {quote(plan.final)}"

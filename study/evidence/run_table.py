@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from study.base.errors import UserError, quote
@@ -154,24 +154,34 @@ def valid(row: Row, runs: Mapping[str, Run]) -> bool:
     return run is not None and (row.model, row.recipe) == (run.model, run.recipe)
 
 
-def merge(rows: Iterable[Row], runs: Mapping[str, Run]) -> dict[str, Row]:
-    """Return the valid rows by name; the last one if there are several of a name."""
-    return {row.name: row for row in rows if valid(row, runs)}
+def merge(
+    rows: Iterable[Row], runs: Mapping[str, Run], closed: Collection[str] = ()
+) -> dict[str, Row]:
+    """Return the valid rows by name; the last one if there are several of a name.
+
+    Rows of the configurations `closed` are valid: nothing says any more what they should be.
+    """
+    return {row.name: row for row in rows if row.configuration in closed or valid(row, runs)}
 
 
 def contradictions(
     rows: Sequence[Row],
     runs: Mapping[str, Run],
+    closed: Collection[str],
     recipes: Mapping[str, Recipe],
     metrics: Mapping[str, Mapping[str, float]],
 ) -> Iterator[str]:
     """Yield one line for each row without a run, and for each number that is wrong.
 
-    `rows` are in the order of the file. `recipes` and `metrics` are those of the models in
-    params.yaml and in metrics/models/.
+    `rows` are in the order of the file. `closed` are configurations that have rows and no runs.
+    `recipes` and `metrics` are those of the models in params.yaml and in metrics/models/.
     """
     for number, row in enumerate(rows, start=2):
-        for line in (*disagreements(row, runs, recipes, metrics), *inconsistencies(row)):
+        known = row.configuration in closed
+        for line in (
+            *(() if known else disagreements(row, runs, recipes, metrics)),
+            *inconsistencies(row),
+        ):
             yield f"{at(number)}: {row.name}: {line}"
 
 

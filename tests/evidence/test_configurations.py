@@ -108,10 +108,16 @@ def test_plan_has_descriptions_defaults_and_the_final_configuration() -> None:
     assert plan.defaults == {"base": "model_4"}
     assert plan.final == "dropout-7.5"
     assert configurations.read(TEXT.replace("final: dropout-7.5", "")).final is None
+    closed = configurations.read(f"{CLOSED}old}}]\n{TEXT}")
+    assert closed.descriptions == {**plan.descriptions, "old": "a trial"}
+    assert configurations.runs(TEXT, PARAMS) == configurations.runs(
+        f"{CLOSED}old}}]\n{TEXT}", PARAMS
+    )
 
 
 SEEDS = "seeds: [1, 7]"
 DROPOUT = "train.dropout: 0.075"
+CLOSED = "closed: [{description: a trial, id: "
 
 
 @pytest.mark.parametrize(
@@ -125,10 +131,12 @@ DROPOUT = "train.dropout: 0.075"
         (SEEDS, "seeds: 5-1", 2, ("seeds", "range", "5-1")),
         (SEEDS, "seeds: 1-99999999", 2, ("seeds", "10,000", "1-99999999")),
         (SEEDS, "seeds: 4294967290-4294967299", 2, ("seeds.6", "4294967296")),
-        (SEEDS, "seed: [1]", 2, ("seed", "seeds, final, configurations")),
+        (SEEDS, "seed: [1]", 2, ("seed", "seeds, final, configurations, closed")),
         (f"{SEEDS}\n", "\n", 3, ("seeds", "missing")),
         (SEEDS, f"{SEEDS}\n{SEEDS}", 3, ("duplicate", "seeds")),
         ("final: dropout-7.5", "final: dropout", 3, ("final", "dropout")),
+        (SEEDS, f"{SEEDS}\n{CLOSED}base}}]", 3, ("duplicate", "base", "line 7")),
+        ("final: dropout-7.5", f"final: old\n{CLOSED}old}}]", 3, ("final", "old")),
         ("model: model_5", "model: model_5\n    seeds: [1, 1]", 19, ("seeds", "duplicates")),
         ("description: Model 4\n", "words: Model 4\n", 9, ("words", "id, model, description")),
         ("    model: model_5\n", "", 17, ("model", "missing")),
@@ -181,7 +189,7 @@ def test_experiments_yaml_has_every_model_with_enough_seeds() -> None:
     seeds = Counter(run.configuration for run in runs)
     tested = {run.configuration for run in runs if not run.recipe.validation_images}
     assert {seeds[each] for each in tested} == {30}
-    assert {seeds[each] for each in seeds.keys() - tested} == {3}
+    assert min(seeds[each] for each in seeds.keys() - tested) >= 3
 
 
 def test_experiments_yaml_defaults_have_the_recipe_of_params_yaml() -> None:

@@ -131,6 +131,7 @@ def test_merge_keeps_valid_rows_and_the_last_of_a_name() -> None:
     gone = replace(ROWS[2], configuration="gone")
     newer = row("base-seed-1", accuracy=99.5)
     assert run_table.merge([stale, of_another, gone], RUNS) == {}
+    assert run_table.merge([stale, gone], RUNS, closed=["gone"]) == {gone.name: gone}
     assert run_table.merge([*ROWS, stale, newer], RUNS) == {
         "short-seed-1": ROWS[0],
         "base-seed-7": ROWS[1],
@@ -144,7 +145,7 @@ def contradictions(rows: list[Row], metrics: dict[str, dict[str, float]]) -> lis
         # Not that of the short configuration.
         "model_5": RUNS["short-seed-1"].recipe.model_copy(update={"epochs": 25}),
     }
-    return list(run_table.contradictions(rows, RUNS, recipes, metrics))
+    return list(run_table.contradictions(rows, RUNS, ["closed"], recipes, metrics))
 
 
 def test_contradictions_none_in_rows_that_agree() -> None:
@@ -167,6 +168,8 @@ def test_contradictions_are_one_line_each() -> None:
         replace(row("short-seed-1"), configuration="shorter"),
         replace(row("short-seed-7"), model="model_4"),
         replace(row("base-seed-7"), test_accuracies=(99.0, 99.04)),
+        replace(row("base-seed-1"), configuration="closed"),
+        replace(row("base-seed-7", accuracy=99.05), configuration="closed"),
     ]
     found = contradictions(rows, {"model_4": METRICS})
     expected: list[tuple[int, tuple[str, ...]]] = [
@@ -177,6 +180,7 @@ def test_contradictions_are_one_line_each() -> None:
         (4, ("shorter-seed-1", "experiments.yaml")),
         (5, ("short-seed-7", "experiments.yaml")),
         (6, ("base-seed-7", "test_accuracies", "15", "2")),
+        (8, ("closed-seed-7", "accuracy", "99.05", "test_accuracies", "99.04")),
     ]
     for message, (line, parts) in zip(found, expected, strict=True):
         assert message.startswith(f"metrics/runs.csv line {line}: ")

@@ -43,6 +43,17 @@ def test_collector_keeps_rows_without_an_experiment() -> None:
     assert update(SHORT) == []
 
 
+def test_collector_keeps_rows_of_closed_trials_only() -> None:
+    finish(SHORT)
+    update(SHORT)
+    (row,) = project_files.rows()
+    revision = git.call("rev-parse", "HEAD").strip()
+    Collector({}, revision, closed=[row.configuration]).update()
+    assert project_files.rows() == [row]
+    Collector({}, revision).update()
+    assert project_files.rows() == []
+
+
 def test_collector_ignores_other_commits_other_recipes_and_incomplete_metrics() -> None:
     finish(SHORT)
     commit("Another commit")
