@@ -52,7 +52,8 @@ def main() -> None:
         configurations=aggregates.configuration_stats(tested, published, plan.defaults),
         descriptions=plan.descriptions,
         final=target.final_model(tested, plan.final),
-        ablation=target.ablation(rows, plan.final),
+        held_out=target.held_out(rows, plan.final),
+        closed=[each.id for each in plan.closed],
     )
     claims = tables.all_claims(evidence)
     bands = aggregates.epoch_bands(tested, published, plan.defaults)

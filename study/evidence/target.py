@@ -31,7 +31,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class AblationRow:
+class HeldOutRow:
     """A configuration on validation images, over its seeds."""
 
     configuration: str
@@ -63,7 +63,7 @@ def final_model(rows: Iterable[Row], final: str | None) -> FinalModel | None:
     )
 
 
-def ablation(rows: Sequence[Row], final: str | None) -> list[AblationRow]:
+def held_out(rows: Sequence[Row], final: str | None) -> list[HeldOutRow]:
     """Return the configurations run on validation images: the final recipe first, then the best.
 
     The final recipe is that of the configuration `final`, except for the validation images.
@@ -73,7 +73,7 @@ def ablation(rows: Sequence[Row], final: str | None) -> list[AblationRow]:
     chosen = next((name for name, runs in groups.items() if without_split(runs[0]) in frozen), None)
     baseline = groups[chosen] if chosen else []
     found = [
-        AblationRow(
+        HeldOutRow(
             configuration=name,
             parameters=int(runs[0].metrics["parameters"]),
             validation_images=runs[0].recipe.validation_images,

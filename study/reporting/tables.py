@@ -1,7 +1,7 @@
 """The values in the report's tables, as report.md.j2 needs them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from study.base.yaml_io import from_yaml
 from study.evidence import run_table, statistics
 from study.evidence.aggregates import ConfigurationStats
 from study.evidence.statistics import Correct
-from study.evidence.target import AblationRow, FinalModel
+from study.evidence.target import FinalModel, HeldOutRow
 from study.evidence.verdicts import PILOT, PLAN, CheckResult, Claim, Verdicts
 from study.evidence.write_up import Model, WriteUp
 from study.networks import receptive_field
@@ -88,7 +88,10 @@ class Evidence:
     """Description of each configuration, by id."""
     final: FinalModel | None
     """The configuration that aims at the target, if it has run."""
-    ablation: Sequence[AblationRow]
+    held_out: Sequence[HeldOutRow]
+    """Configurations run on validation images, that of the final recipe first."""
+    closed: Collection[str]
+    """Ids of trials whose model is gone."""
 
 
 @dataclass(frozen=True)
@@ -263,10 +266,21 @@ def target_quote(evidence: Evidence) -> str | None:
     return next(about, None)
 
 
+def ablation(evidence: Evidence) -> list[HeldOutRow]:
+    """Return the final recipe and its variants, on validation images."""
+    return [row for row in evidence.held_out if row.configuration not in evidence.closed]
+
+
+def trials(evidence: Evidence) -> list[HeldOutRow]:
+    """Return the final recipe and the closed trials, on validation images; none without trials."""
+    found = [row for row in evidence.held_out if row.configuration in evidence.closed]
+    return [*ablation(evidence)[:1], *found] if found else []
+
+
 def distinguished(evidence: Evidence, metric: Literal["accuracy", "loss"]) -> list[str]:
     """Return the rows of the ablation that differ from the first one by the 95% CI of a metric."""
     found = []
-    for row in evidence.ablation[1:]:
+    for row in ablation(evidence)[1:]:
         mean = row.accuracy_difference if metric == "accuracy" else row.loss_difference
         if mean and (mean.interval[0] > 0 or mean.interval[1] < 0):
             found.append(f"“{description(evidence, row.configuration)}”")

@@ -28,8 +28,8 @@ def test_final_model_without_runs_is_none(final: str | None) -> None:
     assert target.final_model(OTHERS, final) is None
 
 
-def test_ablation_compares_validation_runs_with_the_final_recipe() -> None:
-    ours, wider, no_ema = target.ablation([*OTHERS, *VALIDATED, *TESTED], "ours")
+def test_held_out_compares_validation_runs_with_the_final_recipe() -> None:
+    ours, wider, no_ema = target.held_out([*OTHERS, *VALIDATED, *TESTED], "ours")
     assert [each.configuration for each in (ours, wider, no_ema)] == [
         "ours-val",
         "wider-val",
@@ -50,11 +50,11 @@ def test_ablation_compares_validation_runs_with_the_final_recipe() -> None:
     assert wider.accuracy_difference is None
 
 
-def test_ablation_without_the_final_recipe_has_no_differences() -> None:
-    first, *_ = target.ablation(VALIDATED, "ours")
+def test_held_out_without_the_final_recipe_has_no_differences() -> None:
+    first, *_ = target.held_out(VALIDATED, "ours")
     assert first.configuration == "wider-val"
     assert first.accuracy_difference is None
 
 
-def test_ablation_without_validation_runs_is_empty() -> None:
-    assert target.ablation([*OTHERS, *TESTED], "ours") == []
+def test_held_out_without_validation_runs_is_empty() -> None:
+    assert target.held_out([*OTHERS, *TESTED], "ours") == []

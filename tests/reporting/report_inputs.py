@@ -11,7 +11,7 @@ from study.evidence import write_up
 from study.evidence.aggregates import ConfigurationStats
 from study.evidence.claims_file import Relation
 from study.evidence.statistics import Mean
-from study.evidence.target import AblationRow, Change, FinalModel
+from study.evidence.target import Change, FinalModel, HeldOutRow
 from study.evidence.verdicts import (
     CheckResult,
     Claim,
@@ -138,9 +138,9 @@ def number(metric: str, of: str, reproduced: bool = True) -> NumberResult:
     return NumberResult(metric, of, 98.98 if reproduced else 99.8, 99.04, (98.9, 99.2), reproduced)
 
 
-def ablation(name: str, difference: float, parameters: int = 7999) -> AblationRow:
-    """A row of the ablation with this difference, ± 0.01, in accuracy and none in loss."""
-    return AblationRow(
+def held_out(name: str, difference: float, parameters: int = 7999) -> HeldOutRow:
+    """A configuration with this difference, ± 0.01, in accuracy on held-out images."""
+    return HeldOutRow(
         configuration=name,
         parameters=parameters,
         validation_images=10_000,
@@ -181,11 +181,13 @@ EVIDENCE = Evidence(
     ],
     descriptions={"model-1": "Model 1", "wider": "wider | deeper"},
     final=FinalModel("resnet-tiny", 7999, Mean(5, 99.54, 0.03), 99.5, 99.58),
-    ablation=[
-        ablation("resnet-tiny", 0),
-        ablation("wider", -0.2, parameters=8421),
-        ablation("no-decay", 0.005),
+    held_out=[
+        held_out("resnet-tiny", 0),
+        held_out("wider", -0.2, parameters=8421),
+        held_out("no-decay", 0.005),
+        held_out("narrow", -0.3, parameters=3762),
     ],
+    closed=["narrow"],
 )
 NO_RUNS = Evidence(
     verdicts=Verdicts(
@@ -205,5 +207,6 @@ NO_RUNS = Evidence(
     configurations=[],
     descriptions={},
     final=None,
-    ablation=[],
+    held_out=[],
+    closed=[],
 )

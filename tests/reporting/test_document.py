@@ -154,6 +154,13 @@ def test_ablation_has_differences_to_its_first_row() -> None:
     assert row_of(text, "Resnet tiny")[1:] == ["3", "99.500", "–", "0.0200", "–"]
     assert row_of(text, r"wider \| deeper (8,421 parameters)")[3].startswith("−0.200 (−0.210 to")
     assert row_of(text, "No decay")[5] == "+0.0000 (−0.0100 to +0.0100)"
+    assert "Narrow" not in text
+
+
+def test_closed_trials_have_a_table_of_their_own() -> None:
+    text = section(REPORT, "### Trials")
+    assert [row[0] for row in cells(text)[1:]] == ["Resnet tiny", "Narrow (3,762 parameters)"]
+    assert "### Trials" not in document.render(STUDY, replace(EVIDENCE, closed=[]), PUBLISHED)
 
 
 def test_every_drawing_is_shown() -> None:
