@@ -44,16 +44,17 @@ def main() -> None:
     )
 
     plan = configurations.read(read_text(paths.EXPERIMENTS))
+    closed = {each.id: each.description for each in plan.closed}
     rows = run_table.from_csv(read_text(paths.RUNS))
     tested = run_table.on_the_test_set(rows)
     evidence = tables.Evidence(
         verdicts=verdicts.from_json(read_text(paths.VERDICTS)),
         margin=params.equivalence_margin,
         configurations=aggregates.configuration_stats(tested, published, plan.defaults),
-        descriptions=plan.descriptions,
+        descriptions=plan.descriptions | closed,
         final=target.final_model(tested, plan.final),
         held_out=target.held_out(rows, plan.final),
-        closed=[each.id for each in plan.closed],
+        closed=closed,
     )
     claims = tables.all_claims(evidence)
     bands = aggregates.epoch_bands(tested, published, plan.defaults)

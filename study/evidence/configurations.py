@@ -99,9 +99,8 @@ class Plan(BaseModel):
 
     @property
     def descriptions(self) -> dict[str, str]:
-        """Description of each configuration, closed ones included, by id."""
-        open_ = {each.id: each.description for each in self.configurations}
-        return open_ | {each.id: each.description for each in self.closed}
+        """Description of each configuration, by id."""
+        return {each.id: each.description for each in self.configurations}
 
     @property
     def defaults(self) -> dict[str, str]:

@@ -109,7 +109,8 @@ def test_plan_has_descriptions_defaults_and_the_final_configuration() -> None:
     assert plan.final == "dropout-7.5"
     assert configurations.read(TEXT.replace("final: dropout-7.5", "")).final is None
     closed = configurations.read(f"{CLOSED}old}}]\n{TEXT}")
-    assert closed.descriptions == {**plan.descriptions, "old": "a trial"}
+    assert closed.descriptions == plan.descriptions
+    assert [(each.id, each.description) for each in closed.closed] == [("old", "a trial")]
     assert configurations.runs(TEXT, PARAMS) == configurations.runs(
         f"{CLOSED}old}}]\n{TEXT}", PARAMS
     )
