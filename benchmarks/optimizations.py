@@ -66,8 +66,7 @@ def measure(
 ) -> Optimizations:
     """Measure the engine, and the engine without each optimization, in turns.
 
-    Where the system has put a process into memory changes its speed by up to a fifth, so there are
-    several.
+    Where the system puts a process into memory changes its speed, so there are several.
     """
     here = machine(os.cpu_count() or 1)
     rounds = [take_turns(recipes, steps, repetitions) for _ in range(processes)]

@@ -28,15 +28,14 @@ def main() -> None:
     arguments = parser().parse_args()
     jobs = parse_jobs(arguments.jobs)
     run_all = on_cluster(arguments.ray) if arguments.ray else partial(local.run_all, jobs)
-    runs = project_files.runs()
+    runs, closed = project_files.runs(), project_files.closed()
     selected = select(runs, arguments.configurations, arguments.seeds)
     check_workspace()
     with lock():
         # Before signals are deferred: a download can take minutes, and Ctrl-C ends it at once.
         sources.download(paths.MNIST, sources.known(os.environ.get("MNIST_FOLDER")))
         signals = Signals()
-        revision, closed = git.call("rev-parse", "HEAD").strip(), project_files.closed()
-        collector = Collector(runs, revision, selected, closed)
+        collector = Collector(runs, git.call("rev-parse", "HEAD").strip(), selected, closed)
         remaining = collector.update()
         if remaining:
             run_all(collector, remaining, signals)

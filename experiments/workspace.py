@@ -27,9 +27,8 @@ def create(name: str, revision: str, cache: Path) -> Path:
             f"{WORKSPACES}: a run takes up to {NEEDED // 2**20} MiB, {free // 2**20} MiB are free;"
             " make room, and rerun `make experiments`"
         )
-    top = git.call("rev-parse", "--show-toplevel").rstrip("\n")
     # It shares the objects of this repository.
-    git.call("clone", "--quiet", "--shared", "--no-checkout", top, str(target))
+    git.call("clone", "--quiet", "--shared", "--no-checkout", root(), str(target))
     git.call("checkout", "--quiet", "--detach", revision, folder=target)
     for key, value in git.identity().items():
         git.call("config", key, value, folder=target)
@@ -47,6 +46,11 @@ def clone(name: str) -> Path:
     It is absolute: Git takes the path of another repository from the root, not from this folder.
     """
     return (WORKSPACES / name).absolute()
+
+
+def root() -> str:
+    """Return the root of the repository that has the study."""
+    return git.call("rev-parse", "--show-toplevel").rstrip("\n")
 
 
 def prefix() -> str:

@@ -83,10 +83,8 @@ def watch(watched: list[psutil.Process | None]) -> None:
     """End this process once one of the watched ones has ended."""
     while all(each is not None and is_alive(each) for each in watched):
         time.sleep(0.5)
-    this = psutil.Process()
-    this.terminate()
-    time.sleep(GRACE)
-    this.kill()
+    alarm(GRACE)  # the user may ignore SIGTERM
+    psutil.Process().terminate()
 
 
 def is_alive(each: psutil.Process) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 import models
-from experiments import git, workspace
+from experiments import workspace
 from stages.command import ArgumentParser, run
 from study.base.errors import UserError
 
@@ -26,8 +26,7 @@ def main() -> None:
     """Verify the models that the command names, or the whole study."""
     chosen = parse_models()
     with tempfile.TemporaryDirectory() as folder:
-        top = git.call("rev-parse", "--show-toplevel").rstrip("\n")
-        call(Path(), "git", "clone", "--quiet", top, f"{folder}/clone")
+        call(Path(), "git", "clone", "--quiet", workspace.root(), f"{folder}/clone")
         study = Path(folder) / "clone" / workspace.prefix()
         # A cache that the user has configured elsewhere could spare the clone the training.
         call(study, "dvc", "cache", "dir", "--quiet", "--local", ".dvc/cache")

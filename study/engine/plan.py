@@ -215,8 +215,8 @@ class Parameter:
     """Name of the field in the plan."""
     shape: tuple[int, ...]
     trained: bool
-    """False for running statistics, and for a gain of 1 and an offset of 0 (`affine=False`), which
-    the network's state_dict does not have."""
+    """False for running statistics, and for a gain of 1 or an offset of 0 that the network's
+    state_dict does not have."""
 
 
 def parameters(found: list[Stage]) -> Iterator[Parameter]:
@@ -230,10 +230,11 @@ def parameters(found: list[Stage]) -> Iterator[Parameter]:
                 )
             if kind == "bias" and isinstance(linear, nn.Conv2d) and linear.bias is not None:
                 yield Parameter(f"{stage.name}.bias", index, "bias", (stage.channels,), True)
-            if norm and kind == ("norm" if norm.affine else "fixed"):
-                for name, field in (("weight", "gain"), ("bias", "offset")):
+            for name, field in (("weight", "gain"), ("bias", "offset")) if norm else ():
+                trained = getattr(norm, name) is not None
+                if kind == ("norm" if trained else "fixed"):
                     yield Parameter(
-                        f"{stage.norm_name}.{name}", index, field, (stage.channels,), norm.affine
+                        f"{stage.norm_name}.{name}", index, field, (stage.channels,), trained
                     )
             if kind == "running" and norm:
                 for name in ("running_mean", "running_var"):

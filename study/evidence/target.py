@@ -1,4 +1,4 @@
-"""Results for the target of the write-up: the final model, and the ablation of its recipe."""
+"""The final model, which aims at the target of the write-up, and all runs on validation images."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

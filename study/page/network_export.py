@@ -156,10 +156,9 @@ def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     assert variance is not None
     scale = 1 / torch.sqrt(variance.double() + norm.eps)
     shift = -mean.double() * scale
-    if norm.affine:
-        weight, bias = norm.weight.detach().double(), norm.bias.detach().double()
-        scale, shift = scale * weight, shift * weight + bias
-    return scale, shift
+    parameters = {name: value.detach().double() for name, value in norm.named_parameters()}
+    gain, offset = parameters.get("weight", 1), parameters.get("bias", 0)
+    return scale * gain, shift * gain + offset
 
 
 def folded(convolution: Layer, scale: Tensor, shift: Tensor) -> Layer:

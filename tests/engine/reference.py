@@ -23,8 +23,8 @@ def disturb(network: nn.Module, seed: int = 3) -> None:
     """Change gains of 1 and offsets of 0, which would hide mistakes."""
     rng = torch.Generator().manual_seed(seed)
     for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d) and layer.affine:
-            for parameter in (layer.weight, layer.bias):
+        if isinstance(layer, nn.BatchNorm2d):
+            for parameter in layer.parameters():
                 parameter.data.add_(torch.randn(parameter.shape, generator=rng), alpha=0.5)
 
 

@@ -66,6 +66,11 @@ def depthwise(channels: int, kernel: int, padding: int = 0) -> nn.Conv2d:
     return conv(channels, channels, kernel, padding=padding, groups=channels)
 
 
+def without_offset(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
+    norm.register_parameter("bias", None)
+    return norm
+
+
 def drop() -> nn.Dropout:
     return nn.Dropout(DROPOUT)
 
@@ -94,6 +99,9 @@ NETWORKS: dict[str, Callable[[], list[nn.Module]]] = {
     "norms without gain and offset": lambda: [
         conv(1, 8, 3), nn.BatchNorm2d(8, affine=False), nn.ReLU(), conv(8, 9, 3, bias=True),
         nn.ReLU(), nn.BatchNorm2d(9, affine=False), nn.MaxPool2d(2), conv(9, 10, 12),
+    ],
+    "norm without offset": lambda: [
+        conv(1, 8, 3), without_offset(nn.BatchNorm2d(8)), nn.ReLU(), conv(8, 10, 26),
     ],
     "norm, pool, relu": lambda: [
         conv(1, 8, 3), nn.BatchNorm2d(8), nn.MaxPool2d(2), nn.ReLU(), drop(), conv(8, 10, 13),

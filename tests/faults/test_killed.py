@@ -73,7 +73,7 @@ def strike(checkout: Checkout, process: subprocess.Popen[str], whom: str, number
         if whom == "the group":
             os.killpg(process.pid, number)
         elif whom == "the stage":
-            at_work = [stage for stage in stages(checkout) if is_halted(stage)]
+            at_work = [stage for stage in stages(checkout) if halt(stage)]
             for stage in at_work:
                 stage.send_signal(number)
                 stage.resume()
@@ -85,7 +85,7 @@ def strike(checkout: Checkout, process: subprocess.Popen[str], whom: str, number
     return True
 
 
-def is_halted(stage: psutil.Process) -> bool:
+def halt(stage: psutil.Process) -> bool:
     """Halt a process; return False if it is just ending, in which signals have no effect."""
     try:
         stage.suspend()
