@@ -73,7 +73,7 @@ def compare(folder: Path) -> dict[str, Any]:
     here = create_study(folder / "here", range(1, SEEDS + 1), {"epochs": EPOCHS})
     there = folder / "there"
     shutil.copytree(here, there)
-    queue_seconds = experiment(here, "--jobs", "2")
+    local_seconds = experiment(here, "--jobs", "2")
     with local_cluster.start() as cluster:
         add_nodes(cluster, folder, 2)
         cluster_seconds = experiment(there, "--jobs", "2", "--ray", cluster.address)
@@ -81,7 +81,7 @@ def compare(folder: Path) -> dict[str, Any]:
     return {
         "experiments": SEEDS,
         "epochs": EPOCHS,
-        "queue_seconds": queue_seconds,
+        "local_seconds": queue_seconds,
         "cluster_seconds": cluster_seconds,
         "same_rows": len(tables) == 1,
     }

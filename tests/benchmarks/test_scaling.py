@@ -51,7 +51,7 @@ def results(fetch: float) -> dict[str, Any]:
         "study": {
             "experiments": 4,
             "epochs": 3,
-            "queue_seconds": 90,
+            "local_seconds": 90,
             "cluster_seconds": 80,
             "same_rows": True,
         },
