@@ -81,7 +81,7 @@ def compare(folder: Path) -> dict[str, Any]:
     return {
         "experiments": SEEDS,
         "epochs": EPOCHS,
-        "local_seconds": queue_seconds,
+        "local_seconds": local_seconds,
         "cluster_seconds": cluster_seconds,
         "same_rows": len(tables) == 1,
     }
