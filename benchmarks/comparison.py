@@ -67,7 +67,9 @@ class StudyComparison(TypedDict):
 
     baseline_seconds: float
     project_seconds: float
-    speedup: Spread
+    speedup: float
+    speedup_by_turn: list[float]
+    """Computed from one turn each: a disturbance of any model counts."""
 
 
 class Comparison(TypedDict):
@@ -153,8 +155,7 @@ def compare(
 
     # From each model's medians: a disturbance of one model in one turn does not count.
     baseline_seconds, project_seconds = study(turns)
-    ratio = baseline_seconds / project_seconds
-    each = spread(before / after for before, after in (study([turn]) for turn in turns))
+    by_turn = [before / after for before, after in (study([turn]) for turn in turns)]
     return {
         "batches": batches,
         "jobs": jobs,
@@ -162,7 +163,8 @@ def compare(
         "study": {
             "baseline_seconds": round(baseline_seconds, 1),
             "project_seconds": round(project_seconds, 1),
-            "speedup": {**each, "median": round(ratio, 2)},
+            "speedup": round(baseline_seconds / project_seconds, 2),
+            "speedup_by_turn": [round(each, 2) for each in by_turn],
         },
         "turns": [*turns],
     }

@@ -45,6 +45,7 @@ def markdown(results: Results) -> str:
         TEMPLATE,
         **results,
         speedup=speedup,
+        by_turn=", ".join(f"{each:.1f}" for each in comparison["study"]["speedup_by_turn"]),
         epochs=sum(model["epochs"] for model in models),
         batches_per_epoch=" or ".join(map(str, sorted({m["batches_per_epoch"] for m in models}))),
         baseline_threads=next(iter(turns[0].values()))["baseline"]["threads"],
