@@ -6,14 +6,19 @@ from typing import Any, TypeVar, cast
 from numba import extending, njit, types
 
 from study.engine.code_cache import CodeCache, config
+from study.engine.kernel_compiler import KernelCompiler
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 # Kernels cannot run as Python code: operations on vectors exist in compiled code only.
 config.DISABLE_JIT = 0
 
-INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-"""Options for functions that only kernels call: a wrapper for Python would be slow to compile."""
+INNER: dict[str, Any] = {
+    "pipeline_class": KernelCompiler,
+    # Wrappers for Python would be slow to compile, too.
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
