@@ -12,7 +12,7 @@ class LinkedCode(JITCodeLibrary):
     """LLVM's code of a function, which is linked into the code of its callers.
 
     It is optimized and translated to machine code there only. Numba also does so for the function
-    by itself, which takes a third longer, although nobody calls the result.
+    by itself, which takes a quarter longer, although nobody calls the result.
     """
 
     def _optimize_final_module(self) -> None:
