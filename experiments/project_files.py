@@ -26,7 +26,7 @@ def runs() -> dict[str, Run]:
 
 
 def closed() -> list[str]:
-    """Return the ids of the trials in experiments.yaml whose model is gone. Raises UserError."""
+    """Return the ids of the trials in experiments.yaml that are over. Raises UserError."""
     return [each.id for each in configurations.read(read_text(paths.EXPERIMENTS)).closed]
 
 

@@ -78,7 +78,7 @@ class Configuration(BaseModel):
 
 
 class Closed(BaseModel):
-    """A trial whose model is gone. Its rows stay; their revision has the model and the recipe."""
+    """A trial that is over. Its rows stay; their revision has the model and the recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -91,7 +91,7 @@ class Evidence:
     held_out: Sequence[HeldOutRow]
     """Configurations run on validation images, that of the final recipe first."""
     closed: Collection[str]
-    """Ids of trials whose model is gone."""
+    """Ids of trials that are over."""
 
 
 @dataclass(frozen=True)
