@@ -3,20 +3,18 @@
 The engine has no switches: each function here replaces a part of it, before kernels are compiled.
 """
 
-import mmap
 import sys
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from benchmarks import project_step, step_timer
 from study.engine import engine, memory, plan
 from study.engine.code_cache import CodeCache
 from study.engine.compilation import kernel
-from study.engine.memory import Floats, Memory
+from study.engine.memory import Floats
 from study.engine.plan import TAPS, WINOGRAD, Stage
 
 Patch = Callable[[object, str, object], None]
@@ -67,18 +65,6 @@ def order(patch: Patch) -> None:
     patch(engine, "KERNELS", {kind: forwards(each) for kind, each in engine.KERNELS.items()})
 
 
-def huge_pages(patch: Patch) -> None:
-    """Keep the memory on pages of 4 KiB."""
-
-    def array(reserved: Memory) -> Floats:
-        private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-        pages = mmap.mmap(-1, 4 * reserved.size, flags=private)
-        pages.madvise(mmap.MADV_NOHUGEPAGE)
-        return np.frombuffer(pages, np.float32)
-
-    patch(Memory, "array", array)
-
-
 def alignment(patch: Patch) -> None:
     """Start each array where the one before ends, not at the next cache line."""
     patch(memory, "LINE", 4)
@@ -89,7 +75,6 @@ WITHOUT: dict[str, Callable[[Patch], None]] = {
     "One pass per convolution": fusion,
     "Prefetching": prefetch,
     "Every second pass in reverse": order,
-    "Huge pages": huge_pages,
     "Arrays aligned to cache lines": alignment,
 }
 """For each optimization, the function that removes it."""

@@ -14,15 +14,10 @@ Arrays = dict[str, NDArray[Any]]
 
 LINE = 64
 """Bytes of a cache line. Every place starts at one, so that no vector of channels crosses one."""
-HUGE_PAGE = 2 << 20
-"""Bytes of a huge page. Numpy asks Linux for them if an array has 4 MiB or more."""
 
 
 class Memory:
-    """Reserves places in one array, which is created when all places are known.
-
-    The array is on huge pages if Linux has some, so that the processor rarely walks page tables.
-    """
+    """Reserves places in one array, which is created when all places are known."""
 
     def __init__(self) -> None:
         """Start without any places."""
@@ -40,6 +35,6 @@ class Memory:
 
     def array(self) -> Floats:
         """Return the array that has all places."""
-        raw = np.zeros(4 * self.size + HUGE_PAGE, np.uint8)
-        start = -raw.ctypes.data % HUGE_PAGE
+        raw = np.zeros(4 * self.size + LINE, np.uint8)
+        start = -raw.ctypes.data % LINE
         return raw[start : start + 4 * self.size].view(np.float32)

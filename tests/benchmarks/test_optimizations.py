@@ -17,7 +17,7 @@ RESULTS: optimizations.Optimizations = {
     "steps": 10,
     "repetitions": 3,
     "processes": 1,
-    "milliseconds": {"model_3": MILLISECONDS, "model_4": MILLISECONDS | {"Huge pages": 19.0}},
+    "milliseconds": {"model_3": MILLISECONDS, "model_4": MILLISECONDS | {"Prefetching": 19.0}},
 }
 
 
@@ -25,7 +25,7 @@ def test_table_shows_the_additional_time_without_each_optimization() -> None:
     lines = optimizations.table(RESULTS).splitlines()
     assert "| Without | Model 3 | Model 4 |" in lines
     assert "|---|--:|--:|" in lines
-    assert "| Huge pages | +25% | -5% |" in lines
+    assert "| Prefetching | +25% | -5% |" in lines
 
 
 def test_page_has_the_table_of_the_results_if_they_exist() -> None:
