@@ -15,7 +15,7 @@ from study.engine import engine, memory, plan
 from study.engine.code_cache import CodeCache
 from study.engine.compilation import kernel
 from study.engine.memory import Floats
-from study.engine.plan import TAPS, WINOGRAD, Stage
+from study.engine.plan import TAPS, WINOGRAD, Section
 
 Patch = Callable[[object, str, object], None]
 """Sets an attribute: setattr."""
@@ -23,16 +23,16 @@ Patch = Callable[[object, str, object], None]
 
 def winograd(patch: Patch) -> None:
     """Compute all 3x3 convolutions as one matrix product per row of the kernel."""
-    kind: Callable[[Stage], str] = Stage.kind.fget  # type: ignore[attr-defined]
-    patch(Stage, "kind", property(lambda stage: TAPS if kind(stage) == WINOGRAD else kind(stage)))
+    kind: Callable[[Section], str] = Section.kind.fget  # type: ignore[attr-defined]
+    patch(Section, "kind", property(lambda each: TAPS if kind(each) == WINOGRAD else kind(each)))
 
 
 def fusion(patch: Patch) -> None:
     """Give each layer a pass of its own, which reads its input and writes its output."""
     follow = plan.follow
 
-    def follow_nothing(stage: Stage, name: str, layer: nn.Module) -> bool:
-        return stage.linear is None and stage.plain and follow(stage, name, layer)
+    def follow_nothing(section: Section, name: str, layer: nn.Module) -> bool:
+        return section.linear is None and section.plain and follow(section, name, layer)
 
     patch(plan, "follow", follow_nothing)
 

@@ -7,7 +7,7 @@ pixel to all 8 lanes. A depthwise convolution's gradient with respect to its inp
 convolution of dz, padded by kernel - 1 zeros, with the weights in reverse order.
 
 Cost per image: size^2 * kernel^2 * channels multiplications forward, twice as many backward (the
-same number in the first stage, which needs no gradient of the image). Each multiplication of 8
+same number in the first section, which needs no gradient of the image). Each multiplication of 8
 channels loads a vector of inputs.
 """
 
@@ -176,57 +176,57 @@ def forward(
     training: bool,
     reverse: bool,
 ) -> None:
-    """Compute the output z of stage `index` for n images, and its statistics."""
-    stage = record(plan, index)
-    pack(m, stage)
-    co, size, width, single = stage.channels, stage.size, stage.width, index == 0
-    line_in = width * stage.channels_in
+    """Compute the output z of section `index` for n images, and its statistics."""
+    section = record(plan, index)
+    pack(m, section)
+    co, size, width, single = section.channels, section.size, section.width, index == 0
+    line_in = width * section.channels_in
     rows = 2 if size > 12 else 4  # between two prefetches
     streams = forward_streams(plan, index, training, (size + rows - 1) // rows)
     for turn in range(n):
         image = n - 1 - turn if reverse else turn
-        make_input(m, images, plan, index, image, 0, stage.size_in, training, stage.a)
+        make_input(m, images, plan, index, image, 0, section.size_in, training, section.a)
         for y in range(0, size, rows):
             prefetch_ahead(m, streams, image, 1, reverse, n, y // rows)
-            z, count = stage.z + (image * size + y) * size * co, min(rows, size - y)
-            a = stage.a + y * line_in
-            convolve(m, a, width, stage.k, co, stage.kernel, co, single, z, count, size)
-        finish_output(m, d, stage, image, 0, size, training)
+            z, count = section.z + (image * size + y) * size * co, min(rows, size - y)
+            a = section.a + y * line_in
+            convolve(m, a, width, section.k, co, section.kernel, co, single, z, count, size)
+        finish_output(m, d, section, image, 0, size, training)
 
 
 @entry
 def backward(
     m: Floats, d: Doubles, images: Bytes, plan: Plan, index: int, n: int, reverse: bool
 ) -> None:
-    """Compute the gradients of stage `index` with respect to its weights and its input."""
-    stage, before = record(plan, index), record(plan, max(index - 1, 0))
-    clear_gradient(m, stage)
-    co, size, width, single = stage.channels, stage.size, stage.width, index == 0
-    size_in, dz_width, kernel = stage.size_in, stage.dz_width, stage.kernel
-    line_in, line_out = width * stage.channels_in, dz_width * co
-    inner = stage.dz + stage.border * (dz_width + 1) * co
+    """Compute the gradients of section `index` with respect to its weights and its input."""
+    section, before = record(plan, index), record(plan, max(index - 1, 0))
+    clear_gradient(m, section)
+    co, size, width, single = section.channels, section.size, section.width, index == 0
+    size_in, dz_width, kernel = section.size_in, section.dz_width, section.kernel
+    line_in, line_out = width * section.channels_in, dz_width * co
+    inner = section.dz + section.border * (dz_width + 1) * co
     rows = 1 if size > 12 else 4  # between two prefetches
     parts = (size + rows - 1) // rows + (0 if single else (size_in + rows - 1) // rows)
     streams = backward_streams(plan, index, parts)
-    last = stage.k + (kernel * kernel - 1) * co  # the last weight: they are taken in reverse
+    last = section.k + (kernel * kernel - 1) * co  # the last weight: they are taken in reverse
     for turn in range(n):
         image = n - 1 - turn if reverse else turn
         part = 0
-        remake_input(m, images, plan, index, image, 0, size_in, stage.a)
-        output_gradient(m, d, stage, image, 0, size, inner)
+        remake_input(m, images, plan, index, image, 0, size_in, section.a)
+        output_gradient(m, d, section, image, 0, size, inner)
         for y in range(0, size, rows):
             prefetch_ahead(m, streams, image, 1, reverse, n, part)
             part += 1
             convolve_weights(
-                m, stage.a + y * line_in, width, inner + y * line_out, dz_width,
-                kernel, co, single, min(rows, size - y), size, stage.dk,
+                m, section.a + y * line_in, width, inner + y * line_out, dz_width,
+                kernel, co, single, min(rows, size - y), size, section.dk,
             )  # fmt: skip
         if not single:
             for y in range(0, size_in, rows):
                 prefetch_ahead(m, streams, image, 1, reverse, n, part)
                 part += 1
-                dz = stage.dz + stage.padding * (dz_width + 1) * co + y * line_out
-                da, count = stage.da + y * size_in * co, min(rows, size_in - y)
+                dz = section.dz + section.padding * (dz_width + 1) * co + y * line_out
+                da, count = section.da + y * size_in * co, min(rows, size_in - y)
                 convolve(m, dz, dz_width, last, -co, kernel, co, False, da, count, size_in)
-            input_gradient(m, d, before, image, 0, size_in, stage.da, size_in, 0)
-    unpack(m, stage, d)
+            input_gradient(m, d, before, image, 0, size_in, section.da, size_in, 0)
+    unpack(m, section, d)

@@ -19,7 +19,7 @@ from study.engine.plan import (
     WINOGRAD,
     layout,
     parameters,
-    stages,
+    sections,
 )
 from study.engine.rng import RngState, draw_mask, threshold
 
@@ -31,7 +31,7 @@ KERNELS: dict[str, Any] = {
     TAPS: taps,
     MEAN: mean,
 }
-"""For each kind of stage, the module with its forward and backward pass."""
+"""For each kind of section, the module with its forward and backward pass."""
 
 
 class Engine:
@@ -45,11 +45,11 @@ class Engine:
     def __init__(self, network: nn.Sequential, batch_size: int, ema_decay: float = 0.0) -> None:
         """Copy the network's weights. Raises UnsupportedError if the engine lacks a layer."""
         self.batch_size, self.ema_decay = batch_size, ema_decay
-        self.stages = stages(network)
-        self.parameters = list(parameters(self.stages))
+        self.sections = sections(network)
+        self.parameters = list(parameters(self.sections))
         self.names = list(network.state_dict())
         memory = Memory()
-        self.records, n_doubles = layout(self.stages, batch_size, memory)
+        self.records, n_doubles = layout(self.sections, batch_size, memory)
         sizes = [int(np.prod(p.shape)) for p in self.parameters]
         starts = np.cumsum([0, *sizes])
         trained = sum(size for p, size in zip(self.parameters, sizes, strict=True) if p.trained)
@@ -57,7 +57,7 @@ class Engine:
         values, gradient, velocity = (memory.floats(int(starts[-1])) for _ in range(3))
         self.records["to_gradient"] = gradient - values
         for p, start in zip(self.parameters, starts[:-1], strict=True):
-            self.records[p.field][p.stage] = values + start
+            self.records[p.field][p.section] = values + start
         self.places = {
             p.name: (slice(int(start), int(start) + size), p.shape)
             for p, start, size in zip(self.parameters, starts[:-1], sizes, strict=True)
@@ -129,39 +129,40 @@ class Engine:
         if not 0 < n <= self.batch_size:
             raise ValueError(f"a batch has 1 to {self.batch_size} images, got {n}")
         flat = np.ascontiguousarray(images, np.uint8).reshape(n * PIXELS)
-        for index, stage in enumerate(self.stages):
-            if training and stage.norm and n * stage.size**2 == 1:
+        for index, section in enumerate(self.sections):
+            if training and section.norm and n * section.size**2 == 1:
                 raise ValueError("a norm in training needs more than one value per channel")
-            if rng_state is not None and stage.dropout:
+            if rng_state is not None and section.dropout:
                 record = self.records[index]
-                side, start = stage.out if stage.drop_last else stage.size, int(record["mask"])
+                side = section.out if section.drop_last else section.size
+                start = int(record["mask"])
                 mask = self.bytes[start : start + n * side * side * int(record["channels"])]
-                draw_mask(rng_state, threshold(stage.dropout), mask)
+                draw_mask(rng_state, threshold(section.dropout), mask)
             # Every second pass of a step starts from the last image, which is still in the cache.
-            kernels, reverse = KERNELS[stage.kind], index % 2 == 1
+            kernels, reverse = KERNELS[section.kind], index % 2 == 1
             kernels.forward(self.memory, self.doubles, flat, self.plan, index, n, training, reverse)
             fold_norm(self.memory, self.doubles, self.plan, index, n, training)
         return self.rows("z", n)
 
     def backward(self, images: Bytes) -> None:
         """Compute all gradients, from the gradient with respect to the last z."""
-        n, count = len(images), len(self.stages)
+        n, count = len(images), len(self.sections)
         flat = np.ascontiguousarray(images, np.uint8).reshape(n * PIXELS)
         for index in reversed(range(count)):
             fold_norm_gradient(self.memory, self.doubles, self.plan, index, n)
             passes_before = count + (count - 1 - index)
-            kernels, reverse = KERNELS[self.stages[index].kind], passes_before % 2 == 1
+            kernels, reverse = KERNELS[self.sections[index].kind], passes_before % 2 == 1
             kernels.backward(self.memory, self.doubles, flat, self.plan, index, n, reverse)
 
     def rows(self, field: str, n: int) -> Floats:
-        """Return a view of a field of the last stage, with one row for each of n images."""
+        """Return a view of a field of the last section, with one row for each of n images."""
         start, channels = int(self.records[field][-1]), int(self.records["channels"][-1])
         return self.memory[start : start + n * channels].reshape(n, channels)
 
     @property
     def classes(self) -> int:
         """Number of classes."""
-        return self.stages[-1].channels
+        return self.sections[-1].channels
 
     def weights(self) -> Arrays:
         """Return copies of the trained weights: the average, or the latest if there is no EMA."""

@@ -74,34 +74,34 @@ def make_input(
     training: bool,
     to: int,
 ) -> None:
-    """Write rows `first` to `end` of an image's input of stage `index` into the frame at `to`.
+    """Write rows `first` to `end` of an image's input of section `index` into the frame at `to`.
 
     The frame [width, width, channels] has zeros around the map: the convolution's padding. In
-    training, also store what the backward pass needs: the mask of a rectified stage; for each
+    training, also store what the backward pass needs: the mask of a rectified section; for each
     pooled window, the position of its maximum (`corner`), and max(floor, z) and the mask there
     (`source`, `kept`).
     """
     noinline()
-    stage = record(plan, index)
+    section = record(plan, index)
     if index == 0:
-        width, scale, shift = stage.width, splat(PIXEL_SCALE), splat(PIXEL_SHIFT)
+        width, scale, shift = section.width, splat(PIXEL_SCALE), splat(PIXEL_SHIFT)
         for row in range(first, end):
             source = image * PIXELS + row * SIDE
-            target = to + (row + stage.padding) * width + stage.padding
+            target = to + (row + section.padding) * width + section.padding
             for x in (0, 8, 16, SIDE - 8):  # the last two overlap: 28 is no multiple of 8
                 pixels = load_bytes(images, source + x)
                 store(m, target + x, fma(pixels, scale, shift))
         return
     before = record(plan, index - 1)
     if before.pooled:
-        pooled_input(m, before, image, first, end, training, to, stage.width, stage.padding)
+        pooled_input(m, before, image, first, end, training, to, section.width, section.padding)
     elif before.rectified:
-        rectified_input(m, before, image, first, end, training, to, stage.width, stage.padding)
+        rectified_input(m, before, image, first, end, training, to, section.width, section.padding)
     else:
         masked = training and before.masked
         plain_input(
             m, before, before.z, before.mask, masked,
-            image, first, end, to, stage.width, stage.padding,
+            image, first, end, to, section.width, section.padding,
         )  # fmt: skip
 
 
@@ -110,14 +110,14 @@ def remake_input(
     m: Floats, images: Bytes, plan: Plan, index: int, image: int, first: int, end: int, to: int
 ) -> None:
     """Write the same as `make_input`, from what it stored."""
-    stage = record(plan, index)
+    section = record(plan, index)
     if index == 0:
         make_input(m, images, plan, index, image, first, end, True, to)
     else:
         before = record(plan, index - 1)
         plain_input(
             m, before, before.source, before.kept, before.masked,
-            image, first, end, to, stage.width, stage.padding,
+            image, first, end, to, section.width, section.padding,
         )  # fmt: skip
 
 
@@ -269,7 +269,7 @@ def add_up(m, d, sums, totals, count):  # type: ignore[no-untyped-def]
 
 @kernel
 def finish_output(
-    m: Floats, d: Doubles, stage: Record, image: int, first: int, end: int, training: bool
+    m: Floats, d: Doubles, section: Record, image: int, first: int, end: int, training: bool
 ) -> None:
     """Finish rows `first` to `end` of an image's z: add the bias, and update the statistics.
 
@@ -277,18 +277,18 @@ def finish_output(
     `size` terms; sums over columns and images are in double.
     """
     noinline()
-    line = stage.size * stage.channels
-    z = stage.z + (image * stage.size + first) * line
+    line = section.size * section.channels
+    z = section.z + (image * section.size + first) * line
     rows = end - first
-    if stage.biased:
+    if section.biased:
         for at in range(z, z + rows * line, line):
             for i in range(0, line, 8):
-                store(m, at + i, load(m, at + i) + load(m, stage.bias_line + i))
-    if not (training and stage.normed):
+                store(m, at + i, load(m, at + i) + load(m, section.bias_line + i))
+    if not (training and section.normed):
         return
-    sums, squares, fresh = stage.buffer, stage.buffer + line, first == 0
-    floor, zero = splat(f32(stage.floor)), splat(f32(0))
-    wide_floor, wide_zero = wide_splat(f32(stage.floor)), wide_splat(f32(0))
+    sums, squares, fresh = section.buffer, section.buffer + line, first == 0
+    floor, zero = splat(f32(section.floor)), splat(f32(0))
+    wide_floor, wide_zero = wide_splat(f32(section.floor)), wide_splat(f32(0))
     i = 0
     while i + 32 <= line:
         column_sums(m, wide_floor, wide_zero, z + i, line, rows, fresh, sums + i, squares + i)
@@ -296,8 +296,8 @@ def finish_output(
     while i < line:
         column_sums(m, floor, zero, z + i, line, rows, fresh, sums + i, squares + i)
         i += 8
-    if end == stage.size:
-        add_up(m, d, sums, stage.statistics, 2 * line)
+    if end == section.size:
+        add_up(m, d, sums, section.statistics, 2 * line)
 
 
 @inlined
@@ -331,7 +331,7 @@ def input_gradient(
     width: int,
     padding: int,
 ) -> None:
-    """Set the gradient g of the stage before, for rows `first` to `end` of an image, and its sums.
+    """Set the gradient g of the section before, of rows `first` to `end` of an image, and its sums.
 
     `da` is a frame [width, width, channels] like that of `make_input`, with the gradient with
     respect to a.
@@ -365,7 +365,7 @@ def input_gradient(
 
 @kernel
 def output_gradient(
-    m: Floats, d: Doubles, stage: Record, image: int, first: int, end: int, to: int
+    m: Floats, d: Doubles, section: Record, image: int, first: int, end: int, to: int
 ) -> None:
     """Write dz of rows `first` to `end` of an image into a frame [dz_width, dz_width, channels].
 
@@ -373,11 +373,11 @@ def output_gradient(
     there is one.
     """
     noinline()
-    channels, size, width = stage.channels, stage.size, stage.dz_width
+    channels, size, width = section.channels, section.size, section.dz_width
     line = size * channels
-    scale, slope, shift = stage.back_scale, stage.back_slope, stage.back_shift
-    z, g, corners, out, pooled = stage.z, stage.g, stage.corner, stage.out, stage.pooled
-    floor, zero = splat(f32(stage.floor)), splat(f32(0))
+    scale, slope, shift = section.back_scale, section.back_slope, section.back_shift
+    z, g, corners, out, pooled = section.z, section.g, section.corner, section.out, section.pooled
+    floor, zero = splat(f32(section.floor)), splat(f32(0))
     for row in range(first, end):
         source = (image * size + row) * line
         target = to + row * width * channels
@@ -406,15 +406,15 @@ def output_gradient(
                 x = load(m, z + source + i)
                 dz = fma(x, load(m, slope + i), load(m, shift + i))
                 store(m, target + i, above(x, floor, dz, zero))
-        if stage.biased:
+        if section.biased:
             for v in range(0, channels, 8):
                 total = zero
                 for i in range(v, line, channels):
                     total = total + load(m, target + i)
-                # Not in the buffer: it has the sums of the stage before, if a pass goes by rows.
-                store(m, stage.scratch, total)
+                # Not in the buffer: it has the sums of the section before, if a pass goes by rows.
+                store(m, section.scratch, total)
                 for lane in range(8):
-                    d[stage.bias_sums + v + lane] += m[stage.scratch + lane]
+                    d[section.bias_sums + v + lane] += m[section.scratch + lane]
 
 
 @inlined
@@ -429,14 +429,14 @@ def forward_streams(plan: Plan, index: int, training: bool, parts: int) -> Any:
 
     There are five, as `stream` returns them; nothing is prefetched of (0, 0, 0).
     """
-    stage, before = record(plan, index), record(plan, max(index - 1, 0))
-    size_z = stage.size * stage.size * stage.channels
+    section, before = record(plan, index), record(plan, max(index - 1, 0))
+    size_z = section.size * section.size * section.channels
     size_in = before.size * before.size * before.channels if index > 0 else 0
     masked = training and before.drawn and not before.drop_last
     return (
         stream(before.z, size_in, parts),
         stream(before.mask // 4, size_in // 4 if masked else 0, parts),
-        stream(stage.z, size_z, parts),
+        stream(section.z, size_z, parts),
         (0, 0, 0),
         (0, 0, 0),
     )
@@ -445,16 +445,16 @@ def forward_streams(plan: Plan, index: int, training: bool, parts: int) -> Any:
 @kernel
 def backward_streams(plan: Plan, index: int, parts: int) -> Any:
     """Return the arrays that a backward pass reads and writes, as in `forward_streams`."""
-    stage, before = record(plan, index), record(plan, max(index - 1, 0))
-    size_z = stage.size * stage.size * stage.channels
-    size_g = stage.out * stage.out * stage.channels
+    section, before = record(plan, index), record(plan, max(index - 1, 0))
+    size_z = section.size * section.size * section.channels
+    size_g = section.out * section.out * section.channels
     size_in = before.out * before.out * before.channels if index > 0 else 0
     return (
         stream(before.source, size_in, parts),
         stream(before.kept // 4, size_in // 4 if before.masked else 0, parts),
         stream(before.g, size_in, parts),
-        stream(stage.z, size_z, parts),
-        stream(stage.g, size_g, parts),
+        stream(section.z, size_z, parts),
+        stream(section.g, size_g, parts),
     )
 
 
@@ -487,7 +487,7 @@ def prefetch_ahead(
 
 @entry
 def fold_norm(m: Floats, d: Doubles, plan: Plan, index: int, n: int, training: bool) -> None:
-    """Set a stage's `scale` and `shift` from the batch's statistics, or from the running ones.
+    """Set a section's `scale` and `shift` from the batch's statistics, or from the running ones.
 
     With w the gain, b the offset and f the factor of dropout, scale = f w / sd and shift =
     f (b - w mean / sd), where sd = sqrt(variance + epsilon). In training, mean and variance are
@@ -495,43 +495,43 @@ def fold_norm(m: Floats, d: Doubles, plan: Plan, index: int, n: int, training: b
     running variance towards the unbiased one. In evaluation, mean and variance are the running
     ones, and f is 1.
     """
-    stage = record(plan, index)
-    channels, size, count = stage.channels, stage.size, n * stage.size * stage.size
-    factor = stage.factor if training else 1.0
+    section = record(plan, index)
+    channels, size, count = section.channels, section.size, n * section.size * section.size
+    factor = section.factor if training else 1.0
     for channel in range(channels):
         scale, shift = factor, 0.0
-        if stage.normed and channel < stage.true_channels:
+        if section.normed and channel < section.true_channels:
             running_mean, running_variance = (
-                stage.running_mean + channel,
-                stage.running_var + channel,
+                section.running_mean + channel,
+                section.running_var + channel,
             )
             if training:
                 total = square = 0.0
                 for x in range(channel, size * channels, channels):
-                    total += d[stage.statistics + x]
-                    square += d[stage.statistics + size * channels + x]
+                    total += d[section.statistics + x]
+                    square += d[section.statistics + size * channels + x]
                 mean = total / count
                 variance = square / count - mean * mean
                 if variance < 0.0:
                     variance = 0.0
                 unbiased = variance * count / (count - 1)
-                momentum = f32(stage.momentum)
+                momentum = f32(section.momentum)
                 m[running_mean] += momentum * (f32(mean) - m[running_mean])
                 m[running_variance] += momentum * (f32(unbiased) - m[running_variance])
             else:
                 mean, variance = np.float64(m[running_mean]), np.float64(m[running_variance])
-            sd = np.sqrt(variance + stage.epsilon)
-            d[stage.mean + channel], d[stage.sd + channel] = mean, sd
-            scale = m[stage.gain + channel] / sd
-            shift = factor * (m[stage.offset + channel] - scale * mean)
+            sd = np.sqrt(variance + section.epsilon)
+            d[section.mean + channel], d[section.sd + channel] = mean, sd
+            scale = m[section.gain + channel] / sd
+            shift = factor * (m[section.offset + channel] - scale * mean)
             scale *= factor
         for x in range(channel, size * channels, channels):
-            m[stage.scale + x], m[stage.shift + x] = f32(scale), f32(shift)
+            m[section.scale + x], m[section.shift + x] = f32(scale), f32(shift)
 
 
 @entry
 def fold_norm_gradient(m: Floats, d: Doubles, plan: Plan, index: int, n: int) -> None:
-    """Set a stage's `back_scale`, `back_slope` and `back_shift`, and the gradients of its norm.
+    """Set a section's `back_scale`, `back_slope` and `back_shift`, and the gradients of its norm.
 
     Let x = max(floor, z), x^ = (x - mean) / sd, w the gain, b the offset and f the factor of
     dropout. From y = f (w x^ + b) follow db = f sum(g), dw = f sum(g x^), and
@@ -541,25 +541,25 @@ def fold_norm_gradient(m: Floats, d: Doubles, plan: Plan, index: int, n: int) ->
     (Ioffe & Szegedy 2015, section 3), where dx, dw and db are the gradients of the loss. The
     coefficients of g, x and 1 are `back_scale`, `back_slope` and `back_shift`.
     """
-    stage = record(plan, index)
-    channels, size, line = stage.channels, stage.size, stage.out * stage.channels
-    count, factor = n * stage.size * stage.size, stage.factor
+    section = record(plan, index)
+    channels, size, line = section.channels, section.size, section.out * section.channels
+    count, factor = n * section.size * section.size, section.factor
     for channel in range(channels):
         scale, slope, shift = factor, 0.0, 0.0
-        if stage.normed and channel < stage.true_channels:
+        if section.normed and channel < section.true_channels:
             total = product = 0.0
             for x in range(channel, line, channels):
-                total += d[stage.gradient_sums + x]
-                product += d[stage.gradient_sums + line + x]
-            mean, sd = d[stage.mean + channel], d[stage.sd + channel]
+                total += d[section.gradient_sums + x]
+                product += d[section.gradient_sums + line + x]
+            mean, sd = d[section.mean + channel], d[section.sd + channel]
             of_offset = factor * total
             of_gain = factor * (product - mean * total) / sd
-            ratio = m[stage.gain + channel] / sd
+            ratio = m[section.gain + channel] / sd
             slope = -ratio * of_gain / (count * sd)
             shift = -ratio * of_offset / count - slope * mean
             scale = factor * ratio
-            m[stage.gain + stage.to_gradient + channel] = f32(of_gain)
-            m[stage.offset + stage.to_gradient + channel] = f32(of_offset)
+            m[section.gain + section.to_gradient + channel] = f32(of_gain)
+            m[section.offset + section.to_gradient + channel] = f32(of_offset)
         for x in range(channel, size * channels, channels):
-            m[stage.back_scale + x] = f32(scale)
-            m[stage.back_slope + x], m[stage.back_shift + x] = f32(slope), f32(shift)
+            m[section.back_scale + x] = f32(scale)
+            m[section.back_slope + x], m[section.back_shift + x] = f32(slope), f32(shift)

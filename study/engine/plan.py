@@ -1,8 +1,8 @@
-"""The plan of a network: the stages of a training step, each one pass over memory.
+"""The plan of a network: the sections of a training step, each one pass over memory.
 
-`stages` divides a flat nn.Sequential into stages: a convolution or average pooling, and the layers
-between it and the next one. `layout` returns them as a table that kernels read, with shapes and
-places in memory.
+`sections` divides a flat nn.Sequential into sections: a convolution or average pooling, and the
+layers between it and the next one. `layout` returns them as a table that kernels read, with shapes
+and places in memory.
 """
 
 from collections.abc import Iterator
@@ -17,22 +17,22 @@ from study.engine.memory import Memory
 from study.engine.record import RECORD, SIDE
 
 Records = NDArray[Any]
-"""One record per stage, of type RECORD."""
+"""One record per section, of type RECORD."""
 
 FIRST, POINTWISE, WINOGRAD, DEPTHWISE, TAPS, MEAN = (
     "first", "pointwise", "winograd", "depthwise", "taps", "mean",
 )  # fmt: skip
-"""Kinds of stages."""
+"""Kinds of sections."""
 
 
 @dataclass
-class Stage:
+class Section:
     """A convolution or average pooling, and the element-wise and max-pooling layers after it."""
 
     name: str
     """Name of the convolution in the network's state_dict."""
     linear: nn.Conv2d | nn.AvgPool2d | None
-    """None is a copy: it starts a stage for layers that did not fit into the one before."""
+    """None is a copy: it starts a section for layers that did not fit into the one before."""
     size_in: int
     channels_in: int
     size: int
@@ -51,7 +51,7 @@ class Stage:
 
     @property
     def out(self) -> int:
-        """Height and width of the next stage's input, in pixels."""
+        """Height and width of the next section's input, in pixels."""
         return self.size // 2 if self.pooled else self.size
 
     @property
@@ -84,35 +84,35 @@ def unsupported_reason(network: nn.Module) -> str | None:
     It depends on the network's layers only, not on the machine.
     """
     try:
-        stages(network)
+        sections(network)
     except UnsupportedError as reason:
         return str(reason)
     return None
 
 
-def stages(network: nn.Module) -> list[Stage]:
-    """Divide a network into stages. Raises UnsupportedError if the engine lacks a layer."""
+def sections(network: nn.Module) -> list[Section]:
+    """Divide a network into sections. Raises UnsupportedError if the engine lacks a layer."""
     if not isinstance(network, nn.Sequential):
         raise UnsupportedError(f"{type(network).__name__} is not a flat nn.Sequential")
-    found: list[Stage] = []
+    found: list[Section] = []
     size, channels = SIDE, 1
     layers = [*network.named_children()]
     if not layers or not is_flatten(layers[-1][1]):
         raise UnsupportedError("the last layer is not nn.Flatten()")
     for name, layer in layers[:-1]:
-        stage = found[-1] if found else None
+        section = found[-1] if found else None
         if isinstance(layer, nn.Conv2d):
             after = size_after(layer, name, size, channels)
             found.append(
-                Stage(name, layer, size, channels, after, layer.out_channels, stage is None)
+                Section(name, layer, size, channels, after, layer.out_channels, section is None)
             )
-        elif stage is None:
+        elif section is None:
             raise UnsupportedError(f"the first layer is {layer}, not a convolution")
         elif isinstance(layer, nn.AvgPool2d):
             after = mean_size(layer, name, size)
-            found.append(Stage(name, layer, size, channels, after, channels))
-        elif not follow(stage, name, layer):
-            copy = Stage(name, None, size, channels, size, channels)
+            found.append(Section(name, layer, size, channels, after, channels))
+        elif not follow(section, name, layer):
+            copy = Section(name, None, size, channels, size, channels)
             if not follow(copy, name, layer):
                 raise UnsupportedError(f"layer {name}: {layer} is not one that the engine has")
             found.append(copy)
@@ -124,32 +124,32 @@ def stages(network: nn.Module) -> list[Stage]:
     if size != 1:
         raise UnsupportedError(f"the last map is {size}x{size}, not 1x1")
     if not found[-1].plain:
-        found.append(Stage("", None, size, channels, size, channels))
+        found.append(Section("", None, size, channels, size, channels))
     return found
 
 
-def follow(stage: Stage, name: str, layer: nn.Module) -> bool:
-    """Add a layer to a stage if it fits there; return whether it does."""
+def follow(section: Section, name: str, layer: nn.Module) -> bool:
+    """Add a layer to a section if it fits there; return whether it does."""
     if isinstance(layer, nn.ReLU):
         # It commutes with dropout and max pooling. After a norm, it becomes part of the mask.
-        if stage.norm:
-            stage.rectified = True
+        if section.norm:
+            section.rectified = True
         else:
-            stage.relu = True
-    elif isinstance(layer, nn.BatchNorm2d) and layer.num_features == stage.channels:
+            section.relu = True
+    elif isinstance(layer, nn.BatchNorm2d) and layer.num_features == section.channels:
         usual = layer.track_running_stats and layer.momentum is not None
-        if stage.norm or stage.dropout or stage.pooled or not usual:
+        if section.norm or section.dropout or section.pooled or not usual:
             return False
-        stage.norm, stage.norm_name = layer, name
+        section.norm, section.norm_name = layer, name
     elif type(layer) is nn.Dropout and layer.p < 1:
-        if stage.dropout and layer.p:
+        if section.dropout and layer.p:
             return False
         if layer.p:
-            stage.dropout, stage.drop_last = layer.p, stage.pooled
+            section.dropout, section.drop_last = layer.p, section.pooled
     elif isinstance(layer, nn.MaxPool2d):
-        if stage.pooled or repr(layer) != repr(nn.MaxPool2d(2)):
+        if section.pooled or repr(layer) != repr(nn.MaxPool2d(2)):
             return False
-        stage.pooled = True
+        section.pooled = True
     else:
         return isinstance(layer, nn.Identity)
     return True
@@ -210,7 +210,7 @@ class Parameter:
 
     name: str
     """Name in the network's state_dict."""
-    stage: int
+    section: int
     field: str
     """Name of the field in the plan."""
     shape: tuple[int, ...]
@@ -219,27 +219,27 @@ class Parameter:
     state_dict does not have."""
 
 
-def parameters(found: list[Stage]) -> Iterator[Parameter]:
+def parameters(found: list[Section]) -> Iterator[Parameter]:
     """Yield all arrays of a network's state; weights of convolutions, which decay, come first."""
     for kind in ("weight", "bias", "norm", "running", "fixed"):
-        for index, stage in enumerate(found):
-            linear, norm = stage.linear, stage.norm
+        for index, section in enumerate(found):
+            linear, norm = section.linear, section.norm
             if kind == "weight" and isinstance(linear, nn.Conv2d):
                 yield Parameter(
-                    f"{stage.name}.weight", index, "weight", tuple(linear.weight.shape), True
+                    f"{section.name}.weight", index, "weight", tuple(linear.weight.shape), True
                 )
             if kind == "bias" and isinstance(linear, nn.Conv2d) and linear.bias is not None:
-                yield Parameter(f"{stage.name}.bias", index, "bias", (stage.channels,), True)
+                yield Parameter(f"{section.name}.bias", index, "bias", (section.channels,), True)
             for name, field in (("weight", "gain"), ("bias", "offset")) if norm else ():
                 trained = getattr(norm, name) is not None
                 if kind == ("norm" if trained else "fixed"):
                     yield Parameter(
-                        f"{stage.norm_name}.{name}", index, field, (stage.channels,), trained
+                        f"{section.norm_name}.{name}", index, field, (section.channels,), trained
                     )
             if kind == "running" and norm:
                 for name in ("running_mean", "running_var"):
                     yield Parameter(
-                        f"{stage.norm_name}.{name}", index, name, (stage.channels,), False
+                        f"{section.norm_name}.{name}", index, name, (section.channels,), False
                     )
 
 
@@ -248,7 +248,7 @@ def padded(channels: int) -> int:
     return -(-channels // 8) * 8
 
 
-def layout(found: list[Stage], batch: int, memory: Memory) -> tuple[Records, int]:
+def layout(found: list[Section], batch: int, memory: Memory) -> tuple[Records, int]:
     """Return the plan for batches of up to `batch` images, and the number of doubles it needs.
 
     It has the places of everything except the parameters, which follow in one vector.
@@ -256,19 +256,19 @@ def layout(found: list[Stage], batch: int, memory: Memory) -> tuple[Records, int
     plan = np.zeros(len(found), RECORD)
     doubles = 0
     largest_out = 0
-    for index, stage in enumerate(found):
+    for index, section in enumerate(found):
         record, before = plan[index], plan[index - 1] if index else None
-        describe(record, stage, before)
-        pixels, out = batch * stage.size**2, batch * stage.out**2
+        describe(record, section, before)
+        pixels, out = batch * section.size**2, batch * section.out**2
         channels, channels_in = int(record["channels"]), int(record["channels_in"])
-        line = stage.size * channels
+        line = section.size * channels
         largest_out = max(largest_out, out * channels)
 
         record["z"] = record["source"] = memory.floats(pixels * channels)
-        masks = out if stage.drop_last else pixels
-        in_forward = record["drawn"] or (stage.rectified and not stage.pooled)
+        masks = out if section.drop_last else pixels
+        in_forward = record["drawn"] or (section.rectified and not section.pooled)
         record["mask"] = record["kept"] = memory.bytes(masks * channels if in_forward else 0)
-        if stage.pooled:
+        if section.pooled:
             record["source"] = memory.floats(out * channels)
             record["corner"] = memory.bytes(out * channels)
             record["kept"] = memory.bytes(out * channels)
@@ -277,10 +277,10 @@ def layout(found: list[Stage], batch: int, memory: Memory) -> tuple[Records, int
         taps = int(record["kernel"]) ** 2
         for name in ("k", "kt", "dk"):
             record[name] = memory.floats(taps * (channels_in if record["dense"] else 1) * channels)
-        if stage.kind == WINOGRAD:
+        if section.kind == WINOGRAD:
             for name in ("us", "uts", "dus"):
                 record[name] = memory.floats(36 * channels_in * channels)
-        # The margins of frames must stay 0, so each stage has its own frames.
+        # The margins of frames must stay 0, so each section has its own frames.
         group = int(record["group"])
         for name, floats in (
             ("a", int(record["width"]) ** 2 * channels_in),
@@ -290,7 +290,7 @@ def layout(found: list[Stage], batch: int, memory: Memory) -> tuple[Records, int
             record[name] = memory.floats(group * floats)
         for name, count in (
             ("statistics", 2 * line),
-            ("gradient_sums", 2 * stage.out * channels),
+            ("gradient_sums", 2 * section.out * channels),
             ("bias_sums", channels),
             ("mean", channels),
             ("sd", channels),
@@ -304,50 +304,50 @@ def layout(found: list[Stage], batch: int, memory: Memory) -> tuple[Records, int
     # 6 rows of transformed columns, as wide as the frame, of 8 channels.
     plan["scratch"] = memory.floats(6 * 8 * int(max(plan["width"])))
     plan["buffer"] = memory.floats(2 * int(max(plan["size"] * plan["channels"])))
-    # A gradient is needed until the stage before has computed its own: two places are enough.
+    # A gradient is needed until the section before has computed its own: two places are enough.
     gradients = memory.floats(largest_out), memory.floats(largest_out)
     plan["g"] = [gradients[index % 2] for index in range(len(found))]
     return plan, doubles
 
 
-def describe(record: Any, stage: Stage, before: Any) -> None:
-    """Set all fields of a stage's record except places."""
-    kind = stage.kind
-    if isinstance(stage.linear, nn.Conv2d):
-        record["kernel"], record["padding"] = stage.linear.kernel_size[0], padding(stage.linear)
-        record["dense"] = stage.linear.groups == 1
-        record["biased"] = stage.linear.bias is not None
+def describe(record: Any, section: Section, before: Any) -> None:
+    """Set all fields of a section's record except places."""
+    kind = section.kind
+    if isinstance(section.linear, nn.Conv2d):
+        record["kernel"], record["padding"] = section.linear.kernel_size[0], padding(section.linear)
+        record["dense"] = section.linear.groups == 1
+        record["biased"] = section.linear.bias is not None
     else:
-        record["kernel"] = window(stage.linear)
-    record["size_in"], record["true_in"] = stage.size_in, stage.channels_in
+        record["kernel"] = window(section.linear)
+    record["size_in"], record["true_in"] = section.size_in, section.channels_in
     record["channels_in"] = 1 if before is None else before["channels"]
-    record["size"], record["true_channels"] = stage.size, stage.channels
-    record["channels"], record["out"] = padded(stage.channels), stage.out
+    record["size"], record["true_channels"] = section.size, section.channels
+    record["channels"], record["out"] = padded(section.channels), section.out
 
-    record["width"] = stage.size_in + 2 * record["padding"]
-    record["group"], record["rows"] = 1, stage.size
+    record["width"] = section.size_in + 2 * record["padding"]
+    record["group"], record["rows"] = 1, section.size
     if kind == WINOGRAD:
-        record["tiles"] = -(-stage.size // 4)
+        record["tiles"] = -(-section.size // 4)
         record["width"] = 4 * record["tiles"] + 2
         record["group"] = max(1, 36 // record["tiles"] ** 2)
         record["dz_width"] = 4 * record["tiles"]
     elif kind == POINTWISE:
-        whole_map = stage.size_in > stage.size
-        record["row"] = record["channels_in"] * (stage.size_in**2 if whole_map else 1)
+        whole_map = section.size_in > section.size
+        record["row"] = record["channels_in"] * (section.size_in**2 if whole_map else 1)
         record["depth"] = record["row"] if whole_map else record["true_in"]
-        if stage.size > 8:
+        if section.size > 8:
             record["rows"] = 2
         else:
-            record["group"] = max(1, 128 // stage.size**2)
-        record["dz_width"] = stage.size
+            record["group"] = max(1, 128 // section.size**2)
+        record["dz_width"] = section.size
     else:
         record["border"] = record["kernel"] - 1 if kind in (DEPTHWISE, TAPS) else 0
-        record["dz_width"] = stage.size + 2 * record["border"]
+        record["dz_width"] = section.size + 2 * record["border"]
 
-    record["floor"] = 0 if stage.relu else -np.inf
-    record["normed"], record["rectified"] = stage.norm is not None, stage.rectified
-    record["pooled"], record["drawn"] = stage.pooled, stage.dropout > 0
-    record["drop_last"], record["masked"] = stage.drop_last, record["drawn"] or stage.rectified
-    record["factor"] = 1 / (1 - stage.dropout)
-    if stage.norm:
-        record["epsilon"], record["momentum"] = stage.norm.eps, stage.norm.momentum
+    record["floor"] = 0 if section.relu else -np.inf
+    record["normed"], record["rectified"] = section.norm is not None, section.rectified
+    record["pooled"], record["drawn"] = section.pooled, section.dropout > 0
+    record["drop_last"], record["masked"] = section.drop_last, record["drawn"] or section.rectified
+    record["factor"] = 1 / (1 - section.dropout)
+    if section.norm:
+        record["epsilon"], record["momentum"] = section.norm.eps, section.norm.momentum

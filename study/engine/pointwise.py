@@ -39,11 +39,12 @@ def forward(
     training: bool,
     reverse: bool,
 ) -> None:
-    """Compute the output z of stage `index` for n images, and its statistics."""
-    stage = record(plan, index)
-    pack(m, stage)
-    co, group, size, lines, row = stage.channels, stage.group, stage.size, stage.rows, stage.row
-    ratio, line_in = stage.size_in // size, stage.size_in * stage.channels_in
+    """Compute the output z of section `index` for n images, and its statistics."""
+    section = record(plan, index)
+    pack(m, section)
+    co, group, size = section.channels, section.group, section.size
+    lines, row = section.rows, section.row
+    ratio, line_in = section.size_in // size, section.size_in * section.channels_in
     blocks, parts = (n + group - 1) // group, 3 * ((size + lines - 1) // lines)
     streams = forward_streams(plan, index, training, parts)
     for turn in range(blocks):
@@ -55,14 +56,14 @@ def forward(
             held = (bottom - top) * line_in
             prefetch_ahead(m, streams, start, group, reverse, n, part)
             for j in range(count):
-                a = stage.a + j * held - top * line_in
+                a = section.a + j * held - top * line_in
                 make_input(m, images, plan, index, start + j, top, bottom, training, a)
             prefetch_ahead(m, streams, start, group, reverse, n, part + 1)
-            z, rows = stage.z + (start * size + first) * size * co, count * (end - first) * size
-            product(m, stage.a, row, False, stage.k, co, z, co, rows, co, stage.depth, False)
+            z, rows = section.z + (start * size + first) * size * co, count * (end - first) * size
+            product(m, section.a, row, False, section.k, co, z, co, rows, co, section.depth, False)
             prefetch_ahead(m, streams, start, group, reverse, n, part + 2)
             for j in range(count):
-                finish_output(m, d, stage, start + j, first, end, training)
+                finish_output(m, d, section, start + j, first, end, training)
             part += 3
 
 
@@ -70,12 +71,13 @@ def forward(
 def backward(
     m: Floats, d: Doubles, images: Bytes, plan: Plan, index: int, n: int, reverse: bool
 ) -> None:
-    """Compute the gradients of stage `index` with respect to its weights and its input."""
-    stage, before = record(plan, index), record(plan, max(index - 1, 0))
-    clear_gradient(m, stage)
-    transpose(m, stage, False)
-    co, group, size, lines, row = stage.channels, stage.group, stage.size, stage.rows, stage.row
-    ratio, line_in = stage.size_in // size, stage.size_in * stage.channels_in
+    """Compute the gradients of section `index` with respect to its weights and its input."""
+    section, before = record(plan, index), record(plan, max(index - 1, 0))
+    clear_gradient(m, section)
+    transpose(m, section, False)
+    co, group, size = section.channels, section.group, section.size
+    lines, row = section.rows, section.row
+    ratio, line_in = section.size_in // size, section.size_in * section.channels_in
     blocks, parts = (n + group - 1) // group, 4 * ((size + lines - 1) // lines)
     streams = backward_streams(plan, index, parts)
     for turn in range(blocks):
@@ -88,22 +90,25 @@ def backward(
             rows = count * (end - first) * size
             prefetch_ahead(m, streams, start, group, reverse, n, part)
             for j in range(count):
-                a = stage.a + j * held - top * line_in
+                a = section.a + j * held - top * line_in
                 remake_input(m, images, plan, index, start + j, top, bottom, a)
-                dz = stage.dz + j * held_out - first * size * co
-                output_gradient(m, d, stage, start + j, first, end, dz)
+                dz = section.dz + j * held_out - first * size * co
+                output_gradient(m, d, section, start + j, first, end, dz)
             prefetch_ahead(m, streams, start, group, reverse, n, part + 1)
-            product(m, stage.a, row, True, stage.dz, co, stage.dk, co, stage.depth, co, rows, True)
+            product(
+                m, section.a, row, True, section.dz, co, section.dk, co,
+                section.depth, co, rows, True,
+            )  # fmt: skip
             prefetch_ahead(m, streams, start, group, reverse, n, part + 2)
             if index > 0:
                 product(
-                    m, stage.dz, co, False, stage.kt, row, stage.da, row,
-                    rows, row, stage.true_channels, False,
+                    m, section.dz, co, False, section.kt, row, section.da, row,
+                    rows, row, section.true_channels, False,
                 )  # fmt: skip
             prefetch_ahead(m, streams, start, group, reverse, n, part + 3)
             if index > 0:
                 for j in range(count):
-                    da = stage.da + j * held - top * line_in
-                    input_gradient(m, d, before, start + j, top, bottom, da, stage.size_in, 0)
+                    da = section.da + j * held - top * line_in
+                    input_gradient(m, d, before, start + j, top, bottom, da, section.size_in, 0)
             part += 4
-    unpack(m, stage, d)
+    unpack(m, section, d)

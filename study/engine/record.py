@@ -1,4 +1,4 @@
-"""The record of a stage in a plan, whose fields kernels read by name."""
+"""The record of a section in a plan, whose fields kernels read by name."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ class RecordType(types.Type):  # type: ignore[misc]
 
     def __init__(self) -> None:
         """Name the type."""
-        super().__init__(name="stage")
+        super().__init__(name="section")
 
 
 record_type = RecordType()

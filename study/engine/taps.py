@@ -53,47 +53,49 @@ def forward(
     training: bool,
     reverse: bool,
 ) -> None:
-    """Compute the output z of stage `index` for n images, and its statistics."""
-    stage = record(plan, index)
-    pack(m, stage)
-    ci, co, size, width = stage.channels_in, stage.channels, stage.size, stage.width
+    """Compute the output z of section `index` for n images, and its statistics."""
+    section = record(plan, index)
+    pack(m, section)
+    ci, co, size, width = section.channels_in, section.channels, section.size, section.width
     streams = forward_streams(plan, index, training, size)
     for turn in range(n):
         image = n - 1 - turn if reverse else turn
-        make_input(m, images, plan, index, image, 0, stage.size_in, training, stage.a)
+        make_input(m, images, plan, index, image, 0, section.size_in, training, section.a)
         for y in range(size):
             prefetch_ahead(m, streams, image, 1, reverse, n, y)
-            z = stage.z + (image * size + y) * size * co
-            convolve(m, stage.a + y * width * ci, width, ci, stage.k, stage.kernel, co, z, size)
-        finish_output(m, d, stage, image, 0, size, training)
+            z = section.z + (image * size + y) * size * co
+            convolve(
+                m, section.a + y * width * ci, width, ci, section.k, section.kernel, co, z, size
+            )
+        finish_output(m, d, section, image, 0, size, training)
 
 
 @entry
 def backward(
     m: Floats, d: Doubles, images: Bytes, plan: Plan, index: int, n: int, reverse: bool
 ) -> None:
-    """Compute the gradients of stage `index` with respect to its weights and its input."""
-    stage, before = record(plan, index), record(plan, max(index - 1, 0))
-    clear_gradient(m, stage)
-    transpose(m, stage, True)
-    ci, co, size, width = stage.channels_in, stage.channels, stage.size, stage.width
-    kernel, dz_width, run = stage.kernel, stage.dz_width, stage.kernel * ci
-    inner = stage.dz + stage.border * (dz_width + 1) * co
+    """Compute the gradients of section `index` with respect to its weights and its input."""
+    section, before = record(plan, index), record(plan, max(index - 1, 0))
+    clear_gradient(m, section)
+    transpose(m, section, True)
+    ci, co, size, width = section.channels_in, section.channels, section.size, section.width
+    kernel, dz_width, run = section.kernel, section.dz_width, section.kernel * ci
+    inner = section.dz + section.border * (dz_width + 1) * co
     streams = backward_streams(plan, index, size)
     for turn in range(n):
         image = n - 1 - turn if reverse else turn
-        remake_input(m, images, plan, index, image, 0, stage.size_in, stage.a)
-        output_gradient(m, d, stage, image, 0, size, inner)
+        remake_input(m, images, plan, index, image, 0, section.size_in, section.a)
+        output_gradient(m, d, section, image, 0, size, inner)
         for y in range(size):
             prefetch_ahead(m, streams, image, 1, reverse, n, y)
             dz = inner + y * dz_width * co
             for i in range(kernel):
-                a = stage.a + (y + i) * width * ci
-                product(m, a, ci, True, dz, co, stage.dk + i * run * co, co, run, co, size, True)
+                a = section.a + (y + i) * width * ci
+                product(m, a, ci, True, dz, co, section.dk + i * run * co, co, run, co, size, True)
         if index > 0:
-            for y in range(stage.size_in):
-                dz = stage.dz + (stage.padding * (dz_width + 1) + y * dz_width) * co
-                da = stage.da + y * stage.size_in * ci
-                convolve(m, dz, dz_width, co, stage.kt, kernel, ci, da, stage.size_in)
-            input_gradient(m, d, before, image, 0, stage.size_in, stage.da, stage.size_in, 0)
-    unpack(m, stage, d)
+            for y in range(section.size_in):
+                dz = section.dz + (section.padding * (dz_width + 1) + y * dz_width) * co
+                da = section.da + y * section.size_in * ci
+                convolve(m, dz, dz_width, co, section.kt, kernel, ci, da, section.size_in)
+            input_gradient(m, d, before, image, 0, section.size_in, section.da, section.size_in, 0)
+    unpack(m, section, d)

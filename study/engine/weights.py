@@ -11,51 +11,51 @@ from study.engine.record import Record
 
 
 @kernel
-def pack(m: Floats, stage: Record) -> None:
+def pack(m: Floats, section: Record) -> None:
     """Set `k`, weights in the kernels' layout, and `bias_line`, the bias for a row of pixels."""
-    taps, outputs = stage.kernel * stage.kernel, stage.true_channels
-    inputs, padded = (stage.true_in, stage.channels_in) if stage.dense else (1, 1)
+    taps, outputs = section.kernel * section.kernel, section.true_channels
+    inputs, padded = (section.true_in, section.channels_in) if section.dense else (1, 1)
     for o in range(outputs):
         for i in range(inputs):
             for t in range(taps):
-                x = m[stage.weight + (o * inputs + i) * taps + t]
-                m[stage.k + (t * padded + i) * stage.channels + o] = x
-        if stage.biased:
-            for x in range(stage.size):
-                m[stage.bias_line + x * stage.channels + o] = m[stage.bias + o]
+                x = m[section.weight + (o * inputs + i) * taps + t]
+                m[section.k + (t * padded + i) * section.channels + o] = x
+        if section.biased:
+            for x in range(section.size):
+                m[section.bias_line + x * section.channels + o] = m[section.bias + o]
 
 
 @kernel
-def transpose(m: Floats, stage: Record, flip: bool) -> None:
+def transpose(m: Floats, section: Record, flip: bool) -> None:
     """Set `kt` to `k` as [channels, taps, channels_in]; of `dense` layers only.
 
     With `flip`, to [taps, channels, channels_in], with the taps in reverse order: the kernel,
     rotated by 180 degrees.
     """
-    taps, ci, co = stage.kernel * stage.kernel, stage.channels_in, stage.channels
-    for o in range(stage.true_channels):
+    taps, ci, co = section.kernel * section.kernel, section.channels_in, section.channels
+    for o in range(section.true_channels):
         for t in range(taps):
             place = ((taps - 1 - t) * co + o) * ci if flip else (o * taps + t) * ci
-            for i in range(stage.true_in):
-                m[stage.kt + place + i] = m[stage.k + (t * ci + i) * co + o]
+            for i in range(section.true_in):
+                m[section.kt + place + i] = m[section.k + (t * ci + i) * co + o]
 
 
 @kernel
-def unpack(m: Floats, stage: Record, d: Doubles) -> None:
+def unpack(m: Floats, section: Record, d: Doubles) -> None:
     """Set the gradients of weights and bias from `dk`, and from `bias_sums` in d."""
-    taps, outputs = stage.kernel * stage.kernel, stage.true_channels
-    inputs, padded = (stage.true_in, stage.channels_in) if stage.dense else (1, 1)
+    taps, outputs = section.kernel * section.kernel, section.true_channels
+    inputs, padded = (section.true_in, section.channels_in) if section.dense else (1, 1)
     for o in range(outputs):
         for i in range(inputs):
             for t in range(taps):
-                x = m[stage.dk + (t * padded + i) * stage.channels + o]
-                m[stage.weight + stage.to_gradient + (o * inputs + i) * taps + t] = x
-        if stage.biased:
-            m[stage.bias + stage.to_gradient + o] = d[stage.bias_sums + o]
+                x = m[section.dk + (t * padded + i) * section.channels + o]
+                m[section.weight + section.to_gradient + (o * inputs + i) * taps + t] = x
+        if section.biased:
+            m[section.bias + section.to_gradient + o] = d[section.bias_sums + o]
 
 
 @kernel
-def clear_gradient(m: Floats, stage: Record) -> None:
+def clear_gradient(m: Floats, section: Record) -> None:
     """Set `dk`, the gradient of the weights in the kernels' layout, to 0."""
-    size = stage.kernel * stage.kernel * stage.channels
-    m[stage.dk : stage.dk + size * (stage.channels_in if stage.dense else 1)] = 0
+    size = section.kernel * section.kernel * section.channels
+    m[section.dk : section.dk + size * (section.channels_in if section.dense else 1)] = 0

@@ -133,15 +133,15 @@ def add_six(m, at, step, values):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def tiles_in(m: Floats, stage: Record, a: int, ty: int, tile: int, step: int) -> None:
+def tiles_in(m: Floats, section: Record, a: int, ty: int, tile: int, step: int) -> None:
     """Compute V of a row of tiles: B^T d B of every 6x6 window, in steps of 4, of the frame at `a`.
 
     `ty` is the number of the row, `tile` the place of its first tile in V and `step` the distance
     between points, in floats. Columns are transformed first, and only once where windows overlap.
     """
     noinline()
-    c, tiles, scratch = stage.channels_in, stage.tiles, stage.scratch
-    wide, row = 4 * tiles + 2, stage.width * c
+    c, tiles, scratch = section.channels_in, section.tiles, section.scratch
+    wide, row = 4 * tiles + 2, section.width * c
     for v in range(0, c, 8):
         at = a + 4 * ty * row + v
         for x in range(wide):
@@ -155,11 +155,11 @@ def tiles_in(m: Floats, stage: Record, a: int, ty: int, tile: int, step: int) ->
 
 
 @kernel
-def tiles_out(m: Floats, stage: Record, ty: int, tile: int, step: int, z: int) -> None:
+def tiles_out(m: Floats, section: Record, ty: int, tile: int, step: int, z: int) -> None:
     """Compute z of a row of tiles: A^T M A, inside the map."""
     noinline()
-    c, size, scratch = stage.channels, stage.size, stage.scratch
-    for tx in range(stage.tiles):
+    c, size, scratch = section.channels, section.size, section.scratch
+    for tx in range(section.tiles):
         for v in range(0, c, 8):
             at = tile + tx * c + v
             for x in range(6):
@@ -184,12 +184,12 @@ def tiles_out(m: Floats, stage: Record, ty: int, tile: int, step: int, z: int) -
 
 
 @kernel
-def tiles_out_back(m: Floats, stage: Record, dz: int, ty: int, tile: int, step: int) -> None:
+def tiles_out_back(m: Floats, section: Record, dz: int, ty: int, tile: int, step: int) -> None:
     """Compute dM of a row of tiles: A dz A^T, of the frame at `dz`, which is 0 outside the map."""
     noinline()
-    c, scratch = stage.channels, stage.scratch
-    row = stage.dz_width * c
-    for tx in range(stage.tiles):
+    c, scratch = section.channels, section.scratch
+    row = section.dz_width * c
+    for tx in range(section.tiles):
         for v in range(0, c, 8):
             at = dz + 4 * ty * row + 4 * tx * c + v
             for x in range(4):
@@ -202,13 +202,13 @@ def tiles_out_back(m: Floats, stage: Record, dz: int, ty: int, tile: int, step: 
 
 
 @kernel
-def tiles_in_back(m: Floats, stage: Record, ty: int, tile: int, step: int, da: int) -> None:
+def tiles_in_back(m: Floats, section: Record, ty: int, tile: int, step: int, da: int) -> None:
     """Add dd = B dV B^T of a row of tiles to the frame at `da`; first set its new rows to 0."""
     noinline()
-    c, scratch = stage.channels_in, stage.scratch
-    row = stage.width * c
+    c, scratch = section.channels_in, section.scratch
+    row = section.width * c
     m[da + (4 * ty + (2 if ty else 0)) * row : da + (4 * ty + 6) * row] = 0
-    for tx in range(stage.tiles):
+    for tx in range(section.tiles):
         for v in range(0, c, 8):
             at = tile + tx * c + v
             for x in range(6):
@@ -223,12 +223,12 @@ def tiles_in_back(m: Floats, stage: Record, ty: int, tile: int, step: int, da: i
 
 
 @kernel
-def transform_weights(m: Floats, stage: Record) -> None:
+def transform_weights(m: Floats, section: Record) -> None:
     """Compute U = G k G^T [36, channels_in, channels] of k [9, channels_in, channels], and U^T."""
-    ci, co = stage.channels_in, stage.channels
+    ci, co = section.channels_in, section.channels
     cc = ci * co
     # Slices tell Numba that no index is negative.
-    k, us, uts = m[stage.k :], m[stage.us :], m[stage.uts :]
+    k, us, uts = m[section.k :], m[section.us :], m[section.uts :]
     t = np.empty((6, 3, cc), f32)
     for r in range(6):
         for x in range(3):
@@ -247,9 +247,9 @@ def transform_weights(m: Floats, stage: Record) -> None:
 
 
 @kernel
-def transform_weights_back(m: Floats, stage: Record) -> None:
+def transform_weights_back(m: Floats, section: Record) -> None:
     """Compute dk = G^T dU G."""
-    cc, dus, dk = stage.channels_in * stage.channels, stage.dus, stage.dk
+    cc, dus, dk = section.channels_in * section.channels, section.dus, section.dk
     t = np.zeros((3, 6, cc), f32)
     for x in range(3):
         for r in range(6):
@@ -278,83 +278,85 @@ def forward(
     training: bool,
     reverse: bool,
 ) -> None:
-    """Compute the output z of stage `index` for n images, and its statistics."""
-    stage = record(plan, index)
-    pack(m, stage)
-    transform_weights(m, stage)
+    """Compute the output z of section `index` for n images, and its statistics."""
+    section = record(plan, index)
+    pack(m, section)
+    transform_weights(m, section)
     ci, co, tiles, group, size = (
-        stage.channels_in, stage.channels, stage.tiles, stage.group, stage.size,
+        section.channels_in, section.channels, section.tiles, section.group, section.size,
     )  # fmt: skip
-    frame, per, padding = stage.width * stage.width * ci, tiles * tiles, stage.padding
+    frame, per, padding = section.width * section.width * ci, tiles * tiles, section.padding
     streams, blocks = forward_streams(plan, index, training, 36), (n + group - 1) // group
     for turn in range(blocks):
         start = (blocks - 1 - turn if reverse else turn) * group
         count = min(group, n - start)
         step, step_out = count * per * ci, count * per * co
         for j in range(count):
-            done, a = 0, stage.a + j * frame
+            done, a = 0, section.a + j * frame
             for ty in range(tiles):
                 # The windows of these tiles end at row 4 * ty + 6 of the frame.
-                needed = max(min(stage.size_in, 4 * ty + 6 - padding), done)
+                needed = max(min(section.size_in, 4 * ty + 6 - padding), done)
                 make_input(m, images, plan, index, start + j, done, needed, training, a)
                 done = needed
-                tiles_in(m, stage, a, ty, stage.vs + (j * per + ty * tiles) * ci, step)
+                tiles_in(m, section, a, ty, section.vs + (j * per + ty * tiles) * ci, step)
         for f in range(36):
             prefetch_ahead(m, streams, start, group, reverse, n, f)
             product(
-                m, stage.vs + f * step, ci, False, stage.us + f * ci * co, co,
-                stage.ms + f * step_out, co, count * per, co, stage.true_in, False,
+                m, section.vs + f * step, ci, False, section.us + f * ci * co, co,
+                section.ms + f * step_out, co, count * per, co, section.true_in, False,
             )  # fmt: skip
         for j in range(count):
-            z = stage.z + (start + j) * size * size * co
+            z = section.z + (start + j) * size * size * co
             for ty in range(tiles):
-                tiles_out(m, stage, ty, stage.ms + (j * per + ty * tiles) * co, step_out, z)
-                finish_output(m, d, stage, start + j, 4 * ty, min(size, 4 * ty + 4), training)
+                tiles_out(m, section, ty, section.ms + (j * per + ty * tiles) * co, step_out, z)
+                finish_output(m, d, section, start + j, 4 * ty, min(size, 4 * ty + 4), training)
 
 
 @entry
 def backward(
     m: Floats, d: Doubles, images: Bytes, plan: Plan, index: int, n: int, reverse: bool
 ) -> None:
-    """Compute the gradients of stage `index` with respect to its weights and its input."""
-    stage, before = record(plan, index), record(plan, index - 1)
+    """Compute the gradients of section `index` with respect to its weights and its input."""
+    section, before = record(plan, index), record(plan, index - 1)
     ci, co, tiles, group, size = (
-        stage.channels_in, stage.channels, stage.tiles, stage.group, stage.size,
+        section.channels_in, section.channels, section.tiles, section.group, section.size,
     )  # fmt: skip
-    frame, per, padding = stage.width * stage.width * ci, tiles * tiles, stage.padding
-    frame_out = stage.dz_width * stage.dz_width * co
+    frame, per, padding = section.width * section.width * ci, tiles * tiles, section.padding
+    frame_out = section.dz_width * section.dz_width * co
     streams, blocks = backward_streams(plan, index, 36), (n + group - 1) // group
-    m[stage.dus : stage.dus + 36 * ci * co] = 0
+    m[section.dus : section.dus + 36 * ci * co] = 0
     for turn in range(blocks):
         start = (blocks - 1 - turn if reverse else turn) * group
         count = min(group, n - start)
         step, step_out = count * per * ci, count * per * co
         for j in range(count):
-            done, a, dz = 0, stage.a + j * frame, stage.dz + j * frame_out
+            done, a, dz = 0, section.a + j * frame, section.dz + j * frame_out
             for ty in range(tiles):
-                needed = max(min(stage.size_in, 4 * ty + 6 - padding), done)
+                needed = max(min(section.size_in, 4 * ty + 6 - padding), done)
                 remake_input(m, images, plan, index, start + j, done, needed, a)
                 done = needed
-                tiles_in(m, stage, a, ty, stage.vs + (j * per + ty * tiles) * ci, step)
-                output_gradient(m, d, stage, start + j, 4 * ty, min(size, 4 * ty + 4), dz)
-                place = stage.ms + (j * per + ty * tiles) * co
-                tiles_out_back(m, stage, dz, ty, place, step_out)
+                tiles_in(m, section, a, ty, section.vs + (j * per + ty * tiles) * ci, step)
+                output_gradient(m, d, section, start + j, 4 * ty, min(size, 4 * ty + 4), dz)
+                place = section.ms + (j * per + ty * tiles) * co
+                tiles_out_back(m, section, dz, ty, place, step_out)
         for f in range(36):
             prefetch_ahead(m, streams, start, group, reverse, n, f)
-            v, u, w = stage.vs + f * step, f * ci * co, stage.ms + f * step_out
-            product(m, v, ci, True, w, co, stage.dus + u, co, stage.true_in, co, count * per, True)
+            v, u, w = section.vs + f * step, f * ci * co, section.ms + f * step_out
             product(
-                m, w, co, False, stage.uts + u, ci, v, ci,
-                count * per, ci, stage.true_channels, False,
+                m, v, ci, True, w, co, section.dus + u, co, section.true_in, co, count * per, True
+            )
+            product(
+                m, w, co, False, section.uts + u, ci, v, ci,
+                count * per, ci, section.true_channels, False,
             )  # fmt: skip
         for j in range(count):
-            done, da = 0, stage.da + j * frame
+            done, da = 0, section.da + j * frame
             for ty in range(tiles):
-                tiles_in_back(m, stage, ty, stage.vs + (j * per + ty * tiles) * ci, step, da)
+                tiles_in_back(m, section, ty, section.vs + (j * per + ty * tiles) * ci, step, da)
                 # The next tiles add to the rows of the frame from 4 * ty + 4 on.
-                ready = 4 * ty + 4 - padding if ty < tiles - 1 else stage.size_in
-                ready = max(min(stage.size_in, ready), done)
-                input_gradient(m, d, before, start + j, done, ready, da, stage.width, padding)
+                ready = 4 * ty + 4 - padding if ty < tiles - 1 else section.size_in
+                ready = max(min(section.size_in, ready), done)
+                input_gradient(m, d, before, start + j, done, ready, da, section.width, padding)
                 done = ready
-    transform_weights_back(m, stage)
-    unpack(m, stage, d)
+    transform_weights_back(m, section)
+    unpack(m, section, d)

@@ -36,23 +36,26 @@ def normalized(images: Bytes, dtype: torch.dtype) -> Tensor:
 def masks(engine: Engine, n: int) -> list[Tensor]:
     """Return the dropout masks [n, c, h, w] of the last step, in the order of the layers."""
     found = []
-    for stage, record in zip(engine.stages, engine.records, strict=True):
-        if stage.dropout:
-            side, start = stage.out if stage.drop_last else stage.size, int(record["mask"])
+    for section, record in zip(engine.sections, engine.records, strict=True):
+        if section.dropout:
+            side, start = section.out if section.drop_last else section.size, int(record["mask"])
             shape = n, side, side, int(record["channels"])
             drawn = engine.bytes[start : start + int(np.prod(shape))].reshape(shape)
-            found.append(torch.from_numpy(drawn[..., : stage.channels].copy()).permute(0, 3, 1, 2))
+            found.append(
+                torch.from_numpy(drawn[..., : section.channels].copy()).permute(0, 3, 1, 2)
+            )
     return found
 
 
 def maxima(engine: Engine, n: int) -> list[Tensor]:
     """Return which pixel of each window was the maximum, int64 [n, c, h, w], of each pooling."""
     found = []
-    for stage, record in zip(engine.stages, engine.records, strict=True):
-        if stage.pooled:
-            shape, start = (n, stage.out, stage.out, int(record["channels"])), int(record["corner"])
+    for section, record in zip(engine.sections, engine.records, strict=True):
+        if section.pooled:
+            shape = n, section.out, section.out, int(record["channels"])
+            start = int(record["corner"])
             corners = engine.bytes[start : start + int(np.prod(shape))].reshape(shape)
-            found.append(torch.from_numpy(corners[..., : stage.channels].astype(np.int64)))
+            found.append(torch.from_numpy(corners[..., : section.channels].astype(np.int64)))
     return [each.permute(0, 3, 1, 2) for each in found]
 
 
