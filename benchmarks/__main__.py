@@ -19,7 +19,6 @@ from study.base.errors import UserError
 from study.base.files import write
 
 RAW = ROOT / "data/mnist"
-RESULTS = Path(__file__).parent / "results.json"
 PAGE = ROOT / "docs/performance.md"
 
 
@@ -32,8 +31,8 @@ def main() -> None:
     if not parser.parse_args().page_only:
         check_raw_data()
         results = measure(comparison.order(), ROOT, RAW, turns=3, batches=60, train_images=6_000)
-        write(RESULTS, json.dumps(results, indent=2) + "\n")
-    write(PAGE, performance_page.markdown(json.loads(RESULTS.read_text("utf-8"))))
+        write(performance_page.RESULTS, json.dumps(results, indent=2) + "\n")
+    write(PAGE, performance_page.markdown(performance_page.read()))
     print(f"wrote {PAGE.relative_to(ROOT)}")
 
 

@@ -1,5 +1,6 @@
 """docs/performance.md, written from benchmarks/results.json."""
 
+import json
 from pathlib import Path
 from statistics import median
 from typing import TypedDict
@@ -9,6 +10,7 @@ from benchmarks.comparison import Comparison, Spread
 from benchmarks.pipeline import FACTORS, MODEL, Growth
 from benchmarks.processes import WARM_UP
 
+RESULTS = Path(__file__).parent / "results.json"
 TEMPLATE = Path(__file__).parent / "performance.md.j2"
 
 
@@ -35,6 +37,12 @@ class Results(TypedDict):
     no_change_seconds: float | None
 
 
+def read() -> Results:
+    """Return the last results."""
+    results: Results = json.loads(RESULTS.read_text("utf-8"))
+    return results
+
+
 def markdown(results: Results) -> str:
     """Return the page."""
     comparison, growth = results["comparison"], results["growth"]
@@ -44,6 +52,7 @@ def markdown(results: Results) -> str:
     return pages.render(
         TEMPLATE,
         **results,
+        headline=headline(results),
         speedup=speedup,
         by_turn=", ".join(f"{each:.1f}" for each in comparison["study"]["speedup_by_turn"]),
         epochs=sum(model["epochs"] for model in models),
@@ -65,6 +74,13 @@ def markdown(results: Results) -> str:
         ],
         versions=", ".join(f"{name} {v}" for name, v in results["machine"]["versions"].items()),
     )
+
+
+def headline(results: Results) -> str:
+    """Return the sentence that sums it up."""
+    factor = results["comparison"]["study"]["speedup"]
+    cores = results["machine"]["cores"]
+    return f"On {cores} cores, training is {factor:.0f} times as fast as a plain PyTorch loop."
 
 
 def speedup(spread: Spread) -> str:
