@@ -38,7 +38,7 @@ SEEDS, EPOCHS = 4, 3  # of the study that is trained for real
 
 
 def main() -> None:
-    """Measure everything, in about half an hour on two idle cores."""
+    """Measure everything, in about 20 minutes on two idle cores."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
     parser.add_argument(
         "--page-only", action="store_true", help="write the page from cluster.json, measure nothing"

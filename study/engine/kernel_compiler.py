@@ -11,8 +11,8 @@ from numba.core.typed_passes import IRLegalization
 class LinkedCode(JITCodeLibrary):
     """LLVM's code of a function, which is linked into the code of its callers.
 
-    It is optimized and translated to machine code there only. Numba also does so for the function
-    by itself, which takes a quarter longer, although nobody calls the result.
+    It is optimized and translated to machine code there only. Numba would also do so for the
+    function by itself, although nobody calls the result.
     """
 
     def _optimize_final_module(self) -> None:
