@@ -113,6 +113,8 @@ def test_signal_ends_the_runs(
         fetch(self, source, name)
 
     monkeypatch.setattr(Collector, "fetch", signaled)
+    # As in a terminal, also if the tests themselves run under nohup.
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_DFL)
     assert run_all(1, DEFAULT, SHORT) == [SHORT]
     assert calls == ["0 " + DEFAULT]
 
