@@ -21,6 +21,7 @@ def main() -> None:
         run_table.on_the_test_set(run_table.from_csv(read_text(paths.RUNS))),
         {each.id: each.seeds or plan.seeds for each in plan.configurations},
         params.equivalence_margin,
+        plan.descriptions,
         plan.defaults,
     )
     if judged.missing:

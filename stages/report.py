@@ -67,7 +67,7 @@ def main() -> None:
     }
     drawings = {
         "confusion": figures.confusion(confusion),
-        "forest": figures.forest(claims, evidence.margin),
+        "forest": figures.forest(claims, evidence.verdicts.names, evidence.margin),
         "misses": figures.misses(trained.missed, images, labels, predictions),
         "models": figures.models(evidence.configurations, published.target),
         "seeds": figures.seeds(bands),

@@ -68,10 +68,12 @@ class Claim:
     """A claim with the results of its checks."""
 
     id: str
-    quote: str | None
-    """The words of the write-up; None for a claim of our own."""
     checks: tuple[CheckResult, ...]
     verdict: Verdict
+    title: str | None = None
+    """The claim in a few words; None for a claim of our own, which the id describes."""
+    quote: str | None = None
+    """The words of the write-up; None for a claim of our own."""
     by_counting: bool = False
     """True if a count decides it, which needs no test."""
     p: float | None = None
@@ -122,6 +124,8 @@ class Verdicts:
     """Number of runs that experiments.yaml declares of the configurations in claims.yaml."""
     missing: Mapping[str, int]
     """How many of them metrics/runs.csv does not have, by configuration; nothing is judged then."""
+    names: Mapping[str, str]
+    """What to call each configuration in claims.yaml, by id, and the target."""
     claims: tuple[Claim, ...]
     questions: tuple[Claim, ...]
     numbers: tuple[NumberResult, ...] = ()
@@ -161,13 +165,14 @@ def judge(
     rows: Iterable[Row],
     seeds: Mapping[str, Collection[int]],
     margin: float,
+    names: Mapping[str, str],
     defaults: Mapping[str, str],
 ) -> Verdicts:
     """Return the verdicts from the runs, or how many runs are missing.
 
     `rows` are runs on the test set, `seeds` those that experiments.yaml declares by configuration.
-    Accuracies within `margin` points of each other count as equivalent. `defaults` are the models
-    of the default configurations.
+    Accuracies within `margin` points of each other count as equivalent. `names` are what to call
+    the configurations, and `defaults` the models of the default ones, by id.
     """
     runs = by_configuration(rows)
     declared = {name: seeds[name] for name in file.configurations}
@@ -177,15 +182,17 @@ def judge(
     }
     missing = {name: count for name, count in missing.items() if count}
     total = sum(map(len, declared.values()))
-    quotes = {claim.id: claim.quote for claim in published.claims}
+    names = {name: names[name] for name in declared} | {TARGET: TARGET}
     if missing:
-        return Verdicts(total, missing, unjudged(file.claims, quotes), unjudged(file.questions, {}))
+        claims = with_words(unjudged(file.claims), published)
+        return Verdicts(total, missing, names, claims, unjudged(file.questions))
     samples = Samples(runs, declared, published.target)
     return Verdicts(
         total,
         missing,
-        judge_family(file.claims, quotes, samples, margin),
-        judge_family(file.questions, {}, samples, margin),
+        names,
+        with_words(judge_family(file.claims, samples, margin), published),
+        judge_family(file.questions, samples, margin),
         tuple(
             compare_number(number, float(known), samples)
             for number in file.numbers
@@ -195,11 +202,18 @@ def judge(
     )
 
 
-def unjudged(family: Mapping[str, Sequence[Check]], quotes: Mapping[str, str]) -> tuple[Claim, ...]:
+def with_words(claims: Iterable[Claim], published: WriteUp) -> tuple[Claim, ...]:
+    """Return claims of the write-up with its words, and with our title."""
+    words = {claim.id: claim for claim in published.claims}
+    return tuple(
+        replace(claim, title=words[claim.id].title, quote=words[claim.id].quote) for claim in claims
+    )
+
+
+def unjudged(family: Mapping[str, Sequence[Check]]) -> tuple[Claim, ...]:
     """Return the claims of a family, with nothing known about them."""
     return tuple(
-        Claim(name, quotes.get(name), tuple(map(unmeasured, checks)), MISSING)
-        for name, checks in family.items()
+        Claim(name, tuple(map(unmeasured, checks)), MISSING) for name, checks in family.items()
     )
 
 
@@ -209,29 +223,20 @@ def unmeasured(check: Check) -> CheckResult:
 
 
 def judge_family(
-    family: Mapping[str, Sequence[Check]],
-    quotes: Mapping[str, str],
-    samples: Samples,
-    margin: float,
+    family: Mapping[str, Sequence[Check]], samples: Samples, margin: float
 ) -> tuple[Claim, ...]:
-    """Return the verdicts on a family of claims: of all seeds and, beside them, without the pilot.
-
-    `quotes` are the words of claims, if they have any.
-    """
+    """Return the verdicts on a family of claims, and beside them those without the pilot."""
     later = samples.without(PILOT)
     enough = all(len(seeds) > 1 for seeds in later.seeds.values())
-    without_pilot = decide_family(family, quotes, later, margin) if enough else {}
+    without_pilot = decide_family(family, later, margin) if enough else {}
     return tuple(
         replace(claim, without_pilot=without_pilot[name].verdict if enough else None)
-        for name, claim in decide_family(family, quotes, samples, margin).items()
+        for name, claim in decide_family(family, samples, margin).items()
     )
 
 
 def decide_family(
-    family: Mapping[str, Sequence[Check]],
-    quotes: Mapping[str, str],
-    samples: Samples,
-    margin: float,
+    family: Mapping[str, Sequence[Check]], samples: Samples, margin: float
 ) -> dict[str, Claim]:
     """Return the verdicts on a family of claims, by id."""
     counts = {
@@ -263,7 +268,6 @@ def decide_family(
         }
         claims[name] = Claim(
             id=name,
-            quote=quotes.get(name),
             checks=tuple(results[check] for check in checks),
             verdict=combined([results[check].verdict for check in checks]),
             by_counting=index is None,

@@ -21,6 +21,7 @@ FILTERS = (
     formats.p_value,
     formats.signed,
     formats.title,
+    findings.claim_title,
     findings.mean_and_sd,
     findings.number_name,
     tables.check_text,

@@ -24,7 +24,8 @@ from study.evidence.aggregates import ConfigurationStats, EpochBand
 from study.evidence.claims_file import ACCURACIES
 from study.evidence.verdicts import CheckResult, Claim, Verdict
 from study.evidence.write_up import Target
-from study.reporting.formats import baseline, estimate, number, title
+from study.reporting.findings import claim_title
+from study.reporting.formats import estimate, number, title
 
 P = ParamSpec("P")
 
@@ -223,11 +224,11 @@ def seeds(bands: Mapping[str, Sequence[EpochBand]]) -> Figure:
 
 
 @drawing
-def forest(claims: Sequence[Claim], margin: float) -> Figure:
+def forest(claims: Sequence[Claim], names: Mapping[str, str], margin: float) -> Figure:
     """Draw the differences in accuracy that claims are about, claim by claim.
 
-    The intervals are those of the verdicts. `margin`: accuracies within it count as equivalent, in
-    points.
+    The intervals are those of the verdicts. `names`: what to call configurations, by id. `margin`:
+    accuracies within it count as equivalent, in points.
     """
     shown = [(claim, checks) for claim in claims if (checks := accuracy_checks(claim))]
     rows = sum(1.4 + len(checks) for _, checks in shown)
@@ -236,16 +237,16 @@ def forest(claims: Sequence[Claim], margin: float) -> Figure:
     panel.axvspan(-margin, margin, color=GRAY, alpha=0.2, linewidth=0)
     panel.axvline(0, color=GRAY, linewidth=0.8)
     left: dict[str, Any] = {"transform": panel.get_yaxis_transform(), "va": "center", "fontsize": 8}
-    names: list[tuple[float, str]] = []
+    labels: list[tuple[float, str]] = []
     y = 0.0
     for claim, checks in shown:
         # Over the panel's edge: a claim's name may be long.
-        panel.text(-0.01, y, title(claim.id), ha="right", fontweight="bold", **left)
+        panel.text(-0.01, y, claim_title(claim), ha="right", fontweight="bold", **left)
         color = VERDICTS[claim.verdict]["color"]
         panel.text(1.02, y, claim.verdict.upper(), color=color, fontweight="bold", **left)
         for check in checks:
             y += 1
-            names.append((y, compared(check, margin)))
+            labels.append((y, compared(check, names, margin)))
             mark = VERDICTS[check.verdict]
             assert check.interval
             panel.plot(check.interval, [y, y], color=mark["color"], linewidth=1.4, zorder=2)
@@ -253,7 +254,7 @@ def forest(claims: Sequence[Claim], margin: float) -> Figure:
             found = estimate(check.difference, check.interval, 3, sign=True)
             panel.text(1.02, y, found, **left)
         y += 1.4
-    panel.set_yticks([place for place, _ in names], [name for _, name in names])
+    panel.set_yticks([place for place, _ in labels], [text for _, text in labels])
     panel.tick_params(axis="y", length=0)
     panel.set_xlabel(f"A − B: difference in accuracy (points); gray: equivalent, ±{margin:g}")
     panel.grid(axis="x")
@@ -271,11 +272,11 @@ def accuracy_checks(claim: Claim) -> list[CheckResult]:
     return [check for check in claim.checks if check.metric in ACCURACIES and check.interval]
 
 
-def compared(check: CheckResult, margin: float) -> str:
+def compared(check: CheckResult, names: Mapping[str, str], margin: float) -> str:
     """Return what a check predicts about a difference: `Model 2 − Model 1 > 0`."""
     best = " (best epoch)" if check.metric == "best_accuracy" else ""
     predicted = PREDICTED[check.relation].format(margin=margin)
-    return f"{title(check.of)} − {baseline(check.than)}{best} {predicted}"
+    return f"{names[check.of]} − {names[check.than]}{best} {predicted}"
 
 
 @drawing

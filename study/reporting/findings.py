@@ -20,6 +20,11 @@ METRICS = {
 """Name of each metric."""
 
 
+def claim_title(claim: Claim) -> str:
+    """Return a claim in a few words."""
+    return claim.title or title(claim.id)
+
+
 def metric_title(metric: str) -> str:
     """Return the name of a metric as the first word of a text."""
     return METRICS[metric][:1].upper() + METRICS[metric][1:]
@@ -31,14 +36,14 @@ def findings(
     final: str | None,
     published: WriteUp,
 ) -> list[str]:
-    """Return the findings in Markdown; `final` is the configuration that aims at the target.
+    """Return the findings as items of a list, in Markdown.
 
-    Nothing is found before all runs are there.
+    `final` is the configuration that aims at the target. Nothing is found while runs are missing.
     """
     if verdicts.missing:
         return [missing(verdicts)]
     found = (
-        reproduction(verdicts.numbers),
+        reproduction(verdicts.numbers, verdicts.names),
         conclusions(verdicts.claims) if verdicts.claims else None,
         target(verdicts.questions, configurations, final, published),
         lesson(configurations, published),
@@ -55,8 +60,11 @@ def missing(verdicts: Verdicts) -> str:
     )
 
 
-def reproduction(numbers: Sequence[NumberResult]) -> str | None:
-    """Return how many of the write-up's numbers are among ours; None without any."""
+def reproduction(numbers: Sequence[NumberResult], names: Mapping[str, str]) -> str | None:
+    """Return how many of the write-up's numbers are among ours; None without any.
+
+    `names` are what to call configurations, by id.
+    """
     if not numbers:
         return None
     counts = Counter("losses" if each.metric == "loss" else "accuracies" for each in numbers)
@@ -68,16 +76,16 @@ def reproduction(numbers: Sequence[NumberResult]) -> str | None:
             f"**The write-up's numbers reproduce.** All {len(numbers)} ({kinds}, one run each) are"
             f" {within}."
         )
-    names = listed([f"the {number_name(each)} ({number_among(each)})" for each in outside])
+    among = listed([f"the {number_name(each, names)} ({number_among(each)})" for each in outside])
     return (
         f"**{len(numbers) - len(outside)} of the write-up's {len(numbers)} numbers reproduce**"
-        f" ({kinds}, one run each): they are {within}. Outside: {names}."
+        f" ({kinds}, one run each): they are {within}. Outside: {among}."
     )
 
 
-def number_name(each: NumberResult) -> str:
+def number_name(each: NumberResult, names: Mapping[str, str]) -> str:
     """Return the name of a number of the write-up: `accuracy of Model 1`."""
-    return f"{METRICS[each.metric]} of {title(each.of)}"
+    return f"{METRICS[each.metric]} of {names[each.of]}"
 
 
 def number_among(each: NumberResult) -> str:
@@ -89,7 +97,7 @@ def number_among(each: NumberResult) -> str:
 def conclusions(claims: Sequence[Claim]) -> str:
     """Return how many claims of the write-up have each verdict, and which are not supported."""
     by_verdict: Mapping[str, list[str]] = {
-        verdict: [title(claim.id) for claim in claims if claim.verdict == verdict]
+        verdict: [claim_title(claim) for claim in claims if claim.verdict == verdict]
         for verdict in ("supported", "contradicted", "inconclusive")
     }
     supported, contradicted, inconclusive = (len(names) for names in by_verdict.values())
@@ -98,9 +106,9 @@ def conclusions(claims: Sequence[Claim]) -> str:
         f" contradicted and {inconclusive} left open.**"
     )
     if contradicted:
-        text += f" Contradicted: {'; '.join(by_verdict['contradicted'])}."
+        text += f"\n  - Contradicted: {'; '.join(by_verdict['contradicted'])}."
     if inconclusive:
-        text += f" Open: {'; '.join(by_verdict['inconclusive'])}."
+        text += f"\n  - Open: {'; '.join(by_verdict['inconclusive'])}."
     return text
 
 
@@ -125,7 +133,7 @@ def target(
         f" {aim.parameters:,} parameters. {title(ours.model)} has {mean_and_sd(ours)}% (mean ± SD"
         f" of {ours.n} seeds) with {ours.parameters:,}."
     )
-    others = [f"{title(claim.id)}: {claim.verdict}" for claim in judged if claim not in about]
+    others = [f"{claim_title(claim)}: {claim.verdict}" for claim in judged if claim not in about]
     return f"{text} {'; '.join(others)}." if others else text
 
 

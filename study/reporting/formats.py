@@ -16,11 +16,6 @@ def title(name: str) -> str:
     return re.sub(r"\bmodel (?=\d)", "Model ", words[:1].upper() + words[1:])
 
 
-def baseline(name: str) -> str:
-    """Return the name of what is compared with: a configuration or the target."""
-    return "target" if name == "target" else title(name)
-
-
 def number(value: float | None, decimals: int = 2) -> str:
     """Return a number with thousands separators and a true minus sign; a dash if it is missing."""
     if value is None or not math.isfinite(value):

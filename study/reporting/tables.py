@@ -21,7 +21,7 @@ from study.networks import receptive_field
 from study.networks.receptive_field import Row
 from study.recipes.recipe import TRAINING_IMAGES
 from study.reporting import findings
-from study.reporting.formats import MISSING, baseline, cell, estimate, listed, number, signed, title
+from study.reporting.formats import MISSING, cell, estimate, listed, number, signed, title
 from study.training.history import Epoch
 
 UNPUBLISHED = Model(
@@ -249,7 +249,7 @@ def without_pilot(evidence: Evidence) -> str | None:
     if not any(claim.without_pilot for claim in claims):
         return None
     changed = [
-        f"{title(claim.id)} ({claim.without_pilot})"
+        f"{findings.claim_title(claim)} ({claim.without_pilot})"
         for claim in claims
         if claim.without_pilot not in (None, claim.verdict)
     ]
@@ -292,10 +292,10 @@ def description(evidence: Evidence, configuration: str) -> str:
     return cell(evidence.descriptions.get(configuration, title(configuration)))
 
 
-def check_text(check: CheckResult) -> str:
-    """Return a check as text: `Accuracy: Model 2 > Model 1`."""
+def check_text(check: CheckResult, names: Mapping[str, str]) -> str:
+    """Return a check as text, with the names of configurations: `Accuracy: Model 2 > Model 1`."""
     sign = {"higher": ">", "lower": "<", "not_higher": "≤", "equivalent": "≈"}[check.relation]
-    sides = f"{title(check.of)} {sign} {baseline(check.than)}"
+    sides = f"{names[check.of]} {sign} {names[check.than]}"
     return f"{findings.metric_title(check.metric)}: {sides}"
 
 
@@ -310,31 +310,31 @@ def difference_text(check: CheckResult) -> str:
     return estimate(check.difference, check.interval, more, sign=True)
 
 
-def known(claim: Claim, margin: float) -> list[str]:
+def known(claim: Claim, names: Mapping[str, str], margin: float) -> list[str]:
     """Return what is known about each check that keeps a claim from being supported."""
     return [
         text
         for check in claim.checks
-        if check.verdict == claim.verdict and (text := known_of_check(check, margin))
+        if check.verdict == claim.verdict and (text := known_of_check(check, names, margin))
     ]
 
 
-def known_of_check(check: CheckResult, margin: float) -> str | None:
+def known_of_check(check: CheckResult, names: Mapping[str, str], margin: float) -> str | None:
     """Return what is known about a check that is not supported; None if it is, or not measured."""
-    a, b, metric = title(check.of), baseline(check.than), findings.METRICS[check.metric]
+    a, b, metric = names[check.of], names[check.than], findings.metric_title(check.metric)
     if check.verdict not in ("contradicted", "inconclusive"):
         return None
     if check.difference is None:
-        return f"{a} − {b} ({metric}) is unknown, because a training failed."
+        return f"{metric}, {a} − {b}: unknown, because a training failed."
     if check.interval is None:
-        return f"{a} has {number(check.a, 0)} {metric}, and {b} has {number(check.b, 0)}."
+        return f"{metric}: {number(check.a, 0)} of {a}, {number(check.b, 0)} of {b}."
     low, high = (signed(each, decimals(check) + 1) for each in check.interval)
     unit = "nats" if check.metric == "loss" else "points"
-    text = f"{a} − {b} ({metric}) is between {low} and {high} {unit}"
+    text = f"{metric}, {a} − {b}: between {low} and {high} {unit}"
     if check.verdict == "contradicted":
         return f"{text}."
     at = f" at ±{margin:g}" if check.relation in ("not_higher", "equivalent") else ""
-    return f"{text}: too close to call{at} with {check.n} seeds."
+    return f"{text}, too close to call{at} with {check.n} seeds."
 
 
 def recipes(evidence: Evidence) -> list[tuple[str, ConfigurationStats, ConfigurationStats]]:

@@ -60,7 +60,7 @@ def test_differences_are_the_decided_checks_of_accuracies() -> None:
         return CheckResult(metric, "a", "higher", "b", difference=difference, interval=interval)
 
     checks = result("accuracy", 0.2), result("loss", 0.2), result("accuracy", None)
-    (difference,) = aggregates.differences([Claim("it", "It is so.", checks, "supported")])
+    (difference,) = aggregates.differences([Claim("it", checks, "supported")])
     assert (difference.claim, difference.metric) == ("it", "accuracy")
     assert (difference.low, difference.high) == (0.1, 0.3)
 

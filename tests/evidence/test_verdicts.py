@@ -44,9 +44,11 @@ def judge(
     file: ClaimsFile, runs: Sequence[Row], seeds: Collection[int] = SEEDS, *quoted: ClaimedMetrics
 ) -> Verdicts:
     """Judge all claims; a configuration has these seeds."""
-    published = published_with(*(QuotedClaim(name, "It is so.", quoted) for name in file.claims))
+    claims = [QuotedClaim(name, "It", "It is so.", quoted) for name in file.claims]
+    published = published_with(*claims)
     declared = dict.fromkeys(file.configurations, seeds)
-    return verdicts.judge(file, published, runs, declared, MARGIN, {"model-4": "model_4"})
+    names = {name: f"The {name}" for name in declared}
+    return verdicts.judge(file, published, runs, declared, MARGIN, names, {"model-4": "model_4"})
 
 
 def evaluate(checks: Sequence[Check], runs: Sequence[Row]) -> Claim:
@@ -191,7 +193,7 @@ def test_intervals_never_disagree_with_verdicts() -> None:
 
 
 def test_study_without_claims_has_no_verdicts() -> None:
-    assert judge(ClaimsFile(), BASE) == Verdicts(0, {}, (), ())
+    assert judge(ClaimsFile(), BASE) == Verdicts(0, {}, {"target": "target"}, (), ())
 
 
 def test_nothing_is_judged_while_seeds_are_missing() -> None:
@@ -202,6 +204,8 @@ def test_nothing_is_judged_while_seeds_are_missing() -> None:
     )
     judged = judge(file, [*BASE, *shifted(0.3)[:7]])
     assert (judged.runs, judged.missing) == (20, {"changed": 3})
+    assert judged.names == {"changed": "The changed", "model-4": "The model-4", "target": "target"}
+    assert [claim.title for claim in (*judged.claims, *judged.questions)] == ["It", None]
     assert (judged.numbers, judged.control) == ((), None)
     for claim in (*judged.claims, *judged.questions):
         assert (claim.verdict, claim.p, claim.checks[0].difference) == ("missing seeds", None, None)
@@ -285,6 +289,7 @@ JUDGED = verdicts.judge(
     ROWS,
     {each.id: each.seeds or PLAN.seeds for each in PLAN.configurations},
     MARGIN,
+    PLAN.descriptions,
     PLAN.defaults,
 )
 

@@ -84,9 +84,12 @@ def test_page_with_runs_has_a_row_per_configuration(copy: PageStudy) -> None:
     assert text.count('<div class="strip-name">Model') == 2
     assert re.search('aria-label="Model 4: 99.05%, 95% CI 98.41 to 99.69"', text)
     assert ">99.05 ± 0.07</td>" in text
-    assert "Model 4, images rotated by up to 7°" in text
+    assert "Model 4 (rotation)" in text
     assert "<code>5f3a</code>" in text
     assert '"runs":2,"points":[[99.03,99.08,99.13],[99.0,99.05,99.1]]' in text
+
+
+NAMES = {"model-2": "Model 2 (wide)", "model-1": "Model 1"}
 
 
 def test_page_shows_the_verdicts_with_their_intervals(copy: PageStudy) -> None:
@@ -94,27 +97,29 @@ def test_page_shows_the_verdicts_with_their_intervals(copy: PageStudy) -> None:
         *("accuracy", "model-2", "higher", "model-1", 30, 99.2, 99.0, 0.2),
         *((0.1, 0.3), 0.001, 0.002, 0.9, "supported"),
     )
-    claims = (Claim("better", "2 > 1, <b>they</b> say", (check,), "supported", p_adjusted=0.002),)
-    questions = (Claim("our-question", None, (check,), "inconclusive"),)
-    judged = Verdicts(60, {}, claims, questions)
+    quoted = "2 > 1, <b>they</b> say"
+    claims = (Claim("better", (check,), "supported", quote=quoted, p_adjusted=0.002),)
+    questions = (Claim("our-question", (check,), "inconclusive"),)
+    judged = Verdicts(60, {}, NAMES, claims, questions)
     (copy.folder / paths.VERDICTS).write_text(verdicts.to_json(judged), encoding="utf-8")
     copy.run(page.main)
     text = copy.page.read_text("utf-8")
     assert "<q>2 &gt; 1, &lt;b&gt;they&lt;/b&gt; say</q>" in text
     assert "+0.200 (+0.100 to +0.300) points" in text
+    assert "Model 2 (wide) &gt; Model 1" in text
     assert '<span class="question">Our question</span>' in text
     assert text.count('<details class="claim">') == 2
 
 
 def test_page_with_missing_runs_judges_nothing(copy: PageStudy) -> None:
     check = CheckResult("accuracy", "model-2", "higher", "model-1")
-    claims = (Claim("better", "2 > 1", (check,), verdicts.MISSING),)
-    judged = Verdicts(60, {"model-2": 3}, claims, ())
+    claims = (Claim("better", (check,), verdicts.MISSING, quote="2 > 1"),)
+    judged = Verdicts(60, {"model-2": 3}, NAMES, claims, ())
     (copy.folder / paths.VERDICTS).write_text(verdicts.to_json(judged), encoding="utf-8")
     copy.run(page.main)
     body = copy.page.read_text("utf-8").partition("<body")[2].partition("<script")[0]
     assert "<q>2 &gt; 1</q>" in body
-    assert '<p class="check">Accuracy: Model 2 &gt; Model 1</p>' in body
+    assert '<p class="check">Accuracy: Model 2 (wide) &gt; Model 1</p>' in body
     assert "badge" not in body
 
 

@@ -129,7 +129,13 @@ def count_check(verdict: Verdict = "supported") -> CheckResult:
 def claim(name: str, verdict: Verdict, *checks: CheckResult) -> Claim:
     """A claim with these checks."""
     return Claim(
-        name, f"Words of {name}.", checks, verdict, p=0.03, p_adjusted=0.4, without_pilot=verdict
+        id=name,
+        checks=checks,
+        verdict=verdict,
+        quote=f"Words of {name}.",
+        p=0.03,
+        p_adjusted=0.4,
+        without_pilot=verdict,
     )
 
 
@@ -151,9 +157,17 @@ def held_out(name: str, difference: float, parameters: int = 7999) -> HeldOutRow
     )
 
 
+NAMES = {
+    "model-1": "Model 1",
+    "model-2": "Model 2",
+    "model-4-a": "Model 4 | a",
+    "model-4-b": "Model 4 | b",
+    "target": "target",
+}
 VERDICTS = Verdicts(
     runs=10,
     missing={},
+    names=NAMES,
     claims=(
         claim(
             "model-2-better-than-model-1",
@@ -193,13 +207,9 @@ NO_RUNS = Evidence(
     verdicts=Verdicts(
         runs=10,
         missing={"model-2": 7},
+        names=NAMES,
         claims=(
-            Claim(
-                "target-not-reached",
-                "Words.",
-                (check("lower", "target", ran=False),),
-                "missing seeds",
-            ),
+            Claim("target-not-reached", (check("lower", "target", ran=False),), "missing seeds"),
         ),
         questions=(),
     ),

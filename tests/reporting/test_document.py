@@ -113,7 +113,7 @@ def test_questions_have_blocks_without_a_quote() -> None:
 
 
 def test_control_shows_what_noise_looks_like() -> None:
-    text = section(REPORT, "### Control: Model 4 b and Model 4 a compute the same function")
+    text = section(REPORT, "### Control: Model 4 | b and Model 4 | a compute the same function")
     assert all(part in text for part in ("−0.020", "−0.070 to +0.030", "p = 0.410", "0.45"))
     control = replace(VERDICTS.control, p=0.03) if VERDICTS.control else None
     alarm = replace(EVIDENCE, verdicts=replace(VERDICTS, control=control))

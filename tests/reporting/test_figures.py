@@ -54,7 +54,7 @@ def drawn() -> str:
     return "".join(
         (
             figures.confusion(MATRICES),
-            figures.forest(VERDICTS.claims, 0.1),
+            figures.forest(VERDICTS.claims, VERDICTS.names, 0.1),
             figures.misses([3, 14], IMAGES, LABELS, PREDICTIONS),
             figures.models(CONFIGURATIONS, TARGET),
             figures.seeds(BANDS),
@@ -138,7 +138,8 @@ def test_letters_are_of_the_font_that_comes_with_matplotlib() -> None:
 
 def test_page_shows_through() -> None:
     # White is only behind the digits.
-    without_digits = figures.models(CONFIGURATIONS, TARGET) + figures.forest(VERDICTS.claims, 0.1)
+    forest = figures.forest(VERDICTS.claims, VERDICTS.names, 0.1)
+    without_digits = figures.models(CONFIGURATIONS, TARGET) + forest
     assert "#ffffff" not in without_digits
     assert "#000000" not in without_digits
 
@@ -226,19 +227,19 @@ CLAIMS = [
         "b",
         "contradicted",
         check("equivalent", "target", verdict="contradicted"),
-        check("not_higher", "model-5", metric="best_accuracy"),
+        check("not_higher", "model-4-a", metric="best_accuracy"),
     ),
 ]
 
 
 def test_forest_groups_the_accuracies_by_claim() -> None:
-    figure = plotted(figures.forest, CLAIMS, 0.1)
+    figure = plotted(figures.forest, CLAIMS, VERDICTS.names, 0.1)
     (panel,) = figure.axes
     places = rows(panel)
     assert [*places] == [
         "Model 2 − Model 1 > 0",
         "Model 2 − target ≈ 0",
-        "Model 2 − Model 5 (best epoch) < 0.1",
+        "Model 2 − Model 4 | a (best epoch) < 0.1",
     ]
     assert texts(figure).count("+0.220 (+0.030 to +0.410)") == 3
     heights = {text.get_text(): text.get_position()[1] for text in panel.texts}
@@ -246,7 +247,7 @@ def test_forest_groups_the_accuracies_by_claim() -> None:
 
 
 def test_forest_marks_by_verdict_with_and_without_color() -> None:
-    (panel,) = plotted(figures.forest, CLAIMS, 0.1).axes
+    (panel,) = plotted(figures.forest, CLAIMS, VERDICTS.names, 0.1).axes
     found = [
         (line.get_color(), line.get_marker(), line.get_markerfacecolor() == "none")
         for line in panel.lines
@@ -261,7 +262,8 @@ def test_forest_marks_by_verdict_with_and_without_color() -> None:
 
 @pytest.mark.parametrize("claims", [[], CLAIMS[1:2]])
 def test_figures_without_runs_are_drawn(claims: list[Claim]) -> None:
-    for svg in (figures.models([], TARGET), figures.seeds({}), figures.forest(claims, 0.1)):
+    forest = figures.forest(claims, VERDICTS.names, 0.1)
+    for svg in (figures.models([], TARGET), figures.seeds({}), forest):
         assert svg.startswith("<?xml")
 
 

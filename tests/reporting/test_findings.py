@@ -8,6 +8,7 @@ from study.evidence.verdicts import Verdict, Verdicts
 from study.reporting import findings
 from tests.reporting.report_inputs import (
     EVIDENCE,
+    NAMES,
     NO_RUNS,
     PUBLISHED,
     VERDICTS,
@@ -25,7 +26,7 @@ def test_findings_while_runs_are_missing_are_their_number_alone() -> None:
 
 
 def test_findings_of_a_study_without_claims_are_none() -> None:
-    assert findings.findings(Verdicts(0, {}, (), ()), [], None, PUBLISHED) == []
+    assert findings.findings(Verdicts(0, {}, {}, (), ()), [], None, PUBLISHED) == []
 
 
 def test_findings_begin_with_reproduction_conclusions_and_target() -> None:
@@ -39,26 +40,27 @@ def test_findings_begin_with_reproduction_conclusions_and_target() -> None:
 
 
 def test_reproduction_counts_accuracies_and_losses() -> None:
-    text = findings.reproduction([number("accuracy", "a"), number("best_accuracy", "b")])
+    text = findings.reproduction(
+        [number("accuracy", "model-1"), number("best_accuracy", "model-2")], NAMES
+    )
     assert text is not None
     assert "All 2 (2 accuracies" in text
-    assert findings.reproduction([]) is None
+    assert findings.reproduction([], NAMES) is None
 
 
 def test_reproduction_names_the_numbers_outside() -> None:
-    numbers = [number("accuracy", "model-1"), number("accuracy", "model-5", reproduced=False)]
-    text = findings.reproduction(numbers)
+    numbers = [number("accuracy", "model-1"), number("accuracy", "model-2", reproduced=False)]
+    text = findings.reproduction(numbers, NAMES)
     assert text is not None
-    for part in ("1 of the write-up's 2 numbers", "accuracy of Model 5", "99.80", "98.90 to 99.20"):
+    for part in ("1 of the write-up's 2 numbers", "accuracy of Model 2", "99.80", "98.90 to 99.20"):
         assert part in text
     assert "Model 1" not in text
 
 
 def test_conclusions_are_counted_and_all_but_the_supported_ones_named() -> None:
-    text = findings.conclusions(
-        [claim("first", "supported"), claim("second", "inconclusive"), claim("third", "supported")]
-    )
-    for part in ("3 conclusions", "2 are supported", "0 contradicted", "1 left open", "Second"):
+    second = replace(claim("second", "inconclusive"), title="The other one")
+    text = findings.conclusions([claim("first", "supported"), second, claim("third", "supported")])
+    for part in ("3 conclusions", "2 are supported", "0 contradicted", "1 left open", "The other"):
         assert part in text
     assert "First" not in text
 

@@ -14,6 +14,7 @@ from tests.reporting.report_inputs import (
     EVIDENCE,
     IMAGE,
     METRICS,
+    NAMES,
     PUBLISHED,
     check,
     claim,
@@ -76,12 +77,12 @@ def test_distinguished_rows_have_an_interval_without_zero() -> None:
     ("relation", "than", "text"),
     [
         ("higher", "model-1", "Accuracy: Model 2 > Model 1"),
-        ("not_higher", "model-4-deeper", "Accuracy: Model 2 ≤ Model 4 deeper"),
+        ("not_higher", "model-4-a", "Accuracy: Model 2 ≤ Model 4 | a"),
         ("equivalent", "target", "Accuracy: Model 2 ≈ target"),
     ],
 )
 def test_check_text_names_both_sides(relation: Relation, than: str, text: str) -> None:
-    assert tables.check_text(check(relation, than)) == text
+    assert tables.check_text(check(relation, than), NAMES) == text
 
 
 def test_difference_of_means_has_one_more_decimal_and_of_counts_none() -> None:
@@ -91,16 +92,16 @@ def test_difference_of_means_has_one_more_decimal_and_of_counts_none() -> None:
 
 def test_known_is_of_the_checks_that_keep_a_claim_open() -> None:
     open_ones = check(verdict="inconclusive"), check("equivalent", verdict="inconclusive")
-    first, second = tables.known(claim("it", "inconclusive", check(), *open_ones), 0.1)
+    first, second = tables.known(claim("it", "inconclusive", check(), *open_ones), NAMES, 0.1)
     assert all(part in first for part in ("+0.030", "+0.410", "points", "5 seeds"))
     assert "±0.1" in second
     assert "±0.1" not in first
-    assert tables.known(claim("it", "supported", check()), 0.1) == []
+    assert tables.known(claim("it", "supported", check()), NAMES, 0.1) == []
 
 
 def test_known_of_a_contradicted_claim_is_what_contradicts_it() -> None:
     against = check(verdict="contradicted"), count_check("contradicted")
-    first, second = tables.known(claim("it", "contradicted", check(), *against), 0.1)
+    first, second = tables.known(claim("it", "contradicted", check(), *against), NAMES, 0.1)
     assert "+0.030" in first
     assert "too close" not in first
     assert all(part in second for part in ("14,796", "14,620"))
@@ -108,7 +109,7 @@ def test_known_of_a_contradicted_claim_is_what_contradicts_it() -> None:
 
 def test_known_of_a_failed_training_says_so() -> None:
     failed = replace(check(ran=False), verdict="inconclusive")
-    (text,) = tables.known(claim("it", "inconclusive", failed), 0.1)
+    (text,) = tables.known(claim("it", "inconclusive", failed), NAMES, 0.1)
     assert "failed" in text
 
 
