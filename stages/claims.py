@@ -27,7 +27,8 @@ def main() -> None:
     if judged.missing:
         missing = sum(judged.missing.values())
         print(
-            f"{missing} of {judged.runs} runs are missing, so nothing is judged: `make experiments`"
+            f"{missing} of {judged.runs} runs are missing, so no claim is judged yet;"
+            " run `make experiments`"
         )
     write(paths.VERDICTS, verdicts.to_json(judged))
 

@@ -72,6 +72,8 @@ class ClaimsFile(BaseModel):
     """Checks of each claim of the write-up, by its id."""
     questions: dict[str, Annotated[list[Check], Field(min_length=1)]] = {}
     """Checks of each claim of our own."""
+    titles: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    """Each claim in a few words, by its id."""
     numbers: tuple[Number, ...] = ()
     control: Control | None = None
 
@@ -135,8 +137,16 @@ def _mistakes(
     for name in known:
         if not file.claims.get(name):
             yield ("claims", name), f"{name} must have at least one check"
+    for name in file.titles:
+        if name not in {*file.claims, *file.questions}:
+            yield (
+                ("titles", name),
+                f"{quote(name)} is neither in claims nor in questions; remove it",
+            )
     for group, claims in (("claims", file.claims), ("questions", file.questions)):
         for name, checks in claims.items():
+            if name not in file.titles:
+                yield (group, name), f"{name} must have a title; add one under titles"
             for index, check in enumerate(checks):
                 if mistake := _mistake(check, ids):
                     yield (group, name, index), mistake
@@ -162,14 +172,14 @@ def _mistake(check: Check, ids: Collection[str]) -> str | None:
         return unknown_id("of", check.of)
     if check.relation in ("not_higher", "equivalent") and check.metric not in ACCURACIES:
         return (
-            f"is must be higher or lower if metric is {check.metric} (the margin is one of"
+            f"`is` must be higher or lower if metric is {check.metric} (the margin is for"
             f" accuracies), got {check.relation}"
         )
     if check.than == TARGET:
         if check.metric not in ("accuracy", COUNT):
-            return f"metric must be accuracy or {COUNT} if than is target, got {check.metric}"
+            return f"metric must be accuracy or {COUNT} if `than` is target, got {check.metric}"
     elif check.than not in ids or check.than == check.of:
-        return f"than must be another id in experiments.yaml, or target, got {quote(check.than)}"
+        return f"`than` must be another id in experiments.yaml, or target, got {quote(check.than)}"
     return None
 
 

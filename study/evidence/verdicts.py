@@ -6,6 +6,7 @@ docs/statistics.md declares the procedure; this module is it.
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -31,9 +32,9 @@ PLAN = "870c88be843f48ef606405b8f877c9b8a57b580c"
 """The commit that declared the procedure: the revision of each judged run descends from it."""
 PILOT = range(1, 6)
 """The seeds of the pilot, whose verdicts were known when the procedure was declared."""
-MISSING: Literal["missing seeds"] = "missing seeds"
+MISSING: Literal["missing runs"] = "missing runs"
 
-Verdict = Literal["supported", "contradicted", "inconclusive", "missing seeds"]
+Verdict = Literal["supported", "contradicted", "inconclusive", "missing runs"]
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,11 @@ class CheckResult:
     """Interval of the difference at the level of the verdict; None for a count."""
     p: float | None = None
     """One-sided p-value of the direction that the runs favor: for or against the check."""
+    factor: int | None = None
+    """What corrects the p-value: the number of claims that Holm's procedure still has to decide
+    and, against a claim, also the number of its tests."""
     p_adjusted: float | None = None
-    """The same, times the factor with which Holm's procedure decides the claim."""
+    """The p-value times the factor, at most 1."""
     p_superior: float | None = None
     """Probability that one run of A has a higher value than one of B; None for a count."""
     verdict: Verdict = MISSING
@@ -70,8 +74,8 @@ class Claim:
     id: str
     checks: tuple[CheckResult, ...]
     verdict: Verdict
-    title: str | None = None
-    """The claim in a few words; None for a claim of our own, which the id describes."""
+    title: str = ""
+    """The claim in a few words."""
     quote: str | None = None
     """The words of the write-up; None for a claim of our own."""
     by_counting: bool = False
@@ -183,16 +187,18 @@ def judge(
     missing = {name: count for name, count in missing.items() if count}
     total = sum(map(len, declared.values()))
     names = {name: names[name] for name in declared} | {TARGET: TARGET}
+    quotes = {claim.id: claim.quote for claim in published.claims}
     if missing:
-        claims = with_words(unjudged(file.claims), published)
-        return Verdicts(total, missing, names, claims, unjudged(file.questions))
+        claims = with_words(unjudged(file.claims), file.titles, quotes)
+        questions = with_words(unjudged(file.questions), file.titles)
+        return Verdicts(total, missing, names, claims, questions)
     samples = Samples(runs, declared, published.target)
     return Verdicts(
         total,
         missing,
         names,
-        with_words(judge_family(file.claims, samples, margin), published),
-        judge_family(file.questions, samples, margin),
+        with_words(judge_family(file.claims, samples, margin), file.titles, quotes),
+        with_words(judge_family(file.questions, samples, margin), file.titles),
         tuple(
             compare_number(number, float(known), samples)
             for number in file.numbers
@@ -202,11 +208,14 @@ def judge(
     )
 
 
-def with_words(claims: Iterable[Claim], published: WriteUp) -> tuple[Claim, ...]:
-    """Return claims of the write-up with its words, and with our title."""
-    words = {claim.id: claim for claim in published.claims}
+def with_words(
+    claims: Iterable[Claim],
+    titles: Mapping[str, str],
+    quotes: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Claim, ...]:
+    """Return claims with their titles and, if they are the write-up's, its words."""
     return tuple(
-        replace(claim, title=words[claim.id].title, quote=words[claim.id].quote) for claim in claims
+        replace(claim, title=titles[claim.id], quote=quotes.get(claim.id)) for claim in claims
     )
 
 
@@ -377,6 +386,7 @@ def measure(
         difference=rounded(test.difference.mean, check.metric),
         interval=(rounded(low, check.metric), rounded(high, check.metric)),
         p=round_p(p),
+        factor=factor,
         p_adjusted=round_p(min(factor * p, 1)),
         p_superior=round(statistics.p_superior(a, b), 3),
         verdict=verdict,

@@ -116,8 +116,6 @@ class QuotedClaim:
     """A claim of the write-up, in its own words."""
 
     id: str
-    title: str
-    """The claim in a few words of ours."""
     quote: str
     metrics: tuple[ClaimedMetrics, ...]
     compares: tuple[str, str] | None = None

@@ -21,12 +21,12 @@ FILTERS = (
     formats.p_value,
     formats.signed,
     formats.title,
-    findings.claim_title,
     findings.mean_and_sd,
     findings.number_name,
     tables.check_text,
     tables.decimals,
     tables.difference_text,
+    tables.p_corrected,
 )
 
 

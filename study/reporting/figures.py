@@ -24,7 +24,6 @@ from study.evidence.aggregates import ConfigurationStats, EpochBand
 from study.evidence.claims_file import ACCURACIES
 from study.evidence.verdicts import CheckResult, Claim, Verdict
 from study.evidence.write_up import Target
-from study.reporting.findings import claim_title
 from study.reporting.formats import estimate, number, title
 
 P = ParamSpec("P")
@@ -241,7 +240,7 @@ def forest(claims: Sequence[Claim], names: Mapping[str, str], margin: float) -> 
     y = 0.0
     for claim, checks in shown:
         # Over the panel's edge: a claim's name may be long.
-        panel.text(-0.01, y, claim_title(claim), ha="right", fontweight="bold", **left)
+        panel.text(-0.01, y, claim.title, ha="right", fontweight="bold", **left)
         color = VERDICTS[claim.verdict]["color"]
         panel.text(1.02, y, claim.verdict.upper(), color=color, fontweight="bold", **left)
         for check in checks:
@@ -274,9 +273,9 @@ def accuracy_checks(claim: Claim) -> list[CheckResult]:
 
 def compared(check: CheckResult, names: Mapping[str, str], margin: float) -> str:
     """Return what a check predicts about a difference: `Model 2 − Model 1 > 0`."""
-    best = " (best epoch)" if check.metric == "best_accuracy" else ""
+    best = "best epoch: " if check.metric == "best_accuracy" else ""
     predicted = PREDICTED[check.relation].format(margin=margin)
-    return f"{names[check.of]} − {names[check.than]}{best} {predicted}"
+    return f"{best}{names[check.of]} − {names[check.than]} {predicted}"
 
 
 @drawing

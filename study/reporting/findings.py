@@ -11,18 +11,13 @@ from study.reporting.formats import interval, listed, number, title
 
 METRICS = {
     "accuracy": "accuracy",
-    "best_accuracy": "best epoch",
+    "best_accuracy": "best-epoch accuracy",
     "train_accuracy": "training accuracy",
     "loss": "loss",
-    "last_epochs_std": "SD of last epochs",
+    "last_epochs_std": "SD of last three epochs",
     "parameters": "parameters",
 }
 """Name of each metric."""
-
-
-def claim_title(claim: Claim) -> str:
-    """Return a claim in a few words."""
-    return claim.title or title(claim.id)
 
 
 def metric_title(metric: str) -> str:
@@ -55,8 +50,8 @@ def missing(verdicts: Verdicts) -> str:
     """Return how many runs are missing."""
     count = sum(verdicts.missing.values())
     return (
-        f"**{count} of {verdicts.runs} runs are missing**, so no claim is judged yet: `make"
-        " experiments` runs them."
+        f"**{count} of {verdicts.runs} runs are missing**, so no claim is judged yet; `make"
+        " experiments` runs what is missing."
     )
 
 
@@ -97,18 +92,18 @@ def number_among(each: NumberResult) -> str:
 def conclusions(claims: Sequence[Claim]) -> str:
     """Return how many claims of the write-up have each verdict, and which are not supported."""
     by_verdict: Mapping[str, list[str]] = {
-        verdict: [claim_title(claim) for claim in claims if claim.verdict == verdict]
+        verdict: [f"“{claim.title}”" for claim in claims if claim.verdict == verdict]
         for verdict in ("supported", "contradicted", "inconclusive")
     }
     supported, contradicted, inconclusive = (len(names) for names in by_verdict.values())
     text = (
-        f"**Of its {len(claims)} conclusions, {supported} are supported, {contradicted}"
-        f" contradicted and {inconclusive} left open.**"
+        f"**Of the write-up's {len(claims)} claims, {supported} are supported, {contradicted}"
+        f" contradicted and {inconclusive} inconclusive.**"
     )
     if contradicted:
-        text += f"\n  - Contradicted: {'; '.join(by_verdict['contradicted'])}."
+        text += f"\n  - Contradicted: {', '.join(by_verdict['contradicted'])}."
     if inconclusive:
-        text += f"\n  - Open: {'; '.join(by_verdict['inconclusive'])}."
+        text += f"\n  - Inconclusive: {', '.join(by_verdict['inconclusive'])}."
     return text
 
 
@@ -120,7 +115,7 @@ def target(
 ) -> str | None:
     """Return if the configuration `final` reaches the target; None while that is not judged."""
     ours = next((each for each in configurations if each.configuration == final), None)
-    judged = [claim for claim in questions if claim.verdict != "missing seeds"]
+    judged = [claim for claim in questions if claim.verdict != "missing runs"]
     about = [claim for claim in judged if any(check.than == "target" for check in claim.checks)]
     if ours is None or not about:
         return None
@@ -133,8 +128,8 @@ def target(
         f" {aim.parameters:,} parameters. {title(ours.model)} has {mean_and_sd(ours)}% (mean ± SD"
         f" of {ours.n} seeds) with {ours.parameters:,}."
     )
-    others = [f"{claim_title(claim)}: {claim.verdict}" for claim in judged if claim not in about]
-    return f"{text} {'; '.join(others)}." if others else text
+    others = [f"“{claim.title}” is {claim.verdict}" for claim in judged if claim not in about]
+    return f"{text} {listed(others)}." if others else text
 
 
 def lesson(configurations: Sequence[ConfigurationStats], published: WriteUp) -> str | None:
@@ -144,9 +139,9 @@ def lesson(configurations: Sequence[ConfigurationStats], published: WriteUp) -> 
     if wrong is None:
         return None
     return (
-        "**One run misleads.** Single runs rank two of the write-up's models wrongly in"
-        f" {number(100 * wrong, 0)}% of all cases, and choosing the best epoch on the test set adds"
-        f" {number(mean_gain(configurations))} points."
+        "**One run can mislead.** One run each of two of the write-up's models puts them in the"
+        f" opposite order of their means in {number(100 * wrong, 0)}% of cases, and reporting the"
+        f" best epoch on the test set adds {number(mean_gain(configurations))} points."
     )
 
 

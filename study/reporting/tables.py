@@ -21,7 +21,16 @@ from study.networks import receptive_field
 from study.networks.receptive_field import Row
 from study.recipes.recipe import TRAINING_IMAGES
 from study.reporting import findings
-from study.reporting.formats import MISSING, cell, estimate, listed, number, signed, title
+from study.reporting.formats import (
+    MISSING,
+    cell,
+    estimate,
+    listed,
+    number,
+    p_value,
+    signed,
+    title,
+)
 from study.training.history import Epoch
 
 UNPUBLISHED = Model(
@@ -249,21 +258,14 @@ def without_pilot(evidence: Evidence) -> str | None:
     if not any(claim.without_pilot for claim in claims):
         return None
     changed = [
-        f"{findings.claim_title(claim)} ({claim.without_pilot})"
+        f"“{claim.title}” is {claim.without_pilot}"
         for claim in claims
         if claim.without_pilot not in (None, claim.verdict)
     ]
-    pilot = f"Without the seeds of the pilot ({PILOT[0]} to {PILOT[-1]})"
+    pilot = f"Without the seeds of the pilot, {PILOT[0]} to {PILOT[-1]},"
     if not changed:
-        return f"{pilot}, all verdicts are the same."
-    return f"{pilot}, {len(changed)} of {len(claims)} verdicts differ: {listed(changed)}."
-
-
-def target_quote(evidence: Evidence) -> str | None:
-    """Return the words of the claim that is about the target, if there is one."""
-    claims = evidence.verdicts.claims
-    about = (each.quote for each in claims if any(check.than == "target" for check in each.checks))
-    return next(about, None)
+        return f"{pilot} all verdicts are the same."
+    return f"{pilot} {len(changed)} of {len(claims)} verdicts differ: {listed(changed)}."
 
 
 def ablation(evidence: Evidence) -> list[HeldOutRow]:
@@ -310,31 +312,37 @@ def difference_text(check: CheckResult) -> str:
     return estimate(check.difference, check.interval, more, sign=True)
 
 
-def known(claim: Claim, names: Mapping[str, str], margin: float) -> list[str]:
-    """Return what is known about each check that keeps a claim from being supported."""
+def p_corrected(check: CheckResult) -> str:
+    """Return how a check's p-value is corrected: `0.0104 × 5 = 0.052`; a word without one."""
+    if check.factor is None:
+        return "count" if check.a is not None else MISSING
+    adjusted = p_value(check.p_adjusted)
+    if adjusted.startswith("<"):
+        return adjusted
+    return f"{number(check.p, 4)} × {check.factor} = {adjusted}"
+
+
+def open_checks(claim: Claim, names: Mapping[str, str], margin: float) -> list[str]:
+    """Return what is known about each inconclusive check of an inconclusive claim."""
     return [
-        text
+        open_check(check, names, margin)
         for check in claim.checks
-        if check.verdict == claim.verdict and (text := known_of_check(check, names, margin))
+        if check.verdict == claim.verdict == "inconclusive"
     ]
 
 
-def known_of_check(check: CheckResult, names: Mapping[str, str], margin: float) -> str | None:
-    """Return what is known about a check that is not supported; None if it is, or not measured."""
+def open_check(check: CheckResult, names: Mapping[str, str], margin: float) -> str:
+    """Return what is known about an inconclusive check."""
     a, b, metric = names[check.of], names[check.than], findings.metric_title(check.metric)
-    if check.verdict not in ("contradicted", "inconclusive"):
-        return None
-    if check.difference is None:
-        return f"{metric}, {a} − {b}: unknown, because a training failed."
     if check.interval is None:
-        return f"{metric}: {number(check.a, 0)} of {a}, {number(check.b, 0)} of {b}."
+        return f"{metric}, {a} − {b}: unknown, because a training failed."
     low, high = (signed(each, decimals(check) + 1) for each in check.interval)
     unit = "nats" if check.metric == "loss" else "points"
-    text = f"{metric}, {a} − {b}: between {low} and {high} {unit}"
-    if check.verdict == "contradicted":
-        return f"{text}."
     at = f" at ±{margin:g}" if check.relation in ("not_higher", "equivalent") else ""
-    return f"{text}, too close to call{at} with {check.n} seeds."
+    return (
+        f"{metric}, {a} − {b}: between {low} and {high} {unit}, too close to call{at} with"
+        f" {check.n} seeds."
+    )
 
 
 def recipes(evidence: Evidence) -> list[tuple[str, ConfigurationStats, ConfigurationStats]]:
@@ -418,5 +426,6 @@ def summaries(models: Models, published: WriteUp) -> list[Summary]:
     for model, text in models.summaries.items():
         reference = published.models.get(model, UNPUBLISHED).summary.splitlines()
         lines = text.splitlines()
-        found.append(Summary(model, lines, bool(reference), lines != reference))
+        # The last line says what trains the network, which is not torchsummary's.
+        found.append(Summary(model, lines, bool(reference), lines[: len(reference)] != reference))
     return found

@@ -94,6 +94,7 @@ def test_numbers_are_those_of_models_and_of_claims() -> None:
             ("metric", "learning-rate-no-matter", "best_accuracy"),
         ),
         ("than: model-4}\n", "than: model-9}\n", ("than", "model-9")),
+        ("  model-6-reaches-target: Model", "  model-9: Model", ("model-9", "questions")),
     ],
 )
 def test_read_names_line_and_mistake(old: str, new: str, parts: tuple[str, ...]) -> None:
@@ -102,6 +103,12 @@ def test_read_names_line_and_mistake(old: str, new: str, parts: tuple[str, ...])
     message = complaint(TEXT.replace(old, new, 1))
     assert message.startswith(f"claims.yaml line {line}: ")
     assert all(part in message for part in parts), message
+
+
+def test_read_names_a_claim_without_a_title() -> None:
+    line = TEXT[: TEXT.index("  model-6-reaches-target:")].count("\n") + 1
+    message = complaint(TEXT.replace("  model-6-reaches-target: Model 6 reaches the target\n", ""))
+    assert message.startswith(f"claims.yaml line {line}: model-6-reaches-target must have a title")
 
 
 def test_read_names_a_mistake_in_the_control() -> None:

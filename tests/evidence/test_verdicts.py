@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 from numpy.typing import NDArray
 
 from study.evidence import claims_file, configurations, run_table, statistics, verdicts
@@ -44,8 +45,9 @@ def judge(
     file: ClaimsFile, runs: Sequence[Row], seeds: Collection[int] = SEEDS, *quoted: ClaimedMetrics
 ) -> Verdicts:
     """Judge all claims; a configuration has these seeds."""
-    claims = [QuotedClaim(name, "It", "It is so.", quoted) for name in file.claims]
-    published = published_with(*claims)
+    published = published_with(*(QuotedClaim(name, "It is so.", quoted) for name in file.claims))
+    titles = {name: f"Title of {name}" for name in (*file.claims, *file.questions)}
+    file = file.model_copy(update={"titles": titles})
     declared = dict.fromkeys(file.configurations, seeds)
     names = {name: f"The {name}" for name in declared}
     return verdicts.judge(file, published, runs, declared, MARGIN, names, {"model-4": "model_4"})
@@ -205,10 +207,11 @@ def test_nothing_is_judged_while_seeds_are_missing() -> None:
     judged = judge(file, [*BASE, *shifted(0.3)[:7]])
     assert (judged.runs, judged.missing) == (20, {"changed": 3})
     assert judged.names == {"changed": "The changed", "model-4": "The model-4", "target": "target"}
-    assert [claim.title for claim in (*judged.claims, *judged.questions)] == ["It", None]
+    words = [(claim.title, claim.quote) for claim in (*judged.claims, *judged.questions)]
+    assert words == [("Title of it", "It is so."), ("Title of ours", None)]
     assert (judged.numbers, judged.control) == ((), None)
     for claim in (*judged.claims, *judged.questions):
-        assert (claim.verdict, claim.p, claim.checks[0].difference) == ("missing seeds", None, None)
+        assert (claim.verdict, claim.p, claim.checks[0].difference) == ("missing runs", None, None)
     # Seeds that are not declared stay out.
     assert judge(file, [*BASE, *shifted(0.3)[:7]], range(1, 8)).missing == {}
 
@@ -380,4 +383,5 @@ def test_difference_of_the_margin_is_equivalent_in_at_most_5_percent(r: float) -
 def test_plan_declares_the_claims_that_are_judged() -> None:
     plan = (ROOT / "docs/statistics.md").read_text("utf-8")
     (declared,) = re.findall("(?s)```yaml\n(.*?)```", plan)
-    assert claims_file.read(declared, PUBLISHED, PLAN.descriptions, PLAN.defaults) == FILE
+    text = f"{declared}\n{yaml.safe_dump({'titles': FILE.titles})}"
+    assert claims_file.read(text, PUBLISHED, PLAN.descriptions, PLAN.defaults) == FILE

@@ -95,11 +95,11 @@ NAMES = {"model-2": "Model 2 (wide)", "model-1": "Model 1"}
 def test_page_shows_the_verdicts_with_their_intervals(copy: PageStudy) -> None:
     check = CheckResult(
         *("accuracy", "model-2", "higher", "model-1", 30, 99.2, 99.0, 0.2),
-        *((0.1, 0.3), 0.001, 0.002, 0.9, "supported"),
+        *((0.1, 0.3), 0.001, 2, 0.002, 0.9, "supported"),
     )
     quoted = "2 > 1, <b>they</b> say"
     claims = (Claim("better", (check,), "supported", quote=quoted, p_adjusted=0.002),)
-    questions = (Claim("our-question", (check,), "inconclusive"),)
+    questions = (Claim("our-question", (check,), "inconclusive", "Is <it> so?"),)
     judged = Verdicts(60, {}, NAMES, claims, questions)
     (copy.folder / paths.VERDICTS).write_text(verdicts.to_json(judged), encoding="utf-8")
     copy.run(page.main)
@@ -107,7 +107,7 @@ def test_page_shows_the_verdicts_with_their_intervals(copy: PageStudy) -> None:
     assert "<q>2 &gt; 1, &lt;b&gt;they&lt;/b&gt; say</q>" in text
     assert "+0.200 (+0.100 to +0.300) points" in text
     assert "Model 2 (wide) &gt; Model 1" in text
-    assert '<span class="question">Our question</span>' in text
+    assert '<span class="question">Is &lt;it&gt; so?</span>' in text
     assert text.count('<details class="claim">') == 2
 
 

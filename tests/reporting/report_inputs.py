@@ -105,7 +105,8 @@ def check(
         difference=0.22,
         interval=(0.03, 0.41),
         p=0.03,
-        p_adjusted=0.04,
+        factor=2,
+        p_adjusted=0.06,
         p_superior=0.875,
         verdict=verdict,
     )
@@ -132,6 +133,7 @@ def claim(name: str, verdict: Verdict, *checks: CheckResult) -> Claim:
         id=name,
         checks=checks,
         verdict=verdict,
+        title=f"Title of {name}",
         quote=f"Words of {name}.",
         p=0.03,
         p_adjusted=0.4,
@@ -209,7 +211,7 @@ NO_RUNS = Evidence(
         missing={"model-2": 7},
         names=NAMES,
         claims=(
-            Claim("target-not-reached", (check("lower", "target", ran=False),), "missing seeds"),
+            Claim("it", (check("lower", "target", ran=False),), "missing runs", "Title of it"),
         ),
         questions=(),
     ),

@@ -90,24 +90,24 @@ def test_one_run_is_next_to_the_write_up() -> None:
 
 
 def test_claims_have_a_block_each_with_verdict_quote_and_checks() -> None:
-    block = section(REPORT, "### Model 2 better than Model 1: INCONCLUSIVE")
+    block = section(REPORT, "### Title of model-2-better-than-model-1: INCONCLUSIVE")
     assert "> Words of model-2-better-than-model-1." in block
     _, accuracy, loss, count = cells(block)
     assert accuracy == [
-        "Accuracy: Model 2 > Model 1", "99.26", "99.04", "+0.220 (+0.030 to +0.410)", "0.040",
-        "0.88",
+        "Accuracy: Model 2 > Model 1", "99.26, 99.04", "+0.220 (+0.030 to +0.410)",
+        "0.0300 × 2 = 0.060", "0.88", "inconclusive",
     ]  # fmt: skip
-    assert loss[1] == "99.2600"
-    assert count[1:] == ["14,796", "14,620", "+176", "count", "–"]
+    assert loss[1] == "99.2600, 99.0400"
+    assert count[1:] == ["14,796, 14,620", "+176", "count", "–", "supported"]
     (known,) = re.findall("(?m)^- (.*)$", block)
     assert all(part in known for part in ("Model 2 − Model 1", "+0.030", "+0.410", "5 seeds"))
-    supported = section(REPORT, "### Target not reached: SUPPORTED")
+    supported = section(REPORT, "### Title of target-not-reached: SUPPORTED")
     assert "target" in cells(supported)[1][0]
     assert not re.findall("(?m)^- (.*)$", supported)
 
 
 def test_questions_have_blocks_without_a_quote() -> None:
-    block = section(section(REPORT, "## Target"), "### Ours: SUPPORTED")
+    block = section(section(REPORT, "## Target"), "### Title of ours: SUPPORTED")
     assert ">" not in block.partition("|")[0]
     assert len(cells(block)) == 2
 
@@ -126,7 +126,7 @@ def test_verdicts_without_the_pilot_are_beside_the_others() -> None:
     changed = replace(VERDICTS.claims[1], without_pilot="inconclusive")
     verdicts = replace(VERDICTS, claims=(VERDICTS.claims[0], changed))
     text = document.render(STUDY, replace(EVIDENCE, verdicts=verdicts), PUBLISHED)
-    assert "1 of 3 verdicts differ: Target not reached (inconclusive)" in text
+    assert "1 of 3 verdicts differ: “Title of target-not-reached” is inconclusive" in text
 
 
 def test_target_has_mean_and_interval() -> None:
@@ -134,15 +134,14 @@ def test_target_has_mean_and_interval() -> None:
     # t(4 degrees, 97.5%) is 2.776; 0.03 / √5 is 0.0134.
     for part in ("Resnet tiny", "7,999", "99.540%", "99.503 to 99.577", "99.50%", "99.58%"):
         assert part in text
-    assert "> Words of target-not-reached." in text
 
 
 def test_architecture_and_recipe_are_a_table_of_their_own() -> None:
-    assert "Is it the architecture" not in REPORT
+    assert "Does the accuracy come from" not in REPORT
     names = ("model-2", "model-2-recipe-6", "model-4", "model-6", "model-6-recipe-4")
     configurations = [stats(name, 99 + number / 10) for number, name in enumerate(names)]
     text = document.render(STUDY, replace(EVIDENCE, configurations=configurations), PUBLISHED)
-    table = section(text, "### Is it the architecture or the recipe?")
+    table = section(text, "### Does the accuracy come from the architecture or the recipe?")
     assert cells(table)[1:] == [
         ["Model 2", "99.00 ± 0.05", "99.10 ± 0.05"],
         ["Model 6", "99.40 ± 0.05", "99.30 ± 0.05"],
@@ -172,8 +171,8 @@ def test_report_with_missing_runs_says_what_makes_them_and_judges_nothing() -> N
     text = document.render(STUDY, NO_RUNS, PUBLISHED)
     assert "7 of 10 runs are missing" in text
     assert row_of(section(text, "## Claims"), "Model 2")[1:] == ["7"]
-    (checked,) = cells(section(text, "### Target not reached: MISSING SEEDS"))[1:]
-    assert checked[1:] == ["–"] * 5
+    (checked,) = cells(section(text, "### Title of it: MISSING RUNS"))[1:]
+    assert checked[1:] == ["–", *["–"] * 3, "missing runs"]
     assert "forest" not in text
     assert "Control" not in text
 

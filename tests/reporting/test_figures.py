@@ -222,7 +222,7 @@ def test_seeds_have_a_panel_for_each_model_with_its_number_of_seeds() -> None:
 
 CLAIMS = [
     claim("a", "inconclusive", check(verdict="inconclusive"), check("higher", metric="loss")),
-    claim("not-run", "missing seeds", check(ran=False)),
+    claim("not-run", "missing runs", check(ran=False)),
     claim(
         "b",
         "contradicted",
@@ -239,11 +239,12 @@ def test_forest_groups_the_accuracies_by_claim() -> None:
     assert [*places] == [
         "Model 2 − Model 1 > 0",
         "Model 2 − target ≈ 0",
-        "Model 2 − Model 4 | a (best epoch) < 0.1",
+        "best epoch: Model 2 − Model 4 | a < 0.1",
     ]
     assert texts(figure).count("+0.220 (+0.030 to +0.410)") == 3
     heights = {text.get_text(): text.get_position()[1] for text in panel.texts}
-    assert heights["A"] == heights["INCONCLUSIVE"] < heights["B"] == heights["CONTRADICTED"]
+    assert heights["Title of a"] == heights["INCONCLUSIVE"]
+    assert heights["INCONCLUSIVE"] < heights["Title of b"] == heights["CONTRADICTED"]
 
 
 def test_forest_marks_by_verdict_with_and_without_color() -> None:

@@ -34,7 +34,7 @@ def test_findings_begin_with_reproduction_conclusions_and_target() -> None:
         VERDICTS, EVIDENCE.configurations, "resnet-tiny", PUBLISHED
     )
     assert "reproduce.**" in numbers
-    assert "2 conclusions" in claims
+    assert "2 claims" in claims
     assert "target is reached" in target
     assert "%" in lesson
 
@@ -58,11 +58,12 @@ def test_reproduction_names_the_numbers_outside() -> None:
 
 
 def test_conclusions_are_counted_and_all_but_the_supported_ones_named() -> None:
-    second = replace(claim("second", "inconclusive"), title="The other one")
-    text = findings.conclusions([claim("first", "supported"), second, claim("third", "supported")])
-    for part in ("3 conclusions", "2 are supported", "0 contradicted", "1 left open", "The other"):
+    text = findings.conclusions(
+        [claim("first", "supported"), claim("second", "inconclusive"), claim("third", "supported")]
+    )
+    for part in ("2 are supported", "0 contradicted", "1 inconclusive", "“Title of second”"):
         assert part in text
-    assert "First" not in text
+    assert "first" not in text
 
 
 @pytest.mark.parametrize(
@@ -83,10 +84,10 @@ def test_target_has_the_verdict_on_its_question(verdict: Verdict, words: str) ->
     assert text is not None
     for part in (words, "99.4%", "8,000", "7,954", "99.57 ± 0.05", "5 seeds"):
         assert part in text
-    assert "Recipe helps: supported" in text
-    assert "Reaches target" not in text
+    assert "“Title of recipe-helps” is supported" in text
+    assert "reaches-target" not in text
     assert findings.target(questions, ours, None, PUBLISHED) is None
-    unjudged = [replace(each, verdict="missing seeds") for each in questions]
+    unjudged = [replace(each, verdict="missing runs") for each in questions]
     assert findings.target(unjudged, ours, "model-6", PUBLISHED) is None
 
 

@@ -7,6 +7,7 @@ import pytest
 import models
 from study.base.errors import UserError
 from study.evidence.claims_file import Relation
+from study.evidence.verdicts import CheckResult
 from study.networks import model_summary, receptive_field
 from study.reporting import tables
 from study.reporting.tables import Metrics
@@ -90,27 +91,35 @@ def test_difference_of_means_has_one_more_decimal_and_of_counts_none() -> None:
     assert tables.difference_text(count_check()) == "+176"
 
 
-def test_known_is_of_the_checks_that_keep_a_claim_open() -> None:
+def test_open_checks_are_those_that_keep_a_claim_inconclusive() -> None:
     open_ones = check(verdict="inconclusive"), check("equivalent", verdict="inconclusive")
-    first, second = tables.known(claim("it", "inconclusive", check(), *open_ones), NAMES, 0.1)
+    first, second = tables.open_checks(claim("it", "inconclusive", check(), *open_ones), NAMES, 0.1)
     assert all(part in first for part in ("+0.030", "+0.410", "points", "5 seeds"))
     assert "±0.1" in second
     assert "±0.1" not in first
-    assert tables.known(claim("it", "supported", check()), NAMES, 0.1) == []
+    for decided in (check(), check(verdict="contradicted")):
+        of_decided = claim("it", decided.verdict, decided, *open_ones)
+        assert tables.open_checks(of_decided, NAMES, 0.1) == []
 
 
-def test_known_of_a_contradicted_claim_is_what_contradicts_it() -> None:
-    against = check(verdict="contradicted"), count_check("contradicted")
-    first, second = tables.known(claim("it", "contradicted", check(), *against), NAMES, 0.1)
-    assert "+0.030" in first
-    assert "too close" not in first
-    assert all(part in second for part in ("14,796", "14,620"))
-
-
-def test_known_of_a_failed_training_says_so() -> None:
+def test_open_check_of_a_failed_training_says_so() -> None:
     failed = replace(check(ran=False), verdict="inconclusive")
-    (text,) = tables.known(claim("it", "inconclusive", failed), NAMES, 0.1)
+    (text,) = tables.open_checks(claim("it", "inconclusive", failed), NAMES, 0.1)
     assert "failed" in text
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        (replace(check(), p=0.0104, factor=5, p_adjusted=0.052), "0.0104 × 5 = 0.052"),
+        (replace(check(), p=0.0004, factor=9, p_adjusted=0.0036), "0.0004 × 9 = 0.004"),
+        (replace(check(), p=1e-9, factor=12, p_adjusted=1.2e-8), "< 0.001"),
+        (count_check(), "count"),
+        (check(ran=False), "–"),
+    ],
+)
+def test_p_value_is_shown_with_its_correction(result: CheckResult, text: str) -> None:
+    assert tables.p_corrected(result) == text
 
 
 def test_curves_have_each_epoch_of_each_model_in_order() -> None:
