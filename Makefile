@@ -31,7 +31,7 @@ first-look: $(VENV) ## Train two models briefly, as an experiment
 	  -S train.epochs=1 -S train.batch_size=16 $$(dvc stage list --name-only | grep '^evaluate@' | head -2)
 	dvc metrics diff HEAD first-look
 
-repro: $(VENV) ## Run the whole study (JOBS models at once)
+repro: $(VENV) ## Run the pipeline (JOBS=2: two models at once)
 	@[[ '$(JOBS)' =~ ^([1-9][0-9]*)?$$ ]] || \
 	  { echo "error: JOBS must be an integer of at least 1, got '$(JOBS)'" >&2; exit 1; }
 	$(WATCHED) dvc repro download
@@ -45,7 +45,7 @@ train:
 train@%: $(VENV)
 	$(WATCHED) dvc --wait-for-lock repro --single-item $@
 
-experiments: $(VENV) ## Run missing experiments (SEEDS=1-5, JOBS=2, or RAY=auto)
+experiments: $(VENV) ## Train the missing runs (SEEDS=1-5, JOBS=2, or RAY=auto)
 	@python -m experiments --jobs $(jobs) $(if $(RAY),--ray '$(RAY)') \
 	  $(if $(CONFIGURATIONS),--configurations $(CONFIGURATIONS)) $(if $(SEEDS),--seeds '$(SEEDS)')
 

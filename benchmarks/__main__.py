@@ -26,7 +26,9 @@ def main() -> None:
     """Measure everything, in about 20 minutes on two idle cores."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--page-only", action="store_true", help="write the page from results.json, measure nothing"
+        "--page-only",
+        action="store_true",
+        help="write the page from results.json without measuring",
     )
     if not parser.parse_args().page_only:
         check_raw_data()

@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument(
         "--page-only",
         action="store_true",
-        help="write the page from optimizations.json, measure nothing",
+        help="write the page from optimizations.json without measuring",
     )
     if not parser.parse_args().page_only:
         recipes = comparison.recipes()

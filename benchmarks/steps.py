@@ -52,7 +52,7 @@ def main() -> None:
     """Measure all models, in about 90 seconds of CPU time."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.steps", description=__doc__)
     parser.add_argument(
-        "--page-only", action="store_true", help="write the page from steps.json, measure nothing"
+        "--page-only", action="store_true", help="write the page from steps.json without measuring"
     )
     if not parser.parse_args().page_only:
         write(RESULTS, json.dumps(measure(comparison.recipes(), 5, 5), indent=2) + "\n")

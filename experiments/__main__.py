@@ -42,8 +42,8 @@ def main() -> None:
             remaining = collector.update()
     if signals.received is not None:
         print(
-            f"stopped; {len(remaining)} of {len(selected)} runs left, rerun `make experiments` to"
-            " continue"
+            f"stopped with {len(remaining)} of {len(selected)} runs left; run the same command"
+            " again to continue"
         )
         sys.exit(128 + signals.received)
     for name in remaining:

@@ -28,7 +28,7 @@ Line = tuple[str, ...]
 def main() -> None:
     """Print the comparison of the two models that the command names."""
     a, b = parse_models()
-    lines = [("", a, b, "Difference"), *over_seeds(a, b), *one_run(a, b), *in_write_up(a, b)]
+    lines = [("", a, b, "B − A"), *over_seeds(a, b), *one_run(a, b), *in_write_up(a, b)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for name, *values in lines:
         cells = (value.rjust(width) for value, width in zip(values, widths[1:], strict=True))

@@ -24,8 +24,8 @@ def create(name: str, revision: str, cache: Path) -> Path:
     # A run that fails for lack of room would not say so where the user sees it.
     if (free := shutil.disk_usage(FOLDER).free) < NEEDED:
         raise UserError(
-            f"{WORKSPACES}: a run takes up to {NEEDED // 2**20} MiB, {free // 2**20} MiB are free;"
-            " make room, and rerun `make experiments`"
+            f"{WORKSPACES}: a run takes up to {NEEDED // 2**20} MiB, but only {free // 2**20} MiB"
+            " are free; make room, and rerun `make experiments`"
         )
     # It shares the objects of this repository.
     git.call("clone", "--quiet", "--shared", "--no-checkout", root(), str(target))

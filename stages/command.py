@@ -70,18 +70,22 @@ class ArgumentParser(argparse.ArgumentParser):
 
 def no_arguments() -> None:
     """Parse the command line of a stage without arguments, which supports --help."""
-    ArgumentParser(description=description()).parse_args()
+    parser().parse_args()
 
 
 def model_argument() -> str:
     """Return the one argument of a stage that works on one model: the model's name."""
-    parser = ArgumentParser(description=description())
-    parser.add_argument(
+    stage = parser()
+    stage.add_argument(
         "model", choices=models.names(), help="name of the model, as in params.yaml and models/"
     )
-    return str(parser.parse_args().model)
+    return str(stage.parse_args().model)
 
 
-def description() -> str | None:
-    """Return the first line of the running stage's docstring."""
-    return (sys.modules["__main__"].__doc__ or "").partition("\n")[0] or None
+def parser() -> ArgumentParser:
+    """Return the parser of the running stage, described by the first line of its docstring."""
+    stage = sys.modules["__main__"]
+    return ArgumentParser(
+        prog=f"python -m {stage.__spec__.name}" if stage.__spec__ else None,
+        description=(stage.__doc__ or "").partition("\n")[0],
+    )

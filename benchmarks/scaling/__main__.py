@@ -41,7 +41,9 @@ def main() -> None:
     """Measure everything, in about 20 minutes on two idle cores."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
     parser.add_argument(
-        "--page-only", action="store_true", help="write the page from cluster.json, measure nothing"
+        "--page-only",
+        action="store_true",
+        help="write the page from cluster.json without measuring",
     )
     if not parser.parse_args().page_only:
         check_raw_data()

@@ -100,7 +100,9 @@ def from_csv(text: str) -> list[Row]:
     lines = [[cell.strip() for cell in cells] for cells in csv.reader(io.StringIO(text))]
     header = lines[0] if lines else []
     if any(separator in cell for separator in ";\t" for cell in header):
-        raise UserError(f"{at(1)}: values must be separated by commas; or `git restore {NAME}`")
+        raise UserError(
+            f"{at(1)}: values must be separated by commas; save it so, or `git restore {NAME}`"
+        )
     if tuple(header) != COLUMNS:
         known = ",".join(COLUMNS)
         raise UserError(

@@ -25,7 +25,7 @@ class Comparison(BaseModel):
         description="Difference up to which two accuracies count as equivalent, in points",
     )
     candidate: str = Field(
-        description="Model whose metrics metrics/candidate.json holds, for `dvc metrics diff`"
+        description="Model whose metrics go to metrics/candidate.json, for `dvc metrics diff`"
     )
 
 
@@ -81,7 +81,7 @@ def mapping(key: str, value: object) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UserError(f"{NAME}: {key} must hold keys with values, got {quote(value)}")
+        raise UserError(f"{NAME}: {key} must be a mapping of keys to values, got {quote(value)}")
     return {str(name): each for name, each in value.items()}
 
 

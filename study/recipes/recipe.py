@@ -34,7 +34,7 @@ class Recipe(BaseModel):
         description="Learning-rate schedule; one_cycle rises linearly, then falls to 0"
     )
     warmup_fraction: float = Field(
-        ge=0, lt=1, description="Fraction of the steps in which one_cycle rises"
+        ge=0, lt=1, description="Fraction of the steps during which one_cycle rises"
     )
     momentum: float = Field(ge=0, lt=1, description="Momentum of SGD")
     weight_decay: float = Field(
@@ -43,7 +43,7 @@ class Recipe(BaseModel):
     ema_decay: float = Field(
         ge=0,
         lt=1,
-        description="Decay of the moving average of the weights (EMA), which is kept; 0 for none",
+        description="Decay of the moving average (EMA) that replaces the weights; 0 for none",
     )
     dropout: float = Field(ge=0, le=0.99, description="Probability of zeroing an activation")
     rotation: float = Field(ge=0, le=180, description="Maximum rotation of an image, in degrees")
@@ -63,12 +63,14 @@ class Recipe(BaseModel):
         description="Interpolation of augmented pixels"
     )
     train_images: int = Field(
-        ge=1, le=TRAINING_IMAGES, description="Training images to use, from the first on"
+        ge=1,
+        le=TRAINING_IMAGES,
+        description="Number of training images to use, counted from the first",
     )
     validation_images: int = Field(
         ge=0,
         lt=TRAINING_IMAGES,
-        description="Last training images, held out to evaluate on instead of the test set",
+        description="Last training images to evaluate on instead of the test set",
     )
     device: Literal["cpu", "cuda"] = Field(
         description="Where to train; cuda (an NVIDIA GPU) gives slightly different results from cpu"

@@ -44,7 +44,7 @@ def from_text(name: str, text: str) -> Recipe:
     written = values.pop("versions", None)
     if written != (installed := versions()):
         raise UserError(
-            f"{name}: is for {described(written)}, but {described(installed)} are installed;"
+            f"{name}: written for {described(written)}, but {described(installed)} are installed;"
             " run `dvc repro --force recipes`, then `dvc repro`"
         )
     return Recipe.parse(values, f"{name}: ")

@@ -1,6 +1,6 @@
 /** The answers of all models: a card for each, with ten bars, and how far they agree. */
 
-import { byId, counted, element, listed } from "./dom.js";
+import { byId, counted, element, listed, withArticle } from "./dom.js";
 
 const DIGITS = [...Array(10).keys()];
 
@@ -71,7 +71,7 @@ export class Answers {
     if (label === null) return agreeing;
     const wrong = answers.filter(({ digit }) => digit !== label).length;
     const verdict = wrong ? `${counted(wrong, "model")} misread it.` : "that is right.";
-    return `${agreeing} It is a ${label}: ${verdict}`;
+    return `${agreeing} It is ${withArticle(label)}: ${verdict}`;
   }
 }
 

@@ -61,3 +61,12 @@ export function listed(words) {
 export function counted(count, word) {
   return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 }
+
+/**
+ * Return a digit with its article: `an 8`, `a 3`.
+ *
+ * @param {number} digit
+ */
+export function withArticle(digit) {
+  return `${digit === 8 ? "an" : "a"} ${digit}`;
+}

@@ -1,7 +1,7 @@
 /** The hard images: those that models misread, by how many of them do. */
 
 import { pictureCanvas } from "./board.js";
-import { byId, element, listed } from "./dom.js";
+import { byId, element, listed, withArticle } from "./dom.js";
 
 /**
  * @typedef {{ image: number, label: number, group: string, answers: number[], pixels: Uint8Array }} Misread
@@ -101,7 +101,7 @@ export class Gallery {
     const wrong = answers.flatMap((answer, index) =>
       answer === label ? [] : [`${this.titles[index]} reads ${answer}`]
     );
-    return `Image ${image.toLocaleString("en")} is a ${label}: ${listed(wrong)}`;
+    return `Image ${image.toLocaleString("en")} is ${withArticle(label)}: ${listed(wrong)}`;
   }
 
   /** @param {Misread} image */

@@ -4,7 +4,7 @@ import { Answers } from "./answers.js";
 import { Board, drawPicture } from "./board.js";
 import { Curves } from "./curves.js";
 import { decodeBytes } from "./decode.js";
-import { byId, counted, element } from "./dom.js";
+import { byId, counted, element, withArticle } from "./dom.js";
 import { Gallery } from "./gallery.js";
 import { Inside } from "./inside.js";
 import { greatestIndex, Network, SIDE, softmax } from "./network.js";
@@ -91,12 +91,12 @@ function showSource() {
   const set = data.validation ? "Validation" : "Test";
   const changed = board.actions.at(-1)?.kind === "picture" ? "" : ", changed";
   byId("source").textContent = source
-    ? `${set} image ${source.image.toLocaleString("en")}: a ${source.label}${changed}`
+    ? `${set} image ${source.image.toLocaleString("en")}: ${withArticle(source.label)}${changed}`
     : "";
   byId("steps").toggleAttribute("hidden", !source?.isMisread);
   byId("seen-text").textContent = board.hasPicture
-    ? "An image of MNIST, as it is."
-    : "Fitted into 20×20 pixels with gray levels, its lines about as thick as MNIST's, its center of mass in the middle of 28×28.";
+    ? "An MNIST image, unchanged."
+    : "Fitted into 20×20 pixels with gray levels, its lines about as thick as MNIST's, its center of mass in the middle of the 28×28 pixels.";
 }
 
 /** @param {number} index */
@@ -148,7 +148,7 @@ byId("previous").addEventListener("click", () => gallery.step(-1));
 byId("next").addEventListener("click", () => gallery.step(1));
 document.addEventListener("keydown", press);
 byId("examples").replaceChildren(...examples.map((_, digit) => {
-  const label = `Example of a ${digit}`;
+  const label = `Example of ${withArticle(digit)}`;
   const button = element(
     "button",
     { type: "button", "aria-label": label, title: label },
