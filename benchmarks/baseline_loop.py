@@ -20,14 +20,13 @@ from torchvision import datasets, transforms
 import models
 from benchmarks import processes
 from study.recipes.recipe import Recipe
-from study.training.augmentation import augments
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 
 
 def train_transform(recipe: Recipe) -> transforms.Compose:
     """Return the augmentation of a recipe, followed by normalization."""
-    if not augments(recipe):
+    if not recipe.augments:
         return test_transform()
     side = 28
     affine = transforms.RandomAffine(

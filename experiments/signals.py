@@ -1,7 +1,6 @@
 """Signals that ask a program to stop, remembered until it can stop cleanly."""
 
 import signal
-import time
 
 from stages.lifetime import SIGNALS
 
@@ -27,9 +26,3 @@ class Signals:
     def receive(self, number: int, _: object) -> None:
         """Remember the signal."""
         self.received = number
-
-    def wait(self, seconds: float) -> None:
-        """Wait until the time is over or a signal arrives."""
-        end = time.monotonic() + seconds
-        while self.received is None and time.monotonic() < end:
-            time.sleep(0.1)

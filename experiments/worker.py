@@ -46,7 +46,7 @@ LOCK = "dvc.lock"
 def main() -> None:
     """Execute the runs that stdin asks for."""
     threading.Thread(target=end_with, args=(int(sys.argv[1]),), daemon=True).start()
-    # A stage prepares the process before numpy is imported, which DVC does, too.
+    # Once for all runs, which are forks of this process.
     for name in (*STAGES, *DVC):
         importlib.import_module(name)
     fork_stages()

@@ -6,7 +6,7 @@ import os
 from stages import paths
 from stages.command import model_argument, run
 from stages.progress import Log
-from study.base.errors import DivergedError, UserError, quote
+from study.base.errors import UserError, quote
 from study.base.files import read_text, write
 from study.data import mnist
 from study.evaluation import evaluator
@@ -14,7 +14,7 @@ from study.recipes import recipe_file
 from study.training import history, trainers, weights_file
 from study.training.checkpoint import Checkpoint
 from study.training.history import Epoch
-from study.training.trainer import initialize
+from study.training.trainer import DivergedError, initialize
 
 
 def main() -> None:

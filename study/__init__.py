@@ -1,5 +1,4 @@
-"""The logic of the study, in rooms: each imports only those before it.
+"""The logic of the study, in packages: each imports only those before it.
 
-base, recipes, data, networks, engine, training, evaluation, evidence, reporting. The engine is not
-used by the others yet.
+base, recipes, data, networks, engine, training, evaluation, evidence, reporting, page.
 """

@@ -22,13 +22,13 @@ from experiments.status_line import StatusLine
 from stages import NEEDED, paths
 from study.base.errors import UserError, quote
 from study.base.files import write
+from study.base.resources import MEMORY_OF_A_TRAINING
 from study.data import raw
 from study.evidence.configurations import Run
 
 POLL = 1  # seconds between two looks at the cluster
 STOP_TIMEOUT = 60  # seconds that nodes have to end their experiments
 RETRIES = 5  # of an experiment whose worker or node is lost
-MEMORY = 1_200_000_000  # bytes that an experiment takes
 
 
 def check_address(address: str) -> str:
@@ -109,7 +109,8 @@ class Cluster:
         check_gpus(runs[name] for name in remaining)
         if not any(map(self.has_capacity, {needs_gpu(runs[name]) for name in remaining})):
             print(
-                f"waiting for a Ray node with 1 free CPU and {MEMORY / 1e9} GB of memory",
+                "waiting for a Ray node with 1 free CPU and"
+                f" {MEMORY_OF_A_TRAINING / 1e9} GB of memory",
                 flush=True,
             )
         status = StatusLine(self.collector)
@@ -258,7 +259,7 @@ def required_versions() -> dict[str, str]:
 
 def resources(gpu: bool) -> dict[str, int]:
     """Return the resources of a node that a run takes, by Ray's names; memory in bytes."""
-    return {"CPU": 1, "GPU": int(gpu), "memory": MEMORY}
+    return {"CPU": 1, "GPU": int(gpu), "memory": MEMORY_OF_A_TRAINING}
 
 
 def needs_gpu(run: Run) -> bool:

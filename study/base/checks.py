@@ -18,7 +18,7 @@ def check(kind: type[Model], values: Mapping[str, object], where: str) -> Model:
     `where` precedes a key in an error, such as `params.yaml: train.`. Raises UserError with one
     line for the first value that is not allowed, or key that is missing or unknown.
     """
-    # A misspelt key is both unknown and missing: it is named as it was written.
+    # A misspelled key is both unknown and missing: it is named as it was written.
     if unknown := [key for key in values if key not in kind.model_fields]:
         known = ", ".join(kind.model_fields)
         raise UserError(f"{where}{quote(unknown[0])} is not a known key; use one of {known}")

@@ -50,6 +50,6 @@ def write(path: Path, content: str | bytes) -> None:
 def remove_leftovers(path: Path) -> None:
     """Remove the temporary files of killed writers of `path` on this machine."""
     name = re.compile(rf"\.{re.escape(path.stem)}\.([0-9]{{1,9}}){re.escape(path.suffix)}")
-    for neighbour in path.parent.glob(".*"):
-        if (writer := name.fullmatch(neighbour.name)) and not psutil.pid_exists(int(writer[1])):
-            neighbour.unlink(missing_ok=True)
+    for neighbor in path.parent.glob(".*"):
+        if (writer := name.fullmatch(neighbor.name)) and not psutil.pid_exists(int(writer[1])):
+            neighbor.unlink(missing_ok=True)

@@ -112,7 +112,7 @@ def _rule(error: ErrorDetails, schema: dict[str, Any]) -> str:
     if path and path[-1] == "[key]":
         return f"a key must be text, got {shown(error['input'])}"
     if error["type"] == "missing":
-        return f"{key} is missing"
+        return f"{key} is missing; it must be {requirement(_below(schema, path))}"
     if error["type"] in UNKNOWN_KEY:
         known = _below(schema, path[:-1]).get("properties", {})
         return f"{key} is not a known key; use one of {', '.join(known)}"

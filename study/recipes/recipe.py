@@ -87,6 +87,11 @@ class Recipe(BaseModel):
             raise UserError(f"{where}{mistake}")
         return recipe
 
+    @property
+    def augments(self) -> bool:
+        """Whether training images are changed at all."""
+        return bool(self.rotation or self.translation or self.scaling or self.elastic)
+
     def contradiction(self) -> str | None:
         """Return a message about the first value that contradicts another one, if any."""
         available = TRAINING_IMAGES - self.validation_images
@@ -98,8 +103,7 @@ class Recipe(BaseModel):
                 else "train_images"
             )
             return f"batch_size must be at most {limit} = {images}, got {self.batch_size}"
-        augments = self.rotation or self.translation or self.scaling or self.elastic
-        if self.augmentation_anneal and not augments:
+        if self.augmentation_anneal and not self.augments:
             return (
                 "augmentation_anneal must be 0 without rotation, translation, scaling or elastic,"
                 f" got {self.augmentation_anneal}"

@@ -16,11 +16,6 @@ CONTROL_POINTS = 7
 """Control points of the elastic distortion along each axis. The outermost are outside the image."""
 
 
-def augments(recipe: Recipe) -> bool:
-    """Return whether a recipe changes training images at all."""
-    return bool(recipe.rotation or recipe.translation or recipe.scaling or recipe.elastic)
-
-
 def annealed_strength(recipe: Recipe, epoch: int) -> float:
     """Return the strength of augmentation in an epoch, counted from 0: in (0, 1].
 

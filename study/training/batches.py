@@ -29,6 +29,6 @@ def batches(train_set: Images, recipe: Recipe, epoch: int) -> Iterator[Images]:
     for start in range(0, len(order), recipe.batch_size):
         chosen = order[start : start + recipe.batch_size]
         batch = images[chosen]
-        if augmentation.augments(recipe):
+        if recipe.augments:
             batch = augmentation.augment(batch, recipe, strength, generators)
         yield batch, labels[chosen]

@@ -13,20 +13,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from study.base.errors import DivergedError, NoGpuError
+from study.base.errors import UserError
 from study.data.mnist import Images
 from study.networks.inputs import normalize
 from study.recipes.recipe import Recipe
-from study.training.augmentation import CONTROL_POINTS, annealed_strength, augments, bspline_basis
+from study.training.augmentation import CONTROL_POINTS, annealed_strength, bspline_basis
 from study.training.batches import seed_sequence
 from study.training.pytorch_trainer import PyTorchTrainer
-from study.training.trainer import TrainStats
+from study.training.trainer import DivergedError, TrainStats
 
 
 def device() -> torch.device:
-    """Return the GPU. Raises NoGpuError if there is none."""
+    """Return the GPU. Raises UserError if there is none."""
     if not torch.cuda.is_available():
-        raise NoGpuError
+        raise UserError("train.device must be cpu if there is no NVIDIA GPU, got cuda")
     return torch.device("cuda")
 
 
@@ -93,7 +93,7 @@ class CudaTrainer(PyTorchTrainer):
     def step_on_card(self, batch: Tensor) -> None:
         """Take one step on the images with the indices `batch`."""
         images, labels = normalize(self.images[batch]), self.labels[batch]
-        if augments(self.recipe):
+        if self.recipe.augments:
             images = augment(images, self.recipe, self.strength)
         logits = self.network(images)
         loss = F.cross_entropy(logits, labels)

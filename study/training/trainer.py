@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 import models
 from study import engine
-from study.base.errors import DivergedError
+from study.base.errors import UserError
 from study.data.mnist import Images
 from study.engine import Arrays
 from study.recipes.recipe import Recipe
@@ -33,6 +33,18 @@ class TrainStats:
     """Index of the last batch, from 0."""
     last_batch_loss: float
     """Mean negative log-likelihood of the last batch, in nats per image."""
+
+
+class DivergedError(UserError):
+    """Training ended because the loss is no longer a finite number."""
+
+    def __init__(self, loss: float, learning_rate: float, epoch: int, batch: int | None = None):
+        """Name the loss and where it occurred; on a GPU, only the epoch is known."""
+        place = f"epoch {epoch}" if batch is None else f"epoch {epoch}, batch {batch}"
+        super().__init__(
+            f"training diverged: the loss is {loss} in {place};"
+            f" learning_rate must be smaller, got {learning_rate}"
+        )
 
 
 def initialize(model: str, recipe: Recipe) -> nn.Sequential:

@@ -14,7 +14,7 @@ from study.training.trainer import Trainer
 def trainer(network: nn.Sequential, train_set: Images, recipe: Recipe) -> Trainer:
     """Return the trainer of a network. On a CPU, it depends on the network's layers only.
 
-    Raises NoGpuError if the recipe asks for a GPU and there is none.
+    Raises UserError if the recipe asks for a GPU and there is none.
     """
     if recipe.device == "cuda":
         return CudaTrainer(network, train_set, recipe)

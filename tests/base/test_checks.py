@@ -69,7 +69,7 @@ def test_check_names_an_unknown_key_and_the_known_ones() -> None:
     assert "steps, rate, mode, name" in message
 
 
-def test_check_names_a_misspelt_key_as_it_was_written() -> None:
+def test_check_names_a_misspelled_key_as_it_was_written() -> None:
     assert complaint({"rat": 0.1}).startswith("file.yaml: part.rat ")
 
 

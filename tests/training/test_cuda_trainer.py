@@ -9,14 +9,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from study.base.errors import DivergedError, NoGpuError
+from study.base.errors import UserError
 from study.data import mnist
 from study.evaluation import evaluator
 from study.networks import inputs
 from study.recipes.recipe import Recipe
 from study.training import augmentation, cuda_trainer
 from study.training.cuda_trainer import CudaTrainer
-from study.training.trainer import initialize
+from study.training.trainer import DivergedError, initialize
 from tests.recipes import recipe
 
 RECIPE = recipe(epochs=1, batch_size=64, rotation=7, train_images=600, ema_decay=0.2, device="cuda")
@@ -38,7 +38,7 @@ def trainer(folder: Path, recipe: Recipe, on: str) -> CudaTrainer:
 
 @pytest.mark.skipif(GPU, reason="there is a GPU")
 def test_trainer_without_a_gpu_raises_an_error(mnist_folder: Path) -> None:
-    with pytest.raises(NoGpuError, match=r"train\.device.*cpu.*cuda"):
+    with pytest.raises(UserError, match=r"train\.device.*cpu.*cuda"):
         CudaTrainer(initialize("model_2", RECIPE), mnist.read_training_set(mnist_folder), RECIPE)
 
 

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 import models
-from study.base.errors import DivergedError
 from study.data import mnist
 from study.engine import Arrays
 from study.evaluation import evaluator
@@ -18,7 +17,7 @@ from study.recipes.recipe import Recipe
 from study.training import pytorch_trainer, trainers
 from study.training.engine_trainer import EngineTrainer
 from study.training.pytorch_trainer import PyTorchTrainer
-from study.training.trainer import Trainer, initialize
+from study.training.trainer import DivergedError, Trainer, initialize
 from tests.recipes import recipe
 
 RECIPE = recipe(epochs=2, batch_size=32, rotation=7, train_images=160)
