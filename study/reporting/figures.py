@@ -6,18 +6,14 @@ page may be either. Models are mappings by name, in the order in which they are 
 
 import io
 import math
+import os
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec
 
-import matplotlib.style
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import PathPatch, Rectangle
-from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from study.evidence.aggregates import ConfigurationStats, EpochBand
@@ -25,6 +21,18 @@ from study.evidence.claims_file import ACCURACIES
 from study.evidence.verdicts import CheckResult, Claim, Verdict
 from study.evidence.write_up import Target
 from study.reporting.formats import estimate, number, title
+
+# A notebook passes its own backend to the processes that it starts, and a user's matplotlibrc may
+# be broken. Either can fail the import of matplotlib, although neither has an effect: figures are
+# drawn without a backend, in a style of their own.
+os.environ["MPLBACKEND"] = "svg"
+os.environ["MATPLOTLIBRC"] = os.devnull
+
+import matplotlib.style
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.path import Path
 
 P = ParamSpec("P")
 

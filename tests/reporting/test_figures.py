@@ -115,7 +115,7 @@ def test_bytes_are_the_same_wherever_they_are_drawn(tmp_path: Path, plain: str) 
         "TZ": "Asia/Tokyo",
     }
     # As in the stage, nothing loads matplotlib before the study does.
-    program = "import sys, study.reporting; from tests.reporting.test_figures import drawn"
+    program = "import sys, study.reporting.figures; from tests.reporting.test_figures import drawn"
     command = [sys.executable, "-c", f"{program}; sys.stdout.write(drawn())"]
     output = subprocess.run(
         command, cwd=ROOT, env=os.environ | surroundings, check=True, capture_output=True
