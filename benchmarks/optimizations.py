@@ -21,6 +21,7 @@ from benchmarks.steps import take_turns as steps_in_turns
 from study.base.errors import UserError
 from study.base.files import read_text, write
 from study.recipes.recipe import Recipe
+from study.reporting import templates
 
 RESULTS = Path(__file__).parent / "optimizations.json"
 PAGE = ROOT / "docs/engine.md"
@@ -110,7 +111,8 @@ def table(results: Optimizations) -> str:
         for name in WITHOUT
     }
     versions = ", ".join(f"{name} {v}" for name, v in results["machine"]["versions"].items())
-    return pages.render(TEMPLATE, **results, costs=costs, shown_versions=versions)
+    values = {**results, "costs": costs, "shown_versions": versions}
+    return templates.render(TEMPLATE, values, autoescape=False)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ from pathlib import Path
 from statistics import median
 from typing import TypedDict
 
-from benchmarks import pages
 from benchmarks.comparison import Comparison, Spread
 from benchmarks.pipeline import FACTORS, MODEL, Growth
 from benchmarks.processes import WARM_UP
+from study.reporting import templates
 
 RESULTS = Path(__file__).parent / "results.json"
 TEMPLATE = Path(__file__).parent / "performance.md.j2"
@@ -49,31 +49,33 @@ def markdown(results: Results) -> str:
     models, turns = comparison["models"].values(), comparison["turns"]
     first, second, third = FACTORS
     images = ", ".join(f"{factor * growth['train_images']:,}" for factor in FACTORS)
-    return pages.render(
-        TEMPLATE,
+    values = {
         **results,
-        headline=headline(results),
-        speedup=speedup,
-        by_turn=", ".join(f"{each:.1f}" for each in comparison["study"]["speedup_by_turn"]),
-        epochs=sum(model["epochs"] for model in models),
-        batches_per_epoch=" or ".join(map(str, sorted({m["batches_per_epoch"] for m in models}))),
-        baseline_threads=next(iter(turns[0].values()))["baseline"]["threads"],
-        warm_up=WARM_UP,
-        baseline_start_up=median(model["baseline"]["start_up_seconds"] for model in models),
-        project_start_up=median(model["project"]["start_up_seconds"] for model in models),
-        first_start_up=median(
+        "headline": headline(results),
+        "speedup": speedup,
+        "by_turn": ", ".join(f"{each:.1f}" for each in comparison["study"]["speedup_by_turn"]),
+        "epochs": sum(model["epochs"] for model in models),
+        "batches_per_epoch": " or ".join(
+            map(str, sorted({m["batches_per_epoch"] for m in models}))
+        ),
+        "baseline_threads": next(iter(turns[0].values()))["baseline"]["threads"],
+        "warm_up": WARM_UP,
+        "baseline_start_up": median(model["baseline"]["start_up_seconds"] for model in models),
+        "project_start_up": median(model["project"]["start_up_seconds"] for model in models),
+        "first_start_up": median(
             next(iter(turn.values()))["project"]["start_up_seconds"] for turn in turns
         ),
-        factors=FACTORS,
-        growth_model=MODEL,
-        growth_rows=[
+        "factors": FACTORS,
+        "growth_model": MODEL,
+        "growth_rows": [
             (f"{first}, {second}, {third} epochs", growth["by_epochs"]),
             (f"{images} images", growth["by_images"]),
             (f"{first}, {second}, {third} models in turn", growth["by_models"]),
             (f"{first}, {second}, {third} models at once", growth["by_jobs"]),
         ],
-        versions=", ".join(f"{name} {v}" for name, v in results["machine"]["versions"].items()),
-    )
+        "versions": ", ".join(f"{name} {v}" for name, v in results["machine"]["versions"].items()),
+    }
+    return templates.render(TEMPLATE, values, autoescape=False)
 
 
 def headline(results: Results) -> str:

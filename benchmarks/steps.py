@@ -22,6 +22,7 @@ from benchmarks.processes import ROOT
 from study.base.errors import UserError
 from study.base.files import read_text, write
 from study.recipes.recipe import Recipe
+from study.reporting import templates
 
 RESULTS = Path(__file__).parent / "steps.json"
 PAGE = ROOT / "docs/engine.md"
@@ -135,13 +136,13 @@ def table(results: Steps) -> str:
     }
     sizes = {recipes[model].batch_size for model in results["milliseconds"]}
     versions = ", ".join(f"{name} {v}" for name, v in results["machine"]["versions"].items())
-    return pages.render(
-        TEMPLATE,
+    values = {
         **results,
-        batch_sizes=" or ".join(map(str, sorted(sizes, reverse=True))),
-        rates=rates,
-        shown_versions=versions,
-    )
+        "batch_sizes": " or ".join(map(str, sorted(sizes, reverse=True))),
+        "rates": rates,
+        "shown_versions": versions,
+    }
+    return templates.render(TEMPLATE, values, autoescape=False)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from benchmarks import pages
+from study.reporting import templates
 
 TEMPLATE = Path(__file__).parent / "scaling.md.j2"
 LARGE = 100_000
@@ -14,19 +14,19 @@ def markdown(results: dict[str, Any]) -> str:
     """Return the page."""
     costs = Costs(results)
     few, some, many = sorted(costs.records)
-    return pages.render(
-        TEMPLATE,
+    values = {
         **results,
-        costs=costs,
-        few=few,
-        some=some,
-        many=many,
-        large=LARGE,
-        versions=", ".join(f"{name} {v}" for name, v in results["machine"]["versions"].items()),
-        whole="{:.0f}".format,
-        number="{:,}".format,
-        megabytes=megabytes,
-    )
+        "costs": costs,
+        "few": few,
+        "some": some,
+        "many": many,
+        "large": LARGE,
+        "versions": ", ".join(f"{name} {v}" for name, v in results["machine"]["versions"].items()),
+        "whole": "{:.0f}".format,
+        "number": "{:,}".format,
+        "megabytes": megabytes,
+    }
+    return templates.render(TEMPLATE, values, autoescape=False)
 
 
 class Costs:

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from study.reporting import findings, formats, tables
+from study.reporting import findings, formats, tables, templates
 
 SITE = Path(__file__).with_name("site")
+TEMPLATE = "index.html.j2"
 FIRST_MODULE = "main.js"
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
 FILTERS = (
@@ -29,23 +28,14 @@ FILTERS = (
 
 def render(values: Mapping[str, Any], data: Mapping[str, Any], site: Path = SITE) -> str:
     """Return the page: the template with these values, and `data` for its scripts."""
-    environment = Environment(
-        loader=FileSystemLoader(site),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=True,
-    )
-    environment.filters.update({each.__name__: each for each in FILTERS})
     style, script = styles(site), bundle(site)
-    return environment.get_template("index.html.j2").render(
-        **values,
-        policy=policy(style, script),
-        style=style,
-        script=script,
-        data=inline_json(data),
-    )
+    built = {
+        "policy": policy(style, script),
+        "style": style,
+        "script": script,
+        "data": inline_json(data),
+    }
+    return templates.render(site / TEMPLATE, {**values, **built}, FILTERS, autoescape=True)
 
 
 def policy(style: str, script: str) -> str:

@@ -1,10 +1,8 @@
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from study.base.errors import UserError
 from study.reporting import document
 from study.reporting.tables import Metrics
 from tests.reporting.report_inputs import (
@@ -198,22 +196,3 @@ def test_validation_images_are_announced_first() -> None:
     assert "2 of the 400 validation images" in text
     assert "validation" not in REPORT.partition("##")[0]
     assert "100 of the 10,000 test images" in REPORT
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("{{ absent.key }}", ["absent"]),
-        ("{{ models | wrong }}", ["wrong"]),
-        ("{% for each in models %}", ["endfor"]),
-    ],
-)
-def test_mistake_in_the_template_is_one_line(tmp_path: Path, line: str, words: list[str]) -> None:
-    template = tmp_path / "report.md.j2"
-    template.write_text(f"# Results\n\n{line}\n", encoding="utf-8")
-    with pytest.raises(UserError) as error:
-        document.render(STUDY, EVIDENCE, PUBLISHED, template)
-    message = str(error.value)
-    assert "\n" not in message
-    for word in [*words, "report.md.j2 line 3"]:
-        assert word in message
