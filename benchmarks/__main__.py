@@ -1,30 +1,24 @@
 """Benchmark training against a plain PyTorch loop, and write docs/performance.md."""
 
-import argparse
 import json
-import os
-import platform
-import signal
-import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from tqdm import trange
 
 from benchmarks import comparison, performance_page, pipeline
-from benchmarks.performance_page import Machine, Results
+from benchmarks.machine import RAW, check_raw_data, this_machine
+from benchmarks.performance_page import Results
 from benchmarks.processes import ROOT
-from study.base.errors import UserError
+from stages.command import ArgumentParser, run
 from study.base.files import write
 
-RAW = ROOT / "data/mnist"
 PAGE = ROOT / "docs/performance.md"
 
 
 def main() -> None:
     """Measure everything, in about 20 minutes on two idle cores."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--page-only",
         action="store_true",
@@ -36,12 +30,6 @@ def main() -> None:
         write(performance_page.RESULTS, json.dumps(results, indent=2) + "\n")
     write(PAGE, performance_page.markdown(performance_page.read()))
     print(f"wrote {PAGE.relative_to(ROOT)}")
-
-
-def check_raw_data() -> None:
-    """Raise UserError if MNIST has not been fetched."""
-    if not RAW.exists():
-        raise UserError("data/mnist does not exist; run `dvc repro download`")
 
 
 def measure(
@@ -60,9 +48,8 @@ def measure(
     """
     recipes = comparison.recipes()
     trained = {model: recipes[model] for model in models}
-    cores = os.cpu_count() or 1
-    here = machine(cores)
-    jobs = min(cores, len(models))
+    here = this_machine()
+    jobs = min(here["cores"], len(models))
     small = recipes[pipeline.MODEL].model_copy(update={"epochs": 1, "train_images": train_images})
 
     measured = [
@@ -77,31 +64,5 @@ def measure(
     }
 
 
-def machine(cores: int) -> Machine:
-    """Return what this machine is, and how busy it is."""
-    return {
-        "processor": processor(),
-        "cores": cores,
-        "load": round(os.getloadavg()[0], 1),
-        "versions": {"Python": platform.python_version()}
-        | {package: version(package) for package in ("torch", "torchvision", "numba")},
-    }
-
-
-def processor() -> str:
-    """Return the processor's model, or its architecture if the system does not name the model."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    run(main)

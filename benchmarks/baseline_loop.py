@@ -4,8 +4,6 @@ Images pass one by one through torchvision's transforms and a DataLoader; one pr
 cores.
 """
 
-import json
-import sys
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -148,4 +146,4 @@ def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), Recipe.parse(json.loads(sys.argv[4])))
+    main(*processes.arguments())

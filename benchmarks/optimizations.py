@@ -1,10 +1,6 @@
 """Measure what each of the engine's optimizations is worth, for docs/engine.md."""
 
-import argparse
 import json
-import os
-import signal
-import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,16 +8,16 @@ from statistics import median
 from typing import TypedDict
 
 from benchmarks import comparison, pages
-from benchmarks.__main__ import machine
-from benchmarks.performance_page import Machine
+from benchmarks.machine import Machine, cpu_time_measured_on, this_machine
 from benchmarks.processes import ROOT
 from benchmarks.step_without import WITHOUT
 from benchmarks.steps import process
 from benchmarks.steps import take_turns as steps_in_turns
-from study.base.errors import UserError
+from stages.command import ArgumentParser, run
 from study.base.files import read_text, write
 from study.recipes.recipe import Recipe
 from study.reporting import templates
+from study.reporting.formats import title
 
 RESULTS = Path(__file__).parent / "optimizations.json"
 PAGE = ROOT / "docs/engine.md"
@@ -47,7 +43,7 @@ class Optimizations(TypedDict):
 
 def main() -> None:
     """Measure Models 1 to 5, in about 6 minutes of CPU time. The machine should be idle."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.optimizations", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.optimizations", description=__doc__)
     parser.add_argument(
         "--page-only",
         action="store_true",
@@ -69,7 +65,7 @@ def measure(
 
     Where the system puts a process into memory changes its speed, so there are several.
     """
-    here = machine(os.cpu_count() or 1)
+    here = this_machine()
     rounds = [take_turns(recipes, steps, repetitions) for _ in range(processes)]
     return {
         "machine": here,
@@ -110,15 +106,9 @@ def table(results: Optimizations) -> str:
         ]
         for name in WITHOUT
     }
-    versions = ", ".join(f"{name} {v}" for name, v in results["machine"]["versions"].items())
-    values = {**results, "costs": costs, "shown_versions": versions}
-    return templates.render(TEMPLATE, values, autoescape=False)
+    values = {**results, "costs": costs}
+    return templates.render(TEMPLATE, values, (title, cpu_time_measured_on), autoescape=False)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    run(main)

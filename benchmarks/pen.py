@@ -11,6 +11,7 @@ from statistics import median, quantiles
 from playwright.sync_api import Page, sync_playwright
 
 from stages import paths
+from stages.command import no_arguments, run
 from study.base.errors import UserError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -21,6 +22,7 @@ WARM_UP = 20
 
 def main() -> None:
     """Print the median and the 95th percentile."""
+    no_arguments()
     path = browser()
     if path is None:
         raise UserError("no browser; `apt-get install chromium` installs one")
@@ -55,4 +57,4 @@ def measure(page: Page, answers: int) -> list[float]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

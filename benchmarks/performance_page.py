@@ -6,26 +6,14 @@ from statistics import median
 from typing import TypedDict
 
 from benchmarks.comparison import Comparison, Spread
+from benchmarks.machine import Machine, measured_on
 from benchmarks.pipeline import FACTORS, MODEL, Growth
 from benchmarks.processes import WARM_UP
 from study.reporting import templates
+from study.reporting.formats import title
 
 RESULTS = Path(__file__).parent / "results.json"
 TEMPLATE = Path(__file__).parent / "performance.md.j2"
-
-
-class Machine(TypedDict):
-    """The machine of a measurement."""
-
-    processor: str
-    cores: int
-    load: float
-    """Load average over the minute before the first measurement; 0 is idle.
-
-    Other work delays a process of several threads more than several processes of one.
-    """
-    versions: dict[str, str]
-    """Versions of Python and of the packages that matter."""
 
 
 class Results(TypedDict):
@@ -73,9 +61,8 @@ def markdown(results: Results) -> str:
             (f"{first}, {second}, {third} models in turn", growth["by_models"]),
             (f"{first}, {second}, {third} models at once", growth["by_jobs"]),
         ],
-        "versions": ", ".join(f"{name} {v}" for name, v in results["machine"]["versions"].items()),
     }
-    return templates.render(TEMPLATE, values, autoescape=False)
+    return templates.render(TEMPLATE, values, (title, measured_on), autoescape=False)
 
 
 def headline(results: Results) -> str:

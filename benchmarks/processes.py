@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import TypedDict
 
 from study.base.errors import UserError
+from study.recipes.recipe import Recipe
 
 ROOT = Path(__file__).parent.parent
 WARM_UP = 2  # batches that count as start-up: they compile kernels and fill caches
@@ -27,6 +28,15 @@ class Measurement(TypedDict):
     """Resident, of all processes together."""
     threads: int
     """Of each process."""
+
+
+def arguments() -> tuple[str, Path, int, Recipe]:
+    """Return the command line of a module that calls `report`.
+
+    The model, the folder of raw files, the number of batches and the recipe.
+    """
+    model, raw, batches, recipe = sys.argv[1:]
+    return model, Path(raw), int(batches), Recipe.model_validate_json(recipe)
 
 
 def report(

@@ -1,6 +1,5 @@
 """This project's loop, as `stages.train` runs it, over the first few batches of an epoch."""
 
-import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -38,5 +37,4 @@ def main(model: str, raw: Path, batches: int, recipe: Recipe) -> None:
 
 
 if __name__ == "__main__":
-    recipe = Recipe.model_validate_json(sys.argv[4])
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), recipe)
+    main(*processes.arguments())

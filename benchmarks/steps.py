@@ -1,9 +1,6 @@
 """Measure the CPU time of a training step, and write the table in docs/engine.md."""
 
-import argparse
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,13 +13,14 @@ from tqdm import tqdm
 
 import models
 from benchmarks import arithmetic, comparison, pages
-from benchmarks.__main__ import machine
-from benchmarks.performance_page import Machine
+from benchmarks.machine import Machine, cpu_time_measured_on, this_machine
 from benchmarks.processes import ROOT
+from stages.command import ArgumentParser, run
 from study.base.errors import UserError
 from study.base.files import read_text, write
 from study.recipes.recipe import Recipe
 from study.reporting import templates
+from study.reporting.formats import title
 
 RESULTS = Path(__file__).parent / "steps.json"
 PAGE = ROOT / "docs/engine.md"
@@ -51,7 +49,7 @@ class Steps(TypedDict):
 
 def main() -> None:
     """Measure all models, in about 90 seconds of CPU time."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.steps", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.steps", description=__doc__)
     parser.add_argument(
         "--page-only", action="store_true", help="write the page from steps.json without measuring"
     )
@@ -63,7 +61,7 @@ def main() -> None:
 
 def measure(recipes: Mapping[str, Recipe], steps: int, repetitions: int) -> Steps:
     """Measure the loops in turns, on one batch of random images for each model."""
-    here = machine(os.cpu_count() or 1)
+    here = this_machine()
     with ExitStack() as stack:
         processes = {loop: stack.enter_context(process(module)) for loop, module in LOOPS.items()}
         milliseconds = take_turns(processes, recipes, steps, repetitions)
@@ -135,20 +133,13 @@ def table(results: Steps) -> str:
         for model, times in results["milliseconds"].items()
     }
     sizes = {recipes[model].batch_size for model in results["milliseconds"]}
-    versions = ", ".join(f"{name} {v}" for name, v in results["machine"]["versions"].items())
     values = {
         **results,
         "batch_sizes": " or ".join(map(str, sorted(sizes, reverse=True))),
         "rates": rates,
-        "shown_versions": versions,
     }
-    return templates.render(TEMPLATE, values, autoescape=False)
+    return templates.render(TEMPLATE, values, (title, cpu_time_measured_on), autoescape=False)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    run(main)

@@ -1,6 +1,5 @@
 """Measure experiments on a Ray cluster, and write docs/scaling.md."""
 
-import argparse
 import json
 import os
 import shutil
@@ -9,19 +8,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, overload
 
 import yaml
 
-from benchmarks.__main__ import RAW, check_raw_data, machine
+from benchmarks.machine import RAW, check_raw_data, load, this_machine
 from benchmarks.processes import ROOT
 from benchmarks.scaling import local_cluster, scaling_page
 from experiments import git, project_files
 from experiments.collect import Collector
 from stages import paths
+from stages.command import ArgumentParser, run
 from study.base.errors import UserError
 from study.base.files import write
 
@@ -39,7 +38,7 @@ SEEDS, EPOCHS = 4, 3  # of the study that is trained for real
 
 def main() -> None:
     """Measure everything, in about 20 minutes on two idle cores."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
     parser.add_argument(
         "--page-only",
         action="store_true",
@@ -54,20 +53,17 @@ def main() -> None:
 
 def measure() -> dict[str, Any]:
     """Return all measurements."""
-    here: dict[str, Any] = dict(machine(os.cpu_count() or 1))
-    here["versions"] |= {package: version(package) for package in ("ray", "dvc")}
+    here = this_machine("ray", "dvc")
     with TemporaryDirectory() as name:
         folder = Path(name)
         results = {
-            "machine": here,
             "study": compare(folder / "study"),
             "sizes": sizes(folder / "study/there"),
             "overhead": overhead(folder / "overhead"),
             "driver": driver(folder / "driver"),
             "records": records(folder / "records"),
         }
-    here["load_after"] = round(os.getloadavg()[0], 1)
-    return results
+    return {"machine": {**here, "load_after": load()}, **results}
 
 
 def compare(folder: Path) -> dict[str, Any]:
@@ -270,7 +266,4 @@ def call(folder: Path, *command: str, text: bool = True) -> str | bytes:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

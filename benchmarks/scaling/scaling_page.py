@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import versions
 from study.reporting import templates
 
 TEMPLATE = Path(__file__).parent / "scaling.md.j2"
@@ -21,12 +22,11 @@ def markdown(results: dict[str, Any]) -> str:
         "some": some,
         "many": many,
         "large": LARGE,
-        "versions": ", ".join(f"{name} {v}" for name, v in results["machine"]["versions"].items()),
         "whole": "{:.0f}".format,
         "number": "{:,}".format,
         "megabytes": megabytes,
     }
-    return templates.render(TEMPLATE, values, autoescape=False)
+    return templates.render(TEMPLATE, values, [versions], autoescape=False)
 
 
 class Costs:
