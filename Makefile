@@ -15,6 +15,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # The process whose end every stage notices: DVC outlives a make that is killed.
 WATCHED := END_WITH_PID=$${END_WITH_PID:-$$PPID}
 
+# Texts with parts that cog fills in.
+FILLED := README.md docs/engine.md
+
 # The page's source; deno lints and formats JavaScript and style sheets, without a network.
 SCRIPTS := study/page/site
 export DENO_NO_UPDATE_CHECK := 1
@@ -67,11 +70,11 @@ verify: $(VENV) ## Retrain and compare with dvc.lock (MODELS=model_3)
 bench: $(VENV) ## Benchmark against a plain PyTorch loop
 	@python -m benchmarks
 
-readme: $(VENV) ## Fill in README's generated parts
-	cog -P -I . -r README.md
+readme: $(VENV) ## Fill in generated parts of README and docs
+	cog -P -I . -r $(FILLED)
 
-check: $(VENV) ## Check format, style, types, run table and README
-	@cog -P -I . --check --check-fail-msg='run `make readme`' README.md
+check: $(VENV) ## Check format, style, types, run table and docs
+	@cog -P -I . --check --check-fail-msg='run `make readme`' $(FILLED)
 	ruff format --check
 	ruff check
 	cd $(SCRIPTS) && deno fmt --quiet --check && deno lint --quiet && deno check --quiet scripts

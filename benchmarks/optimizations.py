@@ -7,20 +7,19 @@ from pathlib import Path
 from statistics import median
 from typing import TypedDict
 
-from benchmarks import comparison, pages
+from benchmarks import comparison
 from benchmarks.machine import Machine, cpu_time_measured_on, this_machine
 from benchmarks.processes import ROOT
 from benchmarks.step_without import WITHOUT
 from benchmarks.steps import process
 from benchmarks.steps import take_turns as steps_in_turns
-from stages.command import ArgumentParser, run
+from stages.command import no_arguments, run
 from study.base.files import read_text, write
 from study.recipes.recipe import Recipe
 from study.reporting import templates
 from study.reporting.formats import title
 
 RESULTS = Path(__file__).parent / "optimizations.json"
-PAGE = ROOT / "docs/engine.md"
 TEMPLATE = Path(__file__).parent / "optimizations.md.j2"
 MODELS = ("model_1", "model_2", "model_3", "model_4", "model_5")
 ENGINE = "engine"
@@ -43,19 +42,12 @@ class Optimizations(TypedDict):
 
 def main() -> None:
     """Measure Models 1 to 5, in about 6 minutes of CPU time. The machine should be idle."""
-    parser = ArgumentParser(prog="python -m benchmarks.optimizations", description=__doc__)
-    parser.add_argument(
-        "--page-only",
-        action="store_true",
-        help="write the page from optimizations.json without measuring",
-    )
-    if not parser.parse_args().page_only:
-        recipes = comparison.recipes()
-        measured = {model: recipes[model] for model in MODELS}
-        results = measure(measured, steps=5, repetitions=3, processes=5)
-        write(RESULTS, json.dumps(results, indent=2) + "\n")
-    write(PAGE, page(read_text(PAGE), json.loads(read_text(RESULTS))))
-    print(f"wrote {PAGE.relative_to(ROOT)}")
+    no_arguments()
+    recipes = comparison.recipes()
+    measured = {model: recipes[model] for model in MODELS}
+    results = measure(measured, steps=5, repetitions=3, processes=5)
+    write(RESULTS, json.dumps(results, indent=2) + "\n")
+    print(f"wrote {RESULTS.relative_to(ROOT)}; `make readme` writes its table into docs/engine.md")
 
 
 def measure(
@@ -93,9 +85,10 @@ def take_turns(
         return steps_in_turns(started, recipes, steps, repetitions)
 
 
-def page(text: str, results: Optimizations) -> str:
-    """Return the page with its table replaced."""
-    return pages.insert(text, "benchmarks.optimizations", table(results))
+def read() -> Optimizations:
+    """Return the last results."""
+    results: Optimizations = json.loads(read_text(RESULTS))
+    return results
 
 
 def table(results: Optimizations) -> str:

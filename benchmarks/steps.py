@@ -1,4 +1,4 @@
-"""Measure the CPU time of a training step, and write the table in docs/engine.md."""
+"""Measure the CPU time of a training step, for docs/engine.md."""
 
 import json
 import subprocess
@@ -12,10 +12,10 @@ from typing import TypedDict
 from tqdm import tqdm
 
 import models
-from benchmarks import arithmetic, comparison, pages
+from benchmarks import arithmetic, comparison
 from benchmarks.machine import Machine, cpu_time_measured_on, this_machine
 from benchmarks.processes import ROOT
-from stages.command import ArgumentParser, run
+from stages.command import no_arguments, run
 from study.base.errors import UserError
 from study.base.files import read_text, write
 from study.recipes.recipe import Recipe
@@ -23,7 +23,6 @@ from study.reporting import templates
 from study.reporting.formats import title
 
 RESULTS = Path(__file__).parent / "steps.json"
-PAGE = ROOT / "docs/engine.md"
 TEMPLATE = Path(__file__).parent / "steps.md.j2"
 
 LOOPS = {
@@ -49,14 +48,9 @@ class Steps(TypedDict):
 
 def main() -> None:
     """Measure all models, in about 90 seconds of CPU time."""
-    parser = ArgumentParser(prog="python -m benchmarks.steps", description=__doc__)
-    parser.add_argument(
-        "--page-only", action="store_true", help="write the page from steps.json without measuring"
-    )
-    if not parser.parse_args().page_only:
-        write(RESULTS, json.dumps(measure(comparison.recipes(), 5, 5), indent=2) + "\n")
-    write(PAGE, page(read_text(PAGE), json.loads(read_text(RESULTS))))
-    print(f"wrote {PAGE.relative_to(ROOT)}")
+    no_arguments()
+    write(RESULTS, json.dumps(measure(comparison.recipes(), 5, 5), indent=2) + "\n")
+    print(f"wrote {RESULTS.relative_to(ROOT)}; `make readme` writes its table into docs/engine.md")
 
 
 def measure(recipes: Mapping[str, Recipe], steps: int, repetitions: int) -> Steps:
@@ -118,9 +112,10 @@ def ask(process: subprocess.Popen[str], model: str, recipe: Recipe, steps: int) 
     return float(answer)
 
 
-def page(text: str, results: Steps) -> str:
-    """Return the page with its table replaced."""
-    return pages.insert(text, "benchmarks.steps", table(results))
+def read() -> Steps:
+    """Return the last results."""
+    results: Steps = json.loads(read_text(RESULTS))
+    return results
 
 
 def table(results: Steps) -> str:

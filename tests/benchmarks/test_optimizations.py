@@ -1,7 +1,5 @@
 """What the engine's optimizations are worth, and the table in docs/engine.md."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -26,16 +24,6 @@ def test_table_shows_the_additional_time_without_each_optimization() -> None:
     assert "| Without | Model 3 | Model 4 |" in lines
     assert "|---|--:|--:|" in lines
     assert "| Prefetching | +25% | -5% |" in lines
-
-
-def test_page_has_the_table_of_the_results_if_they_exist() -> None:
-    text = optimizations.PAGE.read_text("utf-8")
-    if optimizations.RESULTS.exists():
-        results = json.loads(optimizations.RESULTS.read_text("utf-8"))
-        assert optimizations.page(text, results) == text
-    else:
-        assert optimizations.page(text, RESULTS) != text
-        assert "| Without |" not in text
 
 
 def loss(model: str) -> float:

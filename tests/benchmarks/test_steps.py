@@ -1,7 +1,5 @@
 """The CPU time of a training step, and its table in docs/engine.md."""
 
-import json
-
 import pytest
 
 from benchmarks import comparison, steps
@@ -15,20 +13,11 @@ RESULTS: steps.Steps = {
 }
 
 
-def test_page_shows_the_results_between_the_markers() -> None:
-    begin, end = "<!-- written by python -m benchmarks.steps -->\n", "<!-- end -->\n"
-    text = steps.page(f"before\n{begin}old\n{end}after\n", RESULTS)
-    assert text.startswith("before\n" + begin)
-    assert text.endswith(end + "after\n")
-    assert "old" not in text
+def test_table_has_the_results() -> None:
+    text = steps.table(RESULTS)
     assert "| Model 3 | 30.0 | 10.0 | 3.0 | 81 | 81% |" in text.splitlines()
     for part in ("128 images", "3 measurements of 10 steps", "Some Processor", "load 0.2"):
         assert part in text
-
-
-def test_page_is_written_from_the_results() -> None:
-    text = steps.PAGE.read_text("utf-8")
-    assert steps.page(text, json.loads(steps.RESULTS.read_text("utf-8"))) == text
 
 
 @pytest.mark.slow
