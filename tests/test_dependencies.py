@@ -71,7 +71,7 @@ LEFT_OUT = {
     "study/data/sources.py": LeftOut("the SHA-256 of its files are fixed"),
     "study/evaluation/steadiness.py": LeftOut("checks metrics/runs.csv", but=("evaluate",)),
     "study/networks/receptive_field.py": LeftOut(
-        "names the columns of the write-up's tables", but=("summarize", "report")
+        "names the columns of the write-up's tables", but=("summarize", "report", "page")
     ),
     "study/recipes": LeftOut("params.yaml and recipes/M.yaml have the values", but=("recipes",)),
     "study/training/checkpoint.py": LeftOut("a resumed training ends with the same bytes"),

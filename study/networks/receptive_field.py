@@ -31,6 +31,27 @@ POINTWISE = (
 
 
 @dataclass(frozen=True)
+class Field:
+    """The receptive field of a layer's output, along one axis, in pixels of the image.
+
+    Position p sees the pixels from `start + p * jump` on, `size` of them; with padding, some may be
+    outside the image.
+    """
+
+    size: int = 1
+    jump: int = 1
+    start: int = 0
+
+    def behind(self, kernel: int, stride: int, dilation: int, padding: int = 0) -> "Field":
+        """Return the field behind a window on maps that have this one."""
+        return Field(
+            size=self.size + dilation * (kernel - 1) * self.jump,
+            jump=self.jump * stride,
+            start=self.start - padding * self.jump,
+        )
+
+
+@dataclass(frozen=True)
 class Row:
     """A row of the table: the input, or a layer with a window (convolution or pooling).
 
@@ -71,8 +92,9 @@ def table(network: nn.Sequential, image: tuple[int, int, int]) -> list[Row]:
     `image`: [channels, side, side]. Raises UserError for other layers that are not in POINTWISE,
     and for windows or maps that are not square.
     """
-    side = _side(image[1:], "the image")
-    rows = [Row("Input", 1, side, side, 1, 1, 0, 0)]
+    size = side(image[1:], "the image")
+    rows = [Row("Input", 1, size, size, 1, 1, 0, 0)]
+    field = Field()
     # A map of zeros goes through the layers to measure the size of their outputs.
     activations = torch.zeros(1, *image)
     convolutions = 0
@@ -85,9 +107,9 @@ def table(network: nn.Sequential, image: tuple[int, int, int]) -> list[Row]:
                 f"{where}: the receptive field must be known; use Conv2d, MaxPool2d, AvgPool2d or a"
                 " layer in POINTWISE of study/networks/receptive_field.py"
             )
-        kernel, stride = _side(layer.kernel_size, where), _side(layer.stride, where)
+        kernel, stride = side(layer.kernel_size, where), side(layer.stride, where)
         # Average pooling has no dilation.
-        dilation = _side(getattr(layer, "dilation", 1), where)
+        dilation = side(getattr(layer, "dilation", 1), where)
         if isinstance(layer, nn.Conv2d):
             convolutions += 1
             name = f"Conv{convolutions} ({kernel}x{kernel})"
@@ -95,25 +117,29 @@ def table(network: nn.Sequential, image: tuple[int, int, int]) -> list[Row]:
             name = type(layer).__name__.removesuffix("2d")
         with torch.no_grad():
             activations = layer(activations)
+        # Padding, which may be a word, moves only the start of the field.
+        field = field.behind(kernel, stride, dilation)
         before = rows[-1]
-        field = before.receptive_field + dilation * (kernel - 1) * before.j_out
         rows.append(
             Row(
                 layer=name,
-                receptive_field=field,
+                receptive_field=field.size,
                 n_in=before.n_out,
-                n_out=_side(activations.shape[2:], where),
+                n_out=side(activations.shape[2:], where),
                 j_in=before.j_out,
-                j_out=stride * before.j_out,
+                j_out=field.jump,
                 r_in=before.r_out,
-                r_out=(field - 1) / 2,
+                r_out=(field.size - 1) / 2,
             )
         )
     return rows
 
 
-def _side(sizes: int | Sequence[int], where: str) -> int:
-    """Return a size that torch stores as one number or as one per axis."""
+def side(sizes: int | Sequence[int], where: str) -> int:
+    """Return a size that torch stores as one number or as one per axis.
+
+    Raises UserError, which begins with `where`, if the axes differ.
+    """
     if isinstance(sizes, int):
         return sizes
     if len(set(sizes)) != 1:

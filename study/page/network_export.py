@@ -15,33 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from study.base.errors import UserError
+from study.networks.receptive_field import Field, side
 
 KNOWN = "Conv2d, BatchNorm2d, ReLU, MaxPool2d, AvgPool2d, Dropout, Identity, Flatten"
 """The layers that the page can compute."""
 IGNORED = (nn.Dropout, nn.Identity, nn.Flatten)
 """Layers that do nothing after training, and the last one, which only reshapes."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """The receptive field of a layer's output, along one axis, in pixels of the image.
-
-    Position p sees the pixels from `start + p * jump` on, `size` of them; with padding, some may be
-    outside the image. Araujo, Norris and Sim 2019, "Computing Receptive Fields of Convolutional
-    Neural Networks", Distill, doi:10.23915/distill.00021.
-    """
-
-    size: int = 1
-    jump: int = 1
-    start: int = 0
-
-    def behind(self, kernel: int, stride: int, padding: int, dilation: int) -> "Field":
-        """Return the field behind a window on maps that have this one."""
-        return Field(
-            size=self.size + dilation * (kernel - 1) * self.jump,
-            jump=self.jump * stride,
-            start=self.start - padding * self.jump,
-        )
 
 
 @dataclass(frozen=True)
@@ -109,15 +88,13 @@ def export(model: str, network: nn.Sequential) -> Network:
         elif isinstance(module, nn.ReLU):
             layers.append(Layer("relu", {}, (), field))
         elif isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+            where += f", {name(module)}"
             if requirement := next(unmet(module), None):
-                raise UserError(
-                    f"{where}, {name(module)}: {requirement} for the page to compute it"
-                )
-            sizes = {
-                key: side(getattr(module, key)) for key in ("kernel_size", "stride", "padding")
+                raise UserError(f"{where}: {requirement} for the page to compute it")
+            options = {
+                key.removesuffix("_size"): side(getattr(module, key, 1), where)
+                for key in ("kernel_size", "stride", "padding", "dilation")
             }
-            options = {key.removesuffix("_size"): size for key, size in sizes.items()}
-            options["dilation"] = side(getattr(module, "dilation", 1))
             field = field.behind(**options)
             layers.append(window(module, options, field))
         else:
@@ -182,15 +159,10 @@ def unmet(module: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> Iterator[str]:
         value = getattr(module, key, 0)
         if any(value) if isinstance(value, tuple) else value:
             yield f"{key} must be {'0' if key == 'padding' else 'False'}, got {value}"
-    if side(getattr(module, "dilation", 1)) != 1:
+    if side(getattr(module, "dilation", 1), name(module)) != 1:
         yield f"dilation must be 1, got {module.dilation}"
     if getattr(module, "divisor_override", None):
         yield f"divisor_override must be None, got {module.divisor_override}"
-
-
-def side(size: int | tuple[int, ...]) -> int:
-    """Return a size that torch stores as one number or as one per axis."""
-    return size if isinstance(size, int) else size[0]
 
 
 def name(module: nn.Module) -> str:
