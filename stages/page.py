@@ -4,7 +4,7 @@ import models
 from stages import paths
 from stages.command import no_arguments, run
 from study.base.files import read_text, write
-from study.data import mnist
+from study.data import mnist, raw
 from study.evaluation import trained_network
 from study.evidence import aggregates, configurations, run_table, verdicts, write_up
 from study.networks import inputs
@@ -40,7 +40,7 @@ def main() -> None:
             stats=default_stats.get(name),
             published=published.models.get(name),
             network=network_export.export(name, trained_network.load(name, paths.weights(name))),
-            sha256=results.sha256(paths.weights(name).read_bytes()),
+            sha256=raw.sha256(paths.weights(name).read_bytes()),
         )
         for name in names
     ]
@@ -74,7 +74,6 @@ def main() -> None:
             aggregates.epoch_bands(tested, published, plan.defaults),
             plan.defaults,
         ),
-        "images": len(labels),
         "validation": bool(validation_images),
     }
     write(paths.PAGE, single_file.render(values, data))

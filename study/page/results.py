@@ -1,7 +1,6 @@
 """The results of the study, as the page's template and charts need them."""
 
 import base64
-import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,11 +92,6 @@ class Model:
         }
 
 
-def sha256(content: bytes) -> str:
-    """Return the checksum of a file, as `sha256sum` prints it."""
-    return hashlib.sha256(content).hexdigest()
-
-
 def accuracy_axis(configurations: Iterable[ConfigurationStats], published: WriteUp) -> Axis:
     """Return the axis of accuracies, in percent: all intervals, the write-up's, the target."""
     values: list[float | None] = [published.target.accuracy]
@@ -134,11 +128,11 @@ def curves(
     found = []
     for model, epochs in histories.items():
         if band := by_model.get(model):
-            runs = band[0].n if band else 0
+            runs = band[0].n
             points = [(each.lowest, each.mean, each.highest) for each in band]
         else:
             runs = 1
             points = [(each.test_accuracy,) * 3 for each in epochs]
         numbers = [[each if math.isfinite(each) else None for each in point] for point in points]
-        found.append({"name": model, "title": title(model), "runs": runs, "points": numbers})
+        found.append({"title": title(model), "runs": runs, "points": numbers})
     return found

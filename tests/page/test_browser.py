@@ -338,14 +338,30 @@ def test_hard_digits_are_those_of_the_group_and_the_model(page: Page, study: Pag
     assert page.locator(".thumb").count() == shown or most.sum() > MOST_IN_GROUP
 
 
+def marked(page: Page) -> list[int]:
+    """The places in the gallery of the hard digits that are marked."""
+    marks = page.locator(".thumb").evaluate_all(
+        "(all) => all.map((each) => each.classList.contains('is-chosen'))"
+    )
+    places: list[int] = np.flatnonzero(marks).tolist()
+    return places
+
+
 def test_hard_digit_chosen_last_is_marked(page: Page) -> None:
     page.locator("#groups label", has=page.locator("[value=most]")).click()
     page.locator(".thumb").first.click()
     page.locator("#next").click()
-    marked = page.locator(".thumb").evaluate_all(
-        "(all) => all.map((each) => each.classList.contains('is-chosen'))"
-    )
-    assert np.flatnonzero(marked).tolist() == [1 % len(marked)]
+    assert marked(page) == [1 % page.locator(".thumb").count()]
+
+
+def test_step_back_from_a_hard_digit_that_is_not_shown_leads_to_the_last_one(page: Page) -> None:
+    page.locator("#groups label", has=page.locator("[value=most]")).click()
+    page.locator(".thumb").first.click()
+    page.locator("#groups label", has=page.locator("[value=some]")).click()
+    page.locator("#previous").click()
+    shown = page.locator(".thumb").count()
+    assert shown > 2
+    assert marked(page) == [shown - 1]
 
 
 def test_steps_go_through_the_hard_digits(page: Page) -> None:

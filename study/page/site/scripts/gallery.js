@@ -114,7 +114,9 @@ export class Gallery {
   /** @param {1 | -1} direction To the next image that is shown, or to the previous one. */
   step(direction) {
     const place = this.chosen ? this.shown.indexOf(this.chosen) : -1;
-    const next = (place + direction + this.shown.length) % this.shown.length;
-    if (this.shown[next]) this.choose(this.shown[next]);
+    // An image that is not shown is before the first one and behind the last one.
+    const start = place < 0 && direction < 0 ? 0 : place;
+    const next = this.shown.at((start + direction) % this.shown.length);
+    if (next) this.choose(next);
   }
 }
