@@ -9,7 +9,7 @@ from stages import paths
 from stages.command import no_arguments, run
 from study.base.files import read_text, write
 from study.data import mnist
-from study.evidence import aggregates, configurations, run_table, target, verdicts, write_up
+from study.evidence import aggregates, configurations, held_out, run_table, verdicts, write_up
 from study.networks import receptive_field
 from study.recipes import params_file
 from study.reporting import document, figures, tables
@@ -47,13 +47,14 @@ def main() -> None:
     closed = {each.id: each.description for each in plan.closed}
     rows = run_table.from_csv(read_text(paths.RUNS))
     tested = run_table.on_the_test_set(rows)
+    stats = aggregates.configuration_stats(tested, published, plan.defaults)
     evidence = tables.Evidence(
         verdicts=verdicts.from_json(read_text(paths.VERDICTS)),
         margin=params.equivalence_margin,
-        configurations=aggregates.configuration_stats(tested, published, plan.defaults),
+        configurations=stats,
         descriptions=plan.descriptions | closed,
-        final=target.final_model(tested, plan.final),
-        held_out=target.held_out(rows, plan.final),
+        final=aggregates.named(stats, plan.final),
+        held_out=held_out.on_validation_images(rows, plan.final),
         closed=closed,
     )
     claims = tables.all_claims(evidence)

@@ -50,6 +50,11 @@ class ConfigurationStats:
         """Best epoch minus last epoch: what choosing the epoch on the test set adds, in points."""
         return self.best_accuracy - self.accuracy
 
+    @property
+    def unrounded(self) -> statistics.Mean:
+        """Mean and SD of the accuracies, without the rounding of the figures' data."""
+        return statistics.mean(self.accuracies)
+
 
 @dataclass(frozen=True)
 class EpochBand:
@@ -111,6 +116,13 @@ def configuration_stats(
             )
         )
     return found
+
+
+def named(
+    configurations: Iterable[ConfigurationStats], name: str | None
+) -> ConfigurationStats | None:
+    """Return the statistics of one configuration; None without runs of it."""
+    return next((each for each in configurations if each.configuration == name), None)
 
 
 def wrongly_ranked(configurations: Sequence[ConfigurationStats]) -> float | None:

@@ -28,7 +28,7 @@ def metric_title(metric: str) -> str:
 def findings(
     verdicts: Verdicts,
     configurations: Sequence[ConfigurationStats],
-    final: str | None,
+    final: ConfigurationStats | None,
     published: WriteUp,
 ) -> list[str]:
     """Return the findings as items of a list, in Markdown.
@@ -40,7 +40,7 @@ def findings(
     found = (
         reproduction(verdicts.numbers, verdicts.names),
         conclusions(verdicts.claims) if verdicts.claims else None,
-        target(verdicts.questions, configurations, final, published),
+        target(verdicts.questions, final, published),
         lesson(configurations, published),
     )
     return [each for each in found if each]
@@ -108,16 +108,12 @@ def conclusions(claims: Sequence[Claim]) -> str:
 
 
 def target(
-    questions: Iterable[Claim],
-    configurations: Iterable[ConfigurationStats],
-    final: str | None,
-    published: WriteUp,
+    questions: Iterable[Claim], final: ConfigurationStats | None, published: WriteUp
 ) -> str | None:
     """Return if the configuration `final` reaches the target; None while that is not judged."""
-    ours = next((each for each in configurations if each.configuration == final), None)
     judged = [claim for claim in questions if claim.verdict != "missing runs"]
     about = [claim for claim in judged if any(check.than == "target" for check in claim.checks)]
-    if ours is None or not about:
+    if final is None or not about:
         return None
     aim = published.target
     reached = {"supported": "reached", "contradicted": "missed"}.get(
@@ -125,8 +121,8 @@ def target(
     )
     text = (
         f"**The write-up's target is {reached}**: more than {aim.accuracy}% with fewer than"
-        f" {aim.parameters:,} parameters. {title(ours.model)} has {mean_and_sd(ours)}% (mean ± SD"
-        f" of {ours.n} seeds) with {ours.parameters:,}."
+        f" {aim.parameters:,} parameters. {title(final.model)} has {mean_and_sd(final)}% (mean ±"
+        f" SD of {final.n} seeds) with {final.parameters:,}."
     )
     others = [f"“{claim.title}” is {claim.verdict}" for claim in judged if claim not in about]
     return f"{text} {listed(others)}." if others else text

@@ -20,7 +20,9 @@ REFERENCE = Path("reference/write_up.yaml"), Path("reference/epochs.csv")
 def found() -> str:
     """Return what the study found, as a Markdown list."""
     judged = verdicts.from_json(read_text(CLAIMS))
-    sentences = findings.findings(judged, statistics(), plan().final, published())
+    stats = statistics()
+    final = aggregates.named(stats, plan().final)
+    sentences = findings.findings(judged, stats, final, published())
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
 

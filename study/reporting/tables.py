@@ -13,8 +13,8 @@ from pydantic import Field
 from study.base.yaml_io import from_yaml
 from study.evidence import run_table, statistics
 from study.evidence.aggregates import ConfigurationStats
+from study.evidence.held_out import HeldOutRow
 from study.evidence.statistics import Correct
-from study.evidence.target import FinalModel, HeldOutRow
 from study.evidence.verdicts import PILOT, PLAN, CheckResult, Claim, Verdicts
 from study.evidence.write_up import Model, WriteUp
 from study.networks import receptive_field
@@ -95,7 +95,7 @@ class Evidence:
     configurations: Sequence[ConfigurationStats]
     descriptions: Mapping[str, str]
     """Description of each configuration, by id."""
-    final: FinalModel | None
+    final: ConfigurationStats | None
     """The configuration that aims at the target, if it has run."""
     held_out: Sequence[HeldOutRow]
     """Configurations run on validation images, that of the final recipe first."""
@@ -238,8 +238,7 @@ def reaching_target(models: Models, published: WriteUp) -> list[str]:
 
 def opening(evidence: Evidence, published: WriteUp) -> list[str]:
     """Return what the study found, in sentences."""
-    final = evidence.final.configuration if evidence.final else None
-    return findings.findings(evidence.verdicts, evidence.configurations, final, published)
+    return findings.findings(evidence.verdicts, evidence.configurations, evidence.final, published)
 
 
 def plan() -> str:

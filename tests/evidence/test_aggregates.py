@@ -33,6 +33,13 @@ def test_configuration_stats_are_sorted_by_parameters() -> None:
     assert [each.parameters for each in stats] == [8000, 9000]
 
 
+def test_named_configuration_is_none_without_runs() -> None:
+    stats = aggregates.configuration_stats(rows("model-4", [99.0]), PUBLISHED, DEFAULTS)
+    assert aggregates.named(stats, "model-4") is stats[0]
+    assert aggregates.named(stats, "model-6") is None
+    assert aggregates.named(stats, None) is None
+
+
 def test_epoch_bands_are_of_default_configurations() -> None:
     runs = [*rows("changed", [99.5]), *rows("model-4", [99.0, 99.2, 99.1], (3, 1, 2))]
     ((name, (first, last)),) = aggregates.epoch_bands(runs, PUBLISHED, DEFAULTS).items()

@@ -129,8 +129,8 @@ def test_verdicts_without_the_pilot_are_beside_the_others() -> None:
 
 def test_target_has_mean_and_interval() -> None:
     text = " ".join(section(REPORT, "## Target").split())
-    # t(4 degrees, 97.5%) is 2.776; 0.03 / √5 is 0.0134.
-    for part in ("Resnet tiny", "7,999", "99.540%", "99.503 to 99.577", "99.50%", "99.58%"):
+    # The SD is √(0.0032 / 4) = 0.0283; t(4 degrees, 97.5%) is 2.776.
+    for part in ("Resnet tiny", "7,999", "99.540%", "99.505 to 99.575", "99.50%", "99.58%"):
         assert part in text
 
 
@@ -176,8 +176,7 @@ def test_report_with_missing_runs_says_what_makes_them_and_judges_nothing() -> N
 
 
 def test_single_run_of_the_final_model_has_no_interval() -> None:
-    assert EVIDENCE.final
-    single = replace(EVIDENCE.final, accuracy=replace(EVIDENCE.final.accuracy, n=1))
+    single = stats("resnet-tiny", 99.54, 7999, n=1)
     text = section(document.render(STUDY, replace(EVIDENCE, final=single), PUBLISHED), "## Target")
     assert "CI" not in text.partition("###")[0]
 

@@ -31,7 +31,7 @@ def test_findings_of_a_study_without_claims_are_none() -> None:
 
 def test_findings_begin_with_reproduction_conclusions_and_target() -> None:
     numbers, claims, target, lesson = findings.findings(
-        VERDICTS, EVIDENCE.configurations, "resnet-tiny", PUBLISHED
+        VERDICTS, EVIDENCE.configurations, EVIDENCE.final, PUBLISHED
     )
     assert "reproduce.**" in numbers
     assert "2 claims" in claims
@@ -79,16 +79,16 @@ def test_target_has_the_verdict_on_its_question(verdict: Verdict, words: str) ->
         claim("reaches-target", verdict, check("higher", "target", verdict)),
         claim("recipe-helps", "supported", check()),
     ]
-    ours = [stats("model-6", 99.57, 7954), stats("model-1")]
-    text = findings.target(questions, ours, "model-6", PUBLISHED)
+    ours = stats("model-6", 99.57, 7954)
+    text = findings.target(questions, ours, PUBLISHED)
     assert text is not None
     for part in (words, "99.4%", "8,000", "7,954", "99.57 ± 0.05", "5 seeds"):
         assert part in text
     assert "“Title of recipe-helps” is supported" in text
     assert "reaches-target" not in text
-    assert findings.target(questions, ours, None, PUBLISHED) is None
+    assert findings.target(questions, None, PUBLISHED) is None
     unjudged = [replace(each, verdict="missing runs") for each in questions]
-    assert findings.target(unjudged, ours, "model-6", PUBLISHED) is None
+    assert findings.target(unjudged, ours, PUBLISHED) is None
 
 
 def test_lesson_is_about_models_of_the_write_up() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from study.evidence import target
+from study.evidence import held_out
 from tests.evidence.hand_made import rows
 
 FINAL = {"ema_decay": 0.999}
@@ -14,22 +14,8 @@ VALIDATED = [
 OTHERS = [*rows("model-4", [99.0, 99.1]), *rows("variant", [99.9, 99.9], model="model_6")]
 
 
-def test_final_model_is_the_configuration_that_is_named() -> None:
-    final = target.final_model([*OTHERS, *TESTED], "ours")
-    assert final is not None
-    assert (final.configuration, final.parameters) == ("ours", 7416)
-    assert (final.lowest, final.highest) == (99.50, 99.58)
-    assert final.accuracy.n == 5
-    assert final.accuracy.mean == pytest.approx(99.54)
-
-
-@pytest.mark.parametrize("final", ["ours", None])
-def test_final_model_without_runs_is_none(final: str | None) -> None:
-    assert target.final_model(OTHERS, final) is None
-
-
 def test_held_out_compares_validation_runs_with_the_final_recipe() -> None:
-    ours, wider, no_ema = target.held_out([*OTHERS, *VALIDATED, *TESTED], "ours")
+    ours, wider, no_ema = held_out.on_validation_images([*OTHERS, *VALIDATED, *TESTED], "ours")
     assert [each.configuration for each in (ours, wider, no_ema)] == [
         "ours-val",
         "wider-val",
@@ -51,10 +37,10 @@ def test_held_out_compares_validation_runs_with_the_final_recipe() -> None:
 
 
 def test_held_out_without_the_final_recipe_has_no_differences() -> None:
-    first, *_ = target.held_out(VALIDATED, "ours")
+    first, *_ = held_out.on_validation_images(VALIDATED, "ours")
     assert first.configuration == "wider-val"
     assert first.accuracy_difference is None
 
 
 def test_held_out_without_validation_runs_is_empty() -> None:
-    assert target.held_out([*OTHERS, *TESTED], "ours") == []
+    assert held_out.on_validation_images([*OTHERS, *TESTED], "ours") == []

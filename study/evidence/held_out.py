@@ -1,6 +1,6 @@
-"""The final model, which aims at the target of the write-up, and all runs on validation images."""
+"""Runs on validation images, compared with those of the final recipe."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -8,18 +8,6 @@ from study.evidence import statistics
 from study.evidence.run_table import Row, by_configuration, by_seed
 from study.evidence.statistics import Interval, Mean
 from study.recipes.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class FinalModel:
-    """The configuration that aims at the target: its runs on the test set."""
-
-    configuration: str
-    parameters: int
-    accuracy: Mean
-    """Percent, after the last epoch."""
-    lowest: float
-    highest: float
 
 
 @dataclass(frozen=True)
@@ -48,22 +36,7 @@ class HeldOutRow:
     """Nats, minus the final recipe; None as for the accuracy."""
 
 
-def final_model(rows: Iterable[Row], final: str | None) -> FinalModel | None:
-    """Return the results of the configuration `final`; None without runs."""
-    runs = [row for row in rows if row.configuration == final]
-    if not runs:
-        return None
-    accuracies = [*by_seed(runs, "accuracy").values()]
-    return FinalModel(
-        configuration=runs[0].configuration,
-        parameters=int(runs[0].metrics["parameters"]),
-        accuracy=statistics.mean(accuracies),
-        lowest=min(accuracies),
-        highest=max(accuracies),
-    )
-
-
-def held_out(rows: Sequence[Row], final: str | None) -> list[HeldOutRow]:
+def on_validation_images(rows: Sequence[Row], final: str | None) -> list[HeldOutRow]:
     """Return the configurations run on validation images: the final recipe first, then the best.
 
     The final recipe is that of the configuration `final`, except for the validation images.
