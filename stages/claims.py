@@ -13,17 +13,10 @@ def main() -> None:
     no_arguments()
     params = params_file.read(read_text(paths.PARAMS), models.names())
     published = write_up.read(paths.WRITE_UP, paths.EPOCHS)
-    plan = configurations.read(read_text(paths.EXPERIMENTS))
-    file = claims_file.read(read_text(paths.CLAIMS), published, plan.descriptions, plan.defaults)
-    judged = verdicts.judge(
-        file,
-        published,
-        run_table.on_the_test_set(run_table.from_csv(read_text(paths.RUNS))),
-        {each.id: each.seeds or plan.seeds for each in plan.configurations},
-        params.equivalence_margin,
-        plan.descriptions,
-        plan.defaults,
-    )
+    experiments = configurations.read(read_text(paths.EXPERIMENTS))
+    file = claims_file.read(read_text(paths.CLAIMS), published, experiments)
+    tested = run_table.on_the_test_set(run_table.from_csv(read_text(paths.RUNS)))
+    judged = verdicts.judge(file, published, experiments, tested, params.equivalence_margin)
     if judged.missing:
         missing = sum(judged.missing.values())
         print(

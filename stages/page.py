@@ -20,9 +20,9 @@ def main() -> None:
     params = params_file.read(read_text(paths.PARAMS), models.names())
     names = [*params.models]
     published = write_up.read(paths.WRITE_UP, paths.EPOCHS)
-    plan = configurations.read(read_text(paths.EXPERIMENTS))
+    experiments = configurations.read(read_text(paths.EXPERIMENTS))
     tested = run_table.on_the_test_set(run_table.from_csv(read_text(paths.RUNS)))
-    stats = aggregates.configuration_stats(tested, published, plan.defaults)
+    stats = aggregates.configuration_stats(tested, published, experiments.defaults)
     judged = verdicts.from_json(read_text(paths.VERDICTS))
 
     metrics = {
@@ -47,7 +47,7 @@ def main() -> None:
     values = {
         "accuracy_axis": results.accuracy_axis(stats, published),
         "configurations": stats,
-        "descriptions": plan.descriptions,
+        "descriptions": experiments.descriptions,
         "difference_axis": results.difference_axis(
             [*judged.claims, *judged.questions], params.equivalence_margin
         ),
@@ -71,8 +71,8 @@ def main() -> None:
         "digits": digits.data(images, labels, predictions),
         "curves": results.curves(
             {name: history.from_csv(read_text(paths.history(name))) for name in names},
-            aggregates.epoch_bands(tested, published, plan.defaults),
-            plan.defaults,
+            aggregates.epoch_bands(tested, published, experiments.defaults),
+            experiments.defaults,
         ),
         "validation": bool(validation_images),
     }

@@ -43,22 +43,22 @@ def main() -> None:
         },
     )
 
-    plan = configurations.read(read_text(paths.EXPERIMENTS))
-    closed = {each.id: each.description for each in plan.closed}
+    experiments = configurations.read(read_text(paths.EXPERIMENTS))
+    closed = {each.id: each.description for each in experiments.closed}
     rows = run_table.from_csv(read_text(paths.RUNS))
     tested = run_table.on_the_test_set(rows)
-    stats = aggregates.configuration_stats(tested, published, plan.defaults)
+    stats = aggregates.configuration_stats(tested, published, experiments.defaults)
     evidence = tables.Evidence(
         verdicts=verdicts.from_json(read_text(paths.VERDICTS)),
         margin=params.equivalence_margin,
         configurations=stats,
-        descriptions=plan.descriptions | closed,
-        final=aggregates.named(stats, plan.final),
-        held_out=held_out.on_validation_images(rows, plan.final),
+        descriptions=experiments.descriptions | closed,
+        final=aggregates.named(stats, experiments.final),
+        held_out=held_out.on_validation_images(rows, experiments.final),
         closed=closed,
     )
     claims = tables.all_claims(evidence)
-    bands = aggregates.epoch_bands(tested, published, plan.defaults)
+    bands = aggregates.epoch_bands(tested, published, experiments.defaults)
 
     data = {
         "accuracy": aggregates.to_csv(aggregates.ConfigurationStats, evidence.configurations),

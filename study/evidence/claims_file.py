@@ -1,12 +1,13 @@
 """claims.yaml: the claims with their checks, and what else is compared with the runs."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from study.base.errors import UserError, quote
 from study.base.yaml_io import load
+from study.evidence.configurations import ExperimentsFile
 from study.evidence.run_table import DECIMALS
 from study.evidence.write_up import WriteUp
 
@@ -87,29 +88,26 @@ class ClaimsFile(BaseModel):
         return sorted((ids | {number.of for number in self.numbers}) - {TARGET})
 
 
-def read(
-    text: str, published: WriteUp, ids: Collection[str], defaults: Mapping[str, str]
-) -> ClaimsFile:
+def read(text: str, published: WriteUp, experiments: ExperimentsFile) -> ClaimsFile:
     """Return the contents of the text of claims.yaml, its claims in the order of the write-up.
 
-    `ids` are the configurations in experiments.yaml, `defaults` the models of default ones. Raises
-    UserError, with the line, for anything unknown or missing.
+    Raises UserError, with the line, for anything unknown or missing.
     """
     document = load(NAME, text)
     file = document.to(ClaimsFile)
-    for place, mistake in _mistakes(file, published, ids, defaults):
+    for place, mistake in _mistakes(file, published, experiments):
         raise UserError(f"{document.at(*place)}: {mistake}")
     ordered = {claim.id: file.claims[claim.id] for claim in published.claims}
     return file.model_copy(update={"claims": ordered})
 
 
 def published_number(
-    number: Number, published: WriteUp, defaults: Mapping[str, str]
+    number: Number, published: WriteUp, experiments: ExperimentsFile
 ) -> float | None:
     """Return a number of the write-up; None if it does not give exactly one."""
     found: float | None
     if number.quoted_in is None:
-        model = published.models.get(defaults.get(number.of, ""))
+        model = published.models.get(experiments.defaults.get(number.of, ""))
         found = getattr(model, number.metric, None)
         return found
     quoted = [
@@ -123,10 +121,11 @@ def published_number(
 
 
 def _mistakes(
-    file: ClaimsFile, published: WriteUp, ids: Collection[str], defaults: Mapping[str, str]
+    file: ClaimsFile, published: WriteUp, experiments: ExperimentsFile
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield where a mistake is and what it is."""
     known = [claim.id for claim in published.claims]
+    ids = experiments.descriptions
     for name in file.claims:
         if name not in known:
             yield (
@@ -153,7 +152,7 @@ def _mistakes(
     for index, number in enumerate(file.numbers):
         if number.of not in ids:
             yield ("numbers", index), unknown_id("of", number.of)
-        elif published_number(number, published, defaults) is None:
+        elif published_number(number, published, experiments) is None:
             where = number.quoted_in or "the model of a default configuration"
             yield (
                 ("numbers", index),

@@ -86,7 +86,7 @@ class Closed(BaseModel):
     description: Annotated[str, Field(min_length=1)]
 
 
-class Plan(BaseModel):
+class ExperimentsFile(BaseModel):
     """The contents of experiments.yaml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,6 +96,11 @@ class Plan(BaseModel):
     """Id of the configuration that aims at the target, if any."""
     configurations: Annotated[tuple[Configuration, ...], Field(min_length=1)]
     closed: tuple[Closed, ...] = ()
+
+    @property
+    def seeds_of(self) -> dict[str, Seeds]:
+        """Seeds of each configuration, its own or the common ones, by id."""
+        return {each.id: each.seeds or self.seeds for each in self.configurations}
 
     @property
     def descriptions(self) -> dict[str, str]:
@@ -131,22 +136,22 @@ def run_name(configuration: str, seed: int) -> str:
     return f"{configuration}-seed-{seed}"
 
 
-def read(text: str) -> Plan:
-    """Return the plan in the text of experiments.yaml.
+def read(text: str) -> ExperimentsFile:
+    """Return the contents of the text of experiments.yaml.
 
-    It does not depend on params.yaml, so an experiment that changes a value there does not change
-    it. Raises UserError, with the line, for anything unknown, missing or duplicate.
+    They do not depend on params.yaml, so an experiment that changes a value there does not change
+    them. Raises UserError, with the line, for anything unknown, missing or duplicate.
     """
     return _read(text)[1]
 
 
-def _read(text: str) -> tuple[Document, Plan]:
-    """Return the plan in the text of experiments.yaml, and the lines of its values."""
+def _read(text: str) -> tuple[Document, ExperimentsFile]:
+    """Return the contents of the text of experiments.yaml, and the lines of its values."""
     document = load(NAME, text)
-    plan = document.to(Plan)
+    file = document.to(ExperimentsFile)
     ids: dict[str, str] = {}
     default_of: dict[str, str] = {}
-    for number, each in enumerate(plan.configurations):
+    for number, each in enumerate(file.configurations):
         where = document.at("configurations", number, "id")
         if each.id in ids:
             raise UserError(f"{where}: duplicate id {each.id}, also in {ids[each.id]}; rename one")
@@ -164,19 +169,19 @@ def _read(text: str) -> tuple[Document, Plan]:
                 f" got {default_of[each.model]} and {each.id}"
             )
         default_of[each.model] = each.id
-    for number, trial in enumerate(plan.closed):
+    for number, trial in enumerate(file.closed):
         where = document.at("closed", number, "id")
         if trial.id in ids:
             raise UserError(
                 f"{where}: duplicate id {trial.id}, also in {ids[trial.id]}; rename one"
             )
         ids[trial.id] = where
-    if plan.final is not None and plan.final not in {each.id for each in plan.configurations}:
+    if file.final is not None and file.final not in {each.id for each in file.configurations}:
         raise UserError(
             f"{document.at('final')}: final must be the id of a configuration,"
-            f" got {quote(plan.final)}"
+            f" got {quote(file.final)}"
         )
-    return document, plan
+    return document, file
 
 
 def runs(text: str, params: Params) -> dict[str, Run]:
@@ -185,10 +190,11 @@ def runs(text: str, params: Params) -> dict[str, Run]:
     Runs with the first seed of their configuration come first. Raises UserError, with the line, for
     anything unknown, missing, out of range or duplicate.
     """
-    document, plan = _read(text)
+    document, file = _read(text)
+    seeds_of = file.seeds_of
     known: dict[tuple[str, Recipe], str] = {}
     found: list[tuple[Run, tuple[int, ...]]] = []
-    for number, each in enumerate(plan.configurations):
+    for number, each in enumerate(file.configurations):
         run = _run(each, params, document, number)
         if earlier := known.get((run.model, run.recipe)):
             raise UserError(
@@ -196,7 +202,7 @@ def runs(text: str, params: Params) -> dict[str, Run]:
                 f" as {earlier}; remove one"
             )
         known[run.model, run.recipe] = each.id
-        found.append((run, each.seeds or plan.seeds))
+        found.append((run, seeds_of[each.id]))
     in_order = (
         with_seed(run, seed, params)
         for seeds in zip_longest(*(seeds for _, seeds in found))

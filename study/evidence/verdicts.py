@@ -24,6 +24,7 @@ from study.evidence.claims_file import (
     Relation,
     published_number,
 )
+from study.evidence.configurations import ExperimentsFile
 from study.evidence.run_table import DECIMALS, Row, by_configuration, by_seed
 from study.evidence.statistics import LEVEL, Difference, Floats, Interval
 from study.evidence.write_up import Target, WriteUp
@@ -166,27 +167,24 @@ class Samples:
 def judge(
     file: ClaimsFile,
     published: WriteUp,
+    experiments: ExperimentsFile,
     rows: Iterable[Row],
-    seeds: Mapping[str, Collection[int]],
     margin: float,
-    names: Mapping[str, str],
-    defaults: Mapping[str, str],
 ) -> Verdicts:
     """Return the verdicts from the runs, or how many runs are missing.
 
-    `rows` are runs on the test set, `seeds` those that experiments.yaml declares by configuration.
-    Accuracies within `margin` points of each other count as equivalent. `names` are what to call
-    the configurations, and `defaults` the models of the default ones, by id.
+    `rows` are runs on the test set. Accuracies within `margin` points of each other count as
+    equivalent.
     """
     runs = by_configuration(rows)
-    declared = {name: seeds[name] for name in file.configurations}
+    declared = {name: experiments.seeds_of[name] for name in file.configurations}
     missing = {
         name: len({*every} - by_seed(runs.get(name, ()), COUNT).keys())
         for name, every in declared.items()
     }
     missing = {name: count for name, count in missing.items() if count}
     total = sum(map(len, declared.values()))
-    names = {name: names[name] for name in declared} | {TARGET: TARGET}
+    names = {name: experiments.descriptions[name] for name in declared} | {TARGET: TARGET}
     quotes = {claim.id: claim.quote for claim in published.claims}
     if missing:
         claims = with_words(unjudged(file.claims), file.titles, quotes)
@@ -202,7 +200,7 @@ def judge(
         tuple(
             compare_number(number, float(known), samples)
             for number in file.numbers
-            if (known := published_number(number, published, defaults)) is not None
+            if (known := published_number(number, published, experiments)) is not None
         ),
         run_control(file.control, samples) if file.control else None,
     )

@@ -21,14 +21,14 @@ def found() -> str:
     """Return what the study found, as a Markdown list."""
     judged = verdicts.from_json(read_text(CLAIMS))
     stats = statistics()
-    final = aggregates.named(stats, plan().final)
+    final = aggregates.named(stats, experiments().final)
     sentences = findings.findings(judged, stats, final, published())
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def results() -> str:
     """Return the table of all models as params.yaml has them, in Markdown."""
-    order = [*plan().descriptions]
+    order = [*experiments().descriptions]
     stats = sorted(statistics(), key=lambda each: order.index(each.configuration))
     return table(stats, verdicts.from_json(read_text(CLAIMS)).numbers)
 
@@ -59,7 +59,7 @@ def table(configurations: Sequence[ConfigurationStats], numbers: Sequence[Number
 def statistics() -> list[ConfigurationStats]:
     """Return the statistics of every configuration on the test set."""
     rows = run_table.on_the_test_set(run_table.from_csv(read_text(RUNS)))
-    return aggregates.configuration_stats(rows, published(), plan().defaults)
+    return aggregates.configuration_stats(rows, published(), experiments().defaults)
 
 
 def published() -> WriteUp:
@@ -67,6 +67,6 @@ def published() -> WriteUp:
     return write_up.read(*REFERENCE)
 
 
-def plan() -> configurations.Plan:
-    """Return the configurations of experiments.yaml."""
+def experiments() -> configurations.ExperimentsFile:
+    """Return the contents of experiments.yaml."""
     return configurations.read(read_text(EXPERIMENTS))

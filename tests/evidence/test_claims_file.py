@@ -8,12 +8,12 @@ from tests.checkout import ROOT
 from tests.evidence.hand_made import PUBLISHED
 
 TEXT = (ROOT / "claims.yaml").read_text("utf-8")
-PLAN = configurations.read((ROOT / "experiments.yaml").read_text("utf-8"))
+EXPERIMENTS = configurations.read((ROOT / "experiments.yaml").read_text("utf-8"))
 FIRST = "model-3-drops"
 
 
 def read(text: str) -> claims_file.ClaimsFile:
-    return claims_file.read(text, PUBLISHED, PLAN.descriptions, PLAN.defaults)
+    return claims_file.read(text, PUBLISHED, EXPERIMENTS)
 
 
 def complaint(text: str) -> str:
@@ -38,7 +38,7 @@ def test_target_is_checked_with_each_small_configuration_of_the_write_up() -> No
 
     small = {
         each.id
-        for each in PLAN.configurations
+        for each in EXPERIMENTS.configurations
         if not each.model.startswith("model_6")
         and each.recipe is None
         and parameters(each.model) < PUBLISHED.target.parameters
@@ -55,7 +55,7 @@ def test_configurations_are_all_that_something_is_said_about() -> None:
 
 def test_numbers_are_those_of_models_and_of_claims() -> None:
     numbers = [
-        claims_file.published_number(each, PUBLISHED, PLAN.defaults) for each in read(TEXT).numbers
+        claims_file.published_number(each, PUBLISHED, EXPERIMENTS) for each in read(TEXT).numbers
     ]
     accuracies = [98.98, 99.29, 98.51, 99.02, 99.13, 99.06, 99.29]
     assert numbers == [*accuracies, 0.0293, 0.0226, 0.0310, 0.0262]

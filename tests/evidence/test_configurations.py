@@ -101,15 +101,16 @@ def test_run_has_recipe_and_overrides() -> None:
     assert (short.recipe.epochs, short.recipe.rotation, short.recipe.learning_rate) == (3, 7, 1e-5)
 
 
-def test_plan_has_descriptions_defaults_and_the_final_configuration() -> None:
-    plan = configurations.read(TEXT)
-    assert list(plan.descriptions) == ["base", "dropout-7.5", "short"]
-    assert plan.descriptions["dropout-7.5"] == "Model 4 with less dropout"
-    assert plan.defaults == {"base": "model_4"}
-    assert plan.final == "dropout-7.5"
+def test_file_has_seeds_descriptions_defaults_and_the_final_configuration() -> None:
+    file = configurations.read(TEXT)
+    assert list(file.descriptions) == ["base", "dropout-7.5", "short"]
+    assert file.descriptions["dropout-7.5"] == "Model 4 with less dropout"
+    assert file.defaults == {"base": "model_4"}
+    assert file.seeds_of == dict.fromkeys(file.descriptions, (1, 7))
+    assert file.final == "dropout-7.5"
     assert configurations.read(TEXT.replace("final: dropout-7.5", "")).final is None
     closed = configurations.read(f"{CLOSED}old}}]\n{TEXT}")
-    assert closed.descriptions == plan.descriptions
+    assert closed.descriptions == file.descriptions
     assert [(each.id, each.description) for each in closed.closed] == [("old", "a trial")]
     assert configurations.runs(TEXT, PARAMS) == configurations.runs(
         f"{CLOSED}old}}]\n{TEXT}", PARAMS
@@ -195,8 +196,8 @@ def test_experiments_yaml_has_every_model_with_enough_seeds() -> None:
 
 def test_experiments_yaml_defaults_have_the_recipe_of_params_yaml() -> None:
     text = (ROOT / "experiments.yaml").read_text("utf-8")
-    plan, runs = configurations.read(text), configurations.runs(text, PARAMS)
-    assert plan.final in plan.defaults
-    for name, model in plan.defaults.items():
+    file, runs = configurations.read(text), configurations.runs(text, PARAMS)
+    assert file.final in file.defaults
+    for name, model in file.defaults.items():
         run = runs[configurations.run_name(name, PARAMS.models[model].seed)]
         assert run.recipe == PARAMS.models[model]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from study.evidence import claims_file, configurations, run_table, statistics, verdicts
 from study.evidence.claims_file import COUNT, TARGET, Check, ClaimsFile, Control, Number
+from study.evidence.configurations import ExperimentsFile
 from study.evidence.run_table import Row
 from study.evidence.verdicts import Claim, Prediction, Verdicts
 from study.evidence.write_up import ClaimedMetrics, QuotedClaim
@@ -48,9 +49,12 @@ def judge(
     published = published_with(*(QuotedClaim(name, "It is so.", quoted) for name in file.claims))
     titles = {name: f"Title of {name}" for name in (*file.claims, *file.questions)}
     file = file.model_copy(update={"titles": titles})
-    declared = dict.fromkeys(file.configurations, seeds)
-    names = {name: f"The {name}" for name in declared}
-    return verdicts.judge(file, published, runs, declared, MARGIN, names, {"model-4": "model_4"})
+    declared = [
+        {"id": name, "model": "model_4", "description": f"The {name}", "default": name == "model-4"}
+        for name in file.configurations or ["model-4"]
+    ]
+    experiments = ExperimentsFile.model_validate({"seeds": [*seeds], "configurations": declared})
+    return verdicts.judge(file, published, experiments, runs, MARGIN)
 
 
 def evaluate(checks: Sequence[Check], runs: Sequence[Row]) -> Claim:
@@ -279,22 +283,12 @@ def test_verdicts_json_roundtrip() -> None:
         assert verdicts.from_json(verdicts.to_json(judged)) == judged
 
 
-PLAN = configurations.read((ROOT / "experiments.yaml").read_text("utf-8"))
-FILE = claims_file.read(
-    (ROOT / "claims.yaml").read_text("utf-8"), PUBLISHED, PLAN.descriptions, PLAN.defaults
-)
+EXPERIMENTS = configurations.read((ROOT / "experiments.yaml").read_text("utf-8"))
+FILE = claims_file.read((ROOT / "claims.yaml").read_text("utf-8"), PUBLISHED, EXPERIMENTS)
 
 
 ROWS = run_table.on_the_test_set(run_table.from_csv((ROOT / "metrics/runs.csv").read_text("utf-8")))
-JUDGED = verdicts.judge(
-    FILE,
-    PUBLISHED,
-    ROWS,
-    {each.id: each.seeds or PLAN.seeds for each in PLAN.configurations},
-    MARGIN,
-    PLAN.descriptions,
-    PLAN.defaults,
-)
+JUDGED = verdicts.judge(FILE, PUBLISHED, EXPERIMENTS, ROWS, MARGIN)
 
 
 def test_claims_json_is_that_of_the_run_table() -> None:
@@ -384,4 +378,4 @@ def test_plan_declares_the_claims_that_are_judged() -> None:
     plan = (ROOT / "docs/statistics.md").read_text("utf-8")
     (declared,) = re.findall("(?s)```yaml\n(.*?)```", plan)
     text = f"{declared}\n{yaml.safe_dump({'titles': FILE.titles})}"
-    assert claims_file.read(text, PUBLISHED, PLAN.descriptions, PLAN.defaults) == FILE
+    assert claims_file.read(text, PUBLISHED, EXPERIMENTS) == FILE
