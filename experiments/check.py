@@ -1,12 +1,12 @@
 """Check the run table against experiments.yaml and the committed metrics."""
 
-import json
 import sys
 
 from experiments import project_files
 from stages import paths
 from stages.command import no_arguments, run
 from study.base.files import read_text
+from study.evaluation import metrics
 from study.evidence import run_table
 
 
@@ -15,12 +15,12 @@ def main() -> None:
     no_arguments()
     recipes, rows = project_files.params().models, project_files.rows()
     runs, closed = project_files.runs(), project_files.closed()
-    metrics = {
-        model: json.loads(read_text(paths.metrics(model)))
+    committed = {
+        model: metrics.from_json(str(path), read_text(path))
         for model in recipes
-        if paths.metrics(model).exists()
+        if (path := paths.metrics(model)).exists()
     }
-    found = list(run_table.contradictions(rows, runs, closed, recipes, metrics))
+    found = list(run_table.contradictions(rows, runs, closed, recipes, committed))
     sys.exit("\n".join(found) or None)
 
 

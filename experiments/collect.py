@@ -5,14 +5,16 @@ values, but it also looks at the queue, and can block for as long as an experime
 """
 
 import io
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import models
 from experiments import git, project_files
 from stages import paths
 from study.base.files import write
+from study.evaluation import metrics
+from study.evaluation.metrics import METRICS
 from study.evidence import run_table
 from study.evidence.configurations import Run
 from study.evidence.run_table import Row
@@ -87,11 +89,11 @@ class Collector:
 
     def row(self, run: Run, texts: list[str | None]) -> Row | None:
         """Return an experiment's row, given the texts of its files; None if one is incomplete."""
-        params, metrics, history = texts
-        if params is None or metrics is None or history is None:
+        params, measured, history = texts
+        if params is None or measured is None or history is None:
             return None
-        values = json.loads(metrics)
-        if not run_table.DECIMALS.keys() <= values.keys():
+        values = asdict(metrics.from_json(str(paths.metrics(run.model)), measured))
+        if any(values[key] is None for key in METRICS):
             return None
         return Row(
             run.configuration,

@@ -7,18 +7,12 @@ from stages import paths
 from stages.command import ArgumentParser, run
 from study.base.errors import UserError, quote
 from study.base.files import read_text
+from study.evaluation import metrics
+from study.evaluation.metrics import METRICS
 from study.evidence import write_up
-from study.evidence.run_table import DECIMALS
 from study.reporting import findings, readme, tables
 from study.reporting.formats import MISSING, number, signed
 
-UNITS = {
-    "accuracy": " (%)",
-    "best_accuracy": " (%)",
-    "train_accuracy": " (%)",
-    "loss": " (nats)",
-    "last_epochs_std": " (points)",
-}
 PUBLISHED = ("accuracy", "loss", "parameters")
 """The metrics by which the write-up compares models."""
 Line = tuple[str, ...]
@@ -63,9 +57,9 @@ def over_seeds(a: str, b: str) -> Iterator[Line]:
 def one_run(a: str, b: str) -> Iterator[Line]:
     """Yield the metrics of one run of each model, the networks in weights/."""
     first, second = (
-        tables.read_metrics(str(path), read_text(path)) for path in map(paths.metrics, (a, b))
+        metrics.from_json(str(path), read_text(path)) for path in map(paths.metrics, (a, b))
     )
-    for metric in DECIMALS:
+    for metric in METRICS:
         yield line(metric, "one run", getattr(first, metric), getattr(second, metric))
     if first.validation_images or second.validation_images:
         numbers = (each.validation_images or None for each in (first, second))
@@ -83,10 +77,10 @@ def in_write_up(a: str, b: str) -> Iterator[Line]:
 
 def line(metric: str, source: str, first: float | None, second: float | None) -> Line:
     """Return the line of a metric; a value may be missing."""
-    decimals = DECIMALS[metric]
+    unit, decimals = METRICS[metric].unit, METRICS[metric].decimals
     difference = tables.difference(second, first)
     return (
-        f"{findings.metric_title(metric)}, {source}{UNITS.get(metric, '')}",
+        f"{findings.metric_title(metric)}, {source}" + (f" ({unit})" if unit else ""),
         number(first, decimals),
         number(second, decimals),
         signed(difference, decimals),

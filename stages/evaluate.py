@@ -1,7 +1,5 @@
 """Evaluate one trained model on the test images, or on validation images."""
 
-import json
-
 from stages import paths
 from stages.command import model_argument, run
 from study.base.files import read_text, write
@@ -20,10 +18,13 @@ def main() -> None:
     epochs = history.from_csv(read_text(paths.history(model)))
     tested = evaluator.evaluate(evaluator.logits(network, images), labels)
 
-    write(paths.predictions(model), metrics.predictions_csv(labels, tested.predictions))
-    write(paths.confusion(model), metrics.confusion_csv(labels, tested.predictions))
-    measured = metrics.metrics(network, tested, epochs, recipe.validation_images)
-    write(paths.metrics(model), json.dumps(measured, indent=2) + "\n")
+    write(paths.predictions(model), metrics.predictions_to_csv(labels, tested.predictions))
+    write(paths.confusion(model), metrics.confusion_to_csv(labels, tested.predictions))
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    measured = metrics.measure(
+        tested.accuracy, tested.loss, epochs, parameters, recipe.validation_images
+    )
+    write(paths.metrics(model), metrics.to_json(measured))
     # By now, DVC has recorded the training.
     paths.checkpoint(model).unlink(missing_ok=True)
 

@@ -5,7 +5,7 @@ from stages import paths
 from stages.command import no_arguments, run
 from study.base.files import read_text, write
 from study.data import mnist, raw
-from study.evaluation import trained_network
+from study.evaluation import metrics, trained_network
 from study.evidence import aggregates, configurations, run_table, verdicts, write_up
 from study.networks import inputs
 from study.page import digits, network_export, results, single_file
@@ -25,18 +25,20 @@ def main() -> None:
     stats = aggregates.configuration_stats(tested, published, experiments.defaults)
     judged = verdicts.from_json(read_text(paths.VERDICTS))
 
-    metrics = {
-        name: tables.read_metrics(str(paths.metrics(name)), read_text(paths.metrics(name)))
+    measured = {
+        name: metrics.from_json(str(paths.metrics(name)), read_text(paths.metrics(name)))
         for name in names
     }
-    validation_images = tables.validation_images(metrics)
+    validation_images = tables.validation_images(measured)
     images, labels = mnist.read_evaluation_set(paths.MNIST, validation_images)
-    predictions = {name: tables.last_column(read_text(paths.predictions(name))) for name in names}
+    predictions = {
+        name: metrics.predictions_from_csv(read_text(paths.predictions(name))) for name in names
+    }
     default_stats = {each.model: each for each in stats if each.default}
     trained = [
         results.Model(
             name=name,
-            metrics=metrics[name],
+            metrics=measured[name],
             stats=default_stats.get(name),
             published=published.models.get(name),
             network=network_export.export(name, trained_network.load(name, paths.weights(name))),

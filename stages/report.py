@@ -9,6 +9,7 @@ from stages import paths
 from stages.command import no_arguments, run
 from study.base.files import read_text, write
 from study.data import mnist
+from study.evaluation import metrics
 from study.evidence import aggregates, configurations, held_out, run_table, verdicts, write_up
 from study.networks import receptive_field
 from study.recipes import params_file
@@ -23,18 +24,20 @@ def main() -> None:
     names = [*params.models]
     published = write_up.read(paths.WRITE_UP, paths.EPOCHS)
 
-    metrics = {
-        name: tables.read_metrics(str(paths.metrics(name)), read_text(paths.metrics(name)))
+    measured = {
+        name: metrics.from_json(str(paths.metrics(name)), read_text(paths.metrics(name)))
         for name in names
     }
-    evaluated = mnist.read_evaluation_set(paths.MNIST, tables.validation_images(metrics))
+    evaluated = mnist.read_evaluation_set(paths.MNIST, tables.validation_images(measured))
     images, labels = evaluated
-    predictions = {name: tables.last_column(read_text(paths.predictions(name))) for name in names}
+    predictions = {
+        name: metrics.predictions_from_csv(read_text(paths.predictions(name))) for name in names
+    }
     confusion = {
-        name: tables.last_column(read_text(paths.confusion(name))).reshape(10, 10) for name in names
+        name: metrics.confusion_from_csv(read_text(paths.confusion(name))) for name in names
     }
     trained = tables.Models(
-        metrics=metrics,
+        metrics=measured,
         histories={name: history.from_csv(read_text(paths.history(name))) for name in names},
         correct={name: each == labels for name, each in predictions.items()},
         summaries={name: read_text(paths.summary(name)) for name in names},

@@ -12,7 +12,7 @@ import yaml
 
 import models
 from stages import paths
-from study.evaluation.steadiness import last_epochs_std
+from study.evaluation.metrics import last_epochs_std
 from study.recipes import params_file
 from study.training import history
 from tests.checkout import ROOT

@@ -238,7 +238,7 @@ def posted(checkout: Checkout, folder: Path) -> str:
     ("file", "stages"),
     [
         ("study/training/kernels.py", each("train")),
-        ("study/evaluation/metrics.py", each("evaluate")),
+        ("study/evaluation/metrics.py", [*each("evaluate"), "claims", "report", "page"]),
         ("study/networks/receptive_field.py", [*each("summarize"), "report"]),
         ("study/reporting/figures.py", ["report"]),
         ("claims.yaml", ["claims"]),

@@ -7,9 +7,10 @@ from dataclasses import dataclass, fields
 from itertools import combinations
 from typing import Any
 
+from study.evaluation.metrics import METRICS
 from study.evidence import statistics
 from study.evidence.claims_file import ACCURACIES
-from study.evidence.run_table import DECIMALS, Row, by_configuration, by_seed
+from study.evidence.run_table import Row, by_configuration, by_seed
 from study.evidence.verdicts import Claim
 from study.evidence.write_up import WriteUp
 
@@ -90,7 +91,7 @@ def configuration_stats(
     """Return the statistics of each configuration. Failed runs (nan) are included."""
     found = []
     for name, runs in by_configuration(rows).items():
-        metrics = {key: [*by_seed(runs, key).values()] for key in DECIMALS}
+        metrics = {key: [*by_seed(runs, key).values()] for key in METRICS}
         mean = {key: statistics.mean(values) for key, values in metrics.items()}
         accuracy = mean["accuracy"]
         low, high = accuracy.interval or (None, None)

@@ -7,8 +7,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from study.base.errors import UserError, quote
 from study.base.yaml_io import load
+from study.evaluation.metrics import METRICS
 from study.evidence.configurations import ExperimentsFile
-from study.evidence.run_table import DECIMALS
 from study.evidence.write_up import WriteUp
 
 NAME = "claims.yaml"
@@ -22,12 +22,12 @@ Relation = Literal["higher", "lower", "not_higher", "equivalent"]
 
 def known_metric(metric: str) -> str:
     """Return the name of a metric. Raises ValueError if metrics/runs.csv does not have it."""
-    if metric not in DECIMALS:
-        raise ValueError(f"must be one of {', '.join(DECIMALS)}")
+    if metric not in METRICS:
+        raise ValueError(f"must be one of {', '.join(METRICS)}")
     return metric
 
 
-Metric = Annotated[str, AfterValidator(known_metric)]
+MetricName = Annotated[str, AfterValidator(known_metric)]
 
 
 class Check(BaseModel):
@@ -35,7 +35,7 @@ class Check(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metric: Metric
+    metric: MetricName
     of: str
     """A: the id of a configuration."""
     relation: Relation = Field(alias="is")
@@ -48,7 +48,7 @@ class Number(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metric: Metric
+    metric: MetricName
     of: str
     quoted_in: str | None = None
     """The claim that quotes it; None if the write-up gives it for the model itself."""
@@ -59,7 +59,7 @@ class Control(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metric: Metric
+    metric: MetricName
     of: str
     than: str
 

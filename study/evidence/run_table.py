@@ -3,29 +3,20 @@
 import csv
 import io
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from study.base.errors import UserError, quote
-from study.evaluation.steadiness import last_epochs_std
+from study.evaluation.metrics import METRICS, Metrics, last_epochs_std
 from study.evidence.configurations import Run, run_name
 from study.recipes.recipe import Recipe
 
 NAME = "metrics/runs.csv"
-DECIMALS = {
-    "accuracy": 2,
-    "best_accuracy": 2,
-    "loss": 4,
-    "train_accuracy": 2,
-    "last_epochs_std": 3,
-    "parameters": 0,
-}
-"""Decimals of each metric."""
 COLUMNS = (
     "configuration",
     "model",
     *Recipe.model_fields,
     "revision",
-    *DECIMALS,
+    *METRICS,
     "test_accuracies",
 )
 
@@ -41,7 +32,7 @@ class Row:
     revision: str
     """The commit that was run."""
     metrics: Mapping[str, str]
-    """As in metrics/models/, with the DECIMALS of each; `nan` after a failed training."""
+    """As in metrics/models/, with the decimals of each; `nan` after a failed training."""
     test_accuracies: tuple[float, ...]
     """After each epoch, in percent."""
 
@@ -51,11 +42,11 @@ class Row:
         return run_name(self.configuration, self.recipe.seed)
 
 
-def format_metrics(metrics: Mapping[str, float]) -> dict[str, str]:
+def format_metrics(metrics: Mapping[str, float | None]) -> dict[str, str]:
     """Return the metrics of a model as a row has them; `nothing` for a missing one."""
     return {
-        key: f"{metrics[key]:.{decimals}f}" if key in metrics else "nothing"
-        for key, decimals in DECIMALS.items()
+        key: "nothing" if (value := metrics.get(key)) is None else f"{value:.{metric.decimals}f}"
+        for key, metric in METRICS.items()
     }
 
 
@@ -132,7 +123,7 @@ def parse(line: int, cells: Mapping[str, str]) -> Row:
         except ValueError:
             raise UserError(f"{at(line)}: {key} must be a number, got {quote(text)}") from None
 
-    metrics = {key: number(key, cells[key]) for key in DECIMALS}
+    metrics = {key: number(key, cells[key]) for key in METRICS}
     return Row(
         configuration=cells["configuration"],
         model=cells["model"],
@@ -171,7 +162,7 @@ def contradictions(
     runs: Mapping[str, Run],
     closed: Collection[str],
     recipes: Mapping[str, Recipe],
-    metrics: Mapping[str, Mapping[str, float]],
+    metrics: Mapping[str, Metrics],
 ) -> Iterator[str]:
     """Yield one line for each row without a run, and for each number that is wrong.
 
@@ -191,7 +182,7 @@ def disagreements(
     row: Row,
     runs: Mapping[str, Run],
     recipes: Mapping[str, Recipe],
-    metrics: Mapping[str, Mapping[str, float]],
+    metrics: Mapping[str, Metrics],
 ) -> Iterator[str]:
     """Yield the differences between a row and experiments.yaml or metrics/models/."""
     if not valid(row, runs):
@@ -200,7 +191,7 @@ def disagreements(
             " `make experiments` drops it"
         )
     elif recipes[row.model] == row.recipe:
-        committed = format_metrics(metrics.get(row.model, {}))
+        committed = format_metrics(asdict(metrics.get(row.model, Metrics())))
         for key, value in row.metrics.items():
             if value != committed[key]:
                 yield (
@@ -224,5 +215,5 @@ def inconsistencies(row: Row) -> Iterator[str]:
         "last_epochs_std": last_epochs_std(row.test_accuracies),
     }
     for key, value in computed.items():
-        if row.metrics[key] != (expected := f"{value:.{DECIMALS[key]}f}"):
+        if row.metrics[key] != (expected := f"{value:.{METRICS[key].decimals}f}"):
             yield f"{key} is {row.metrics[key]}, but test_accuracies give {expected}; {remedy}"

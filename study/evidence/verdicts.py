@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import TypeAdapter
 
+from study.evaluation.metrics import METRICS
 from study.evidence import statistics
 from study.evidence.claims_file import (
     COUNT,
@@ -25,7 +26,7 @@ from study.evidence.claims_file import (
     published_number,
 )
 from study.evidence.configurations import ExperimentsFile
-from study.evidence.run_table import DECIMALS, Row, by_configuration, by_seed
+from study.evidence.run_table import Row, by_configuration, by_seed
 from study.evidence.statistics import LEVEL, Difference, Floats, Interval
 from study.evidence.write_up import Target, WriteUp
 
@@ -443,7 +444,7 @@ def run_control(control: Control, samples: Samples) -> ControlResult | None:
 
 def rounded(value: Floats | np.floating[Any] | float, metric: str) -> float:
     """Return a mean with two decimals more than its metric has."""
-    return round(float(value), DECIMALS[metric] + 2) + 0.0
+    return round(float(value), METRICS[metric].decimals + 2) + 0.0
 
 
 def round_p(p: float) -> float:

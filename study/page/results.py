@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from study.evaluation.metrics import Metrics
 from study.evidence import write_up
 from study.evidence.aggregates import ConfigurationStats, EpochBand
 from study.evidence.claims_file import ACCURACIES
@@ -13,7 +14,6 @@ from study.evidence.verdicts import CheckResult, Claim
 from study.evidence.write_up import WriteUp
 from study.page.network_export import Network
 from study.reporting.formats import title
-from study.reporting.tables import Metrics
 from study.training.history import Epoch
 
 STEPS = (1, 2, 5, 10)

@@ -3,26 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from study.evaluation.metrics import METRICS
 from study.evidence.aggregates import ConfigurationStats, wrongly_ranked
-from study.evidence.run_table import DECIMALS
 from study.evidence.verdicts import Claim, NumberResult, Verdicts
 from study.evidence.write_up import WriteUp
 from study.reporting.formats import interval, listed, number, title
 
-METRICS = {
-    "accuracy": "accuracy",
-    "best_accuracy": "best-epoch accuracy",
-    "train_accuracy": "training accuracy",
-    "loss": "loss",
-    "last_epochs_std": "SD of last three epochs",
-    "parameters": "parameters",
-}
-"""Name of each metric."""
-
 
 def metric_title(metric: str) -> str:
     """Return the name of a metric as the first word of a text."""
-    return METRICS[metric][:1].upper() + METRICS[metric][1:]
+    name = METRICS[metric].name
+    return name[:1].upper() + name[1:]
 
 
 def findings(
@@ -80,12 +71,12 @@ def reproduction(numbers: Sequence[NumberResult], names: Mapping[str, str]) -> s
 
 def number_name(each: NumberResult, names: Mapping[str, str]) -> str:
     """Return the name of a number of the write-up: `accuracy of Model 1`."""
-    return f"{METRICS[each.metric]} of {names[each.of]}"
+    return f"{METRICS[each.metric].name} of {names[each.of]}"
 
 
 def number_among(each: NumberResult) -> str:
     """Return a number of the write-up and our interval: `0.0293; ours: 0.0243 to 0.0339`."""
-    decimals = DECIMALS[each.metric]
+    decimals = METRICS[each.metric].decimals
     return f"{number(each.published, decimals)}; ours: {interval(each.interval, decimals)}"
 
 

@@ -4,14 +4,12 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field
 
-from study.base.yaml_io import from_yaml
-from study.evidence import run_table, statistics
+from study.evaluation.metrics import METRICS, Metrics
+from study.evidence import statistics
 from study.evidence.aggregates import ConfigurationStats
 from study.evidence.held_out import HeldOutRow
 from study.evidence.statistics import Correct
@@ -19,7 +17,6 @@ from study.evidence.verdicts import PILOT, PLAN, CheckResult, Claim, Verdicts
 from study.evidence.write_up import Model, WriteUp
 from study.networks import receptive_field
 from study.networks.receptive_field import Row
-from study.recipes.recipe import TRAINING_IMAGES
 from study.reporting import findings
 from study.reporting.formats import (
     MISSING,
@@ -42,23 +39,6 @@ UNPUBLISHED = Model(
     stated_best_accuracy=None,
 )
 """A model that is not in the write-up."""
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """The metrics of one run, as in metrics/models/: accuracies in percent, their SD in points.
-
-    A metric may be missing (None) or, after a failed training, nan.
-    """
-
-    accuracy: float | None = None
-    loss: float | None = None
-    best_accuracy: float | None = None
-    train_accuracy: float | None = None
-    last_epochs_std: float | None = None
-    parameters: int | None = None
-    validation_images: Annotated[int, Field(ge=0, lt=TRAINING_IMAGES)] = 0
-    """Number of validation images it was evaluated on; 0 for the test set."""
 
 
 @dataclass(frozen=True)
@@ -159,19 +139,6 @@ class Summary:
     is_published: bool
     differs: bool
     """True if the published table differs."""
-
-
-def read_metrics(name: str, text: str) -> Metrics:
-    """Return the metrics in the text of the JSON file `name`. Raises UserError if it is not valid.
-
-    Unknown metrics are ignored. (JSON is YAML, except for NaN, which is a word that means nan.)
-    """
-    return from_yaml(Metrics, name, text)
-
-
-def last_column(text: str) -> NDArray[np.int64]:
-    """Return the last column (counts or predictions) of a CSV file."""
-    return np.loadtxt(text.splitlines(), np.int64, delimiter=",", skiprows=1, usecols=-1)
 
 
 def validation_images(metrics: Mapping[str, Metrics]) -> int:
@@ -302,7 +269,7 @@ def check_text(check: CheckResult, names: Mapping[str, str]) -> str:
 
 def decimals(check: CheckResult) -> int:
     """Return the decimals of a check's metric."""
-    return run_table.DECIMALS[check.metric]
+    return METRICS[check.metric].decimals
 
 
 def difference_text(check: CheckResult) -> str:

@@ -1,12 +1,12 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
-from torch import nn
 
+from study.base.errors import UserError
 from study.evaluation import metrics
-from study.evaluation.evaluator import Evaluation
-from study.evaluation.steadiness import last_epochs_std
+from study.evaluation.metrics import Metrics
 from study.training.history import Epoch
 
 EPOCHS = [
@@ -17,9 +17,8 @@ EPOCHS = [
 
 
 def test_metrics_are_rounded_as_in_the_write_up() -> None:
-    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
-    tested = Evaluation(0.02384, np.zeros(10_000, np.int64), 9922)
-    assert metrics.metrics(network, tested, EPOCHS, 0) == {
+    tested = metrics.measure(100 * 9922 / 10_000, 0.02384, EPOCHS, 24, 0)
+    assert json.loads(metrics.to_json(tested)) == {
         "accuracy": 99.22,
         "loss": 0.0238,
         "best_accuracy": 97.75,
@@ -27,9 +26,35 @@ def test_metrics_are_rounded_as_in_the_write_up() -> None:
         "last_epochs_std": 1.233,
         "parameters": 24,
     }
-    validated = metrics.metrics(network, tested, EPOCHS, 10_000)
-    assert validated == metrics.metrics(network, tested, EPOCHS, 0) | {"validation_images": 10_000}
-    assert json.dumps(validated)
+
+
+@pytest.mark.parametrize("images", [0, 10_000])
+def test_from_json_reads_to_json(images: int) -> None:
+    measured = metrics.measure(99.22, 0.0238, EPOCHS, 24, images)
+    text = metrics.to_json(measured)
+    assert metrics.from_json("metrics/models/m.json", text) == measured
+    assert ("validation_images" in text) == bool(images)
+
+
+def test_every_metric_has_a_name_and_decimals() -> None:
+    fields = {field.name for field in dataclasses.fields(Metrics)}
+    assert fields - {"validation_images"} == metrics.METRICS.keys()
+
+
+def test_metrics_may_be_missing_not_a_number_or_unknown() -> None:
+    text = json.dumps({"accuracy": 9.8, "loss": float("nan"), "f1": 0.5, "train_accuracy": None})
+    read = metrics.from_json("metrics/models/m.json", text)
+    assert read.accuracy == 9.8
+    assert read.loss != read.loss
+    assert read.train_accuracy is None
+    assert read.parameters is None
+
+
+def test_metrics_that_are_not_numbers_are_an_error() -> None:
+    with pytest.raises(UserError) as error:
+        metrics.from_json("metrics/models/m.json", '{"accuracy": "high"}')
+    assert "metrics/models/m.json" in str(error.value)
+    assert "accuracy" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -39,22 +64,27 @@ def test_metrics_are_rounded_as_in_the_write_up() -> None:
 def test_last_epochs_std_is_the_sample_sd_of_three_epochs(
     accuracies: list[float], expected: float
 ) -> None:
-    assert last_epochs_std(accuracies) == expected
+    assert metrics.last_epochs_std(accuracies) == expected
 
 
 def test_predictions_and_confusion_counts_are_csv() -> None:
     labels, predictions = np.array([7, 7, 3, 0]), np.array([7, 1, 3, 0])
-    assert metrics.predictions_csv(labels, predictions).splitlines() == [
+    text = metrics.predictions_to_csv(labels, predictions)
+    assert text.splitlines() == [
         "image,label,prediction", "0,7,7", "1,7,1", "2,3,3", "3,0,0",
     ]  # fmt: skip
-    rows = metrics.confusion_csv(labels, predictions).splitlines()
+    assert metrics.predictions_from_csv(text).tolist() == predictions.tolist()
+    text = metrics.confusion_to_csv(labels, predictions)
+    rows = text.splitlines()
     assert rows[0] == "actual,predicted,count"
     assert len(rows) == 101
     assert [row for row in rows[1:] if not row.endswith(",0")] == [
         "0,0,1", "3,3,1", "7,1,1", "7,7,1",
     ]  # fmt: skip
+    counts = metrics.confusion_from_csv(text)
+    assert (counts.shape, counts.sum(), counts[7, 1], counts[1, 7]) == ((10, 10), 4, 1, 0)
 
 
 def test_predictions_csv_rejects_different_lengths() -> None:
     with pytest.raises(ValueError, match="zip"):
-        metrics.predictions_csv(np.zeros(3, np.int64), np.zeros(2, np.int64))
+        metrics.predictions_to_csv(np.zeros(3, np.int64), np.zeros(2, np.int64))

@@ -1,11 +1,13 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from study.base.errors import UserError
 from study.base.files import read_text
+from study.evaluation.metrics import Metrics
 from study.evidence import configurations, run_table
 from study.evidence.run_table import Row
 from tests.evidence.test_configurations import PARAMS, TEXT
@@ -139,13 +141,14 @@ def test_merge_keeps_valid_rows_and_the_last_of_a_name() -> None:
     }
 
 
-def contradictions(rows: list[Row], metrics: dict[str, dict[str, float]]) -> list[str]:
+def contradictions(rows: list[Row], metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
     recipes = {
         "model_4": RUNS["base-seed-1"].recipe,
         # Not that of the short configuration.
         "model_5": RUNS["short-seed-1"].recipe.model_copy(update={"epochs": 25}),
     }
-    return list(run_table.contradictions(rows, RUNS, ["closed"], recipes, metrics))
+    measured = {name: Metrics(**each) for name, each in metrics.items()}
+    return list(run_table.contradictions(rows, RUNS, ["closed"], recipes, measured))
 
 
 def test_contradictions_none_in_rows_that_agree() -> None:
@@ -189,6 +192,7 @@ def test_contradictions_are_one_line_each() -> None:
 
 
 def test_contradictions_with_missing_metrics_are_one_per_metric() -> None:
-    found = contradictions([row("base-seed-1")], {})
-    assert len(found) == len(run_table.DECIMALS)
+    only = row("base-seed-1")
+    found = contradictions([only], {})
+    assert len(found) == len(only.metrics)
     assert all("nothing" in line for line in found)

@@ -9,7 +9,8 @@ import yaml
 import models
 from experiments import git
 from stages import paths
-from study.evidence import configurations, run_table
+from study.evaluation.metrics import METRICS
+from study.evidence import configurations
 from study.recipes import params_file
 from study.training import history
 from study.training.history import Epoch
@@ -56,7 +57,7 @@ def finish(name: str, momentum: float | None = None, **metrics: float | None) ->
         mapping[last] = value
     if momentum is not None:
         values["train"]["momentum"] = momentum
-    written = dict.fromkeys(run_table.DECIMALS, 1.5) | metrics
+    written = dict.fromkeys(METRICS, 1.5) | {"parameters": 2} | metrics
     files = {
         paths.PARAMS: yaml.safe_dump(values),
         paths.metrics(run.model): json.dumps(

@@ -68,7 +68,7 @@ class PageStudy:
         predictions[:EVALUATED] = read
         path = self.folder / paths.predictions(name)
         path.parent.mkdir(exist_ok=True)
-        path.write_text(metrics.predictions_csv(self.labels, predictions), encoding="utf-8")
+        path.write_text(metrics.predictions_to_csv(self.labels, predictions), encoding="utf-8")
 
     def run(self, main: object) -> None:
         """Run a stage in the folder of this study."""

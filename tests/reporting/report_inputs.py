@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import models
+from study.evaluation.metrics import Metrics
 from study.evidence import write_up
 from study.evidence.aggregates import ConfigurationStats
 from study.evidence.claims_file import Relation
@@ -21,7 +22,7 @@ from study.evidence.verdicts import (
     Verdicts,
 )
 from study.networks import model_summary, receptive_field
-from study.reporting.tables import Evidence, Metrics, Models
+from study.reporting.tables import Evidence, Models
 from study.training.history import Epoch
 
 ROOT = Path(__file__).parents[2]

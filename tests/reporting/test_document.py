@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
+from study.evaluation.metrics import Metrics
 from study.reporting import document
-from study.reporting.tables import Metrics
 from tests.reporting.report_inputs import (
     EVIDENCE,
     METRICS,

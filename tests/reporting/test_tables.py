@@ -1,16 +1,14 @@
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import models
-from study.base.errors import UserError
+from study.evaluation.metrics import Metrics
 from study.evidence.claims_file import Relation
 from study.evidence.verdicts import CheckResult
 from study.networks import model_summary, receptive_field
 from study.reporting import tables
-from study.reporting.tables import Metrics
 from tests.reporting.report_inputs import (
     EVIDENCE,
     IMAGE,
@@ -22,22 +20,6 @@ from tests.reporting.report_inputs import (
     count_check,
     study_of,
 )
-
-
-def test_metrics_may_be_missing_not_a_number_or_unknown() -> None:
-    text = json.dumps({"accuracy": 9.8, "loss": float("nan"), "f1": 0.5, "train_accuracy": None})
-    metrics = tables.read_metrics("metrics/models/m.json", text)
-    assert metrics.accuracy == 9.8
-    assert metrics.loss != metrics.loss
-    assert metrics.train_accuracy is None
-    assert metrics.parameters is None
-
-
-def test_metrics_that_are_not_numbers_are_an_error() -> None:
-    with pytest.raises(UserError) as error:
-        tables.read_metrics("metrics/models/m.json", '{"accuracy": "high"}')
-    assert "metrics/models/m.json" in str(error.value)
-    assert "accuracy" in str(error.value)
 
 
 def test_standard_error_is_that_of_a_proportion() -> None:

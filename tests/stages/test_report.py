@@ -59,8 +59,8 @@ def write(path: Path, text: str) -> None:
 
 def write_evaluation(name: str, labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> None:
     """Write what the stage evaluate writes of the predictions of a model."""
-    write(paths.predictions(name), metrics.predictions_csv(labels, predictions))
-    write(paths.confusion(name), metrics.confusion_csv(labels, predictions))
+    write(paths.predictions(name), metrics.predictions_to_csv(labels, predictions))
+    write(paths.confusion(name), metrics.confusion_to_csv(labels, predictions))
 
 
 def test_report_is_on_the_models_of_params_in_their_order(study: Path) -> None:
