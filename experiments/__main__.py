@@ -9,10 +9,10 @@ from importlib.util import find_spec
 
 from filelock import FileLock, Timeout
 
-from experiments import folder, git, local, project_files
+from experiments import folder, git, local
 from experiments.collect import Collector
 from experiments.signals import Signals
-from stages import paths
+from stages import paths, project_files
 from stages.command import ArgumentParser, run
 from study.base.errors import UserError, quote
 from study.data import sources

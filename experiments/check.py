@@ -2,11 +2,8 @@
 
 import sys
 
-from experiments import project_files
-from stages import paths
+from stages import paths, project_files
 from stages.command import no_arguments, run
-from study.base.files import read_text
-from study.evaluation import metrics
 from study.evidence import run_table
 
 
@@ -15,11 +12,7 @@ def main() -> None:
     no_arguments()
     recipes, rows = project_files.params().models, project_files.rows()
     runs, closed = project_files.runs(), project_files.closed()
-    committed = {
-        model: metrics.from_json(str(path), read_text(path))
-        for model in recipes
-        if (path := paths.metrics(model)).exists()
-    }
+    committed = project_files.measured(each for each in recipes if paths.metrics(each).exists())
     found = list(run_table.contradictions(rows, runs, closed, recipes, committed))
     sys.exit("\n".join(found) or None)
 

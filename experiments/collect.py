@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import models
-from experiments import git, project_files
-from stages import paths
+from experiments import git
+from stages import paths, project_files
 from study.base.files import write
 from study.evaluation import metrics
 from study.evaluation.metrics import METRICS

@@ -3,14 +3,11 @@
 from collections.abc import Iterator
 
 import models
-from stages import paths
+from stages import project_files
 from stages.command import ArgumentParser, run
 from study.base.errors import UserError, quote
-from study.base.files import read_text
-from study.evaluation import metrics
 from study.evaluation.metrics import METRICS
-from study.evidence import write_up
-from study.reporting import findings, readme, tables
+from study.reporting import findings, tables
 from study.reporting.formats import MISSING, number, signed
 
 PUBLISHED = ("accuracy", "loss", "parameters")
@@ -46,7 +43,7 @@ def parse_models() -> tuple[str, str]:
 
 def over_seeds(a: str, b: str) -> Iterator[Line]:
     """Yield the accuracy of each model over its seeds, on the test set."""
-    stats = {each.model: each for each in readme.statistics() if each.default}
+    stats = {each.model: each for each in project_files.statistics() if each.default}
     first, second = stats.get(a), stats.get(b)
     difference = second.accuracy - first.accuracy if first and second else None
     means = (findings.mean_and_sd(each) if each else MISSING for each in (first, second))
@@ -56,9 +53,8 @@ def over_seeds(a: str, b: str) -> Iterator[Line]:
 
 def one_run(a: str, b: str) -> Iterator[Line]:
     """Yield the metrics of one run of each model, the networks in weights/."""
-    first, second = (
-        metrics.from_json(str(path), read_text(path)) for path in map(paths.metrics, (a, b))
-    )
+    measured = project_files.measured((a, b))
+    first, second = measured[a], measured[b]
     for metric in METRICS:
         yield line(metric, "one run", getattr(first, metric), getattr(second, metric))
     if first.validation_images or second.validation_images:
@@ -68,7 +64,7 @@ def one_run(a: str, b: str) -> Iterator[Line]:
 
 def in_write_up(a: str, b: str) -> Iterator[Line]:
     """Yield what the write-up compares the models by, if both are in it."""
-    published = write_up.read(paths.WRITE_UP, paths.EPOCHS).models
+    published = project_files.published().models
     if {a, b} <= published.keys():
         for metric in PUBLISHED:
             values = (getattr(published[model], metric) for model in (a, b))

@@ -1,4 +1,7 @@
-"""One module per DVC stage. Importing this package checks Python and its packages."""
+"""One module per DVC stage, and what they share.
+
+Importing this package checks Python and its packages.
+"""
 
 import platform
 import signal

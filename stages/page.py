@@ -1,39 +1,30 @@
 """Write the study as one offline page: draw a digit, and all models answer."""
 
-import models
-from stages import paths
+from stages import paths, project_files
 from stages.command import no_arguments, run
 from study.base.files import read_text, write
 from study.data import mnist, raw
-from study.evaluation import metrics, trained_network
-from study.evidence import aggregates, configurations, run_table, verdicts, write_up
+from study.evaluation import trained_network
+from study.evidence import aggregates, run_table
 from study.networks import inputs
 from study.page import digits, network_export, results, single_file
-from study.recipes import params_file, recipe_file
+from study.recipes import recipe_file
 from study.reporting import tables
-from study.training import history
 
 
 def main() -> None:
     """Write page/index.html."""
     no_arguments()
-    params = params_file.read(read_text(paths.PARAMS), models.names())
+    params = project_files.params()
     names = [*params.models]
-    published = write_up.read(paths.WRITE_UP, paths.EPOCHS)
-    experiments = configurations.read(read_text(paths.EXPERIMENTS))
-    tested = run_table.on_the_test_set(run_table.from_csv(read_text(paths.RUNS)))
+    published, experiments = project_files.published(), project_files.experiments()
+    tested = run_table.on_the_test_set(project_files.rows())
     stats = aggregates.configuration_stats(tested, published, experiments.defaults)
-    judged = verdicts.from_json(read_text(paths.VERDICTS))
+    judged = project_files.judged()
 
-    measured = {
-        name: metrics.from_json(str(paths.metrics(name)), read_text(paths.metrics(name)))
-        for name in names
-    }
+    measured = project_files.measured(names)
     validation_images = tables.validation_images(measured)
     images, labels = mnist.read_evaluation_set(paths.MNIST, validation_images)
-    predictions = {
-        name: metrics.predictions_from_csv(read_text(paths.predictions(name))) for name in names
-    }
     default_stats = {each.model: each for each in stats if each.default}
     trained = [
         results.Model(
@@ -70,9 +61,9 @@ def main() -> None:
         "models": [each.for_scripts() for each in trained],
         "mean": inputs.MEAN,
         "sd": inputs.SD,
-        "digits": digits.data(images, labels, predictions),
+        "digits": digits.data(images, labels, project_files.predictions(names)),
         "curves": results.curves(
-            {name: history.from_csv(read_text(paths.history(name))) for name in names},
+            project_files.histories(names),
             aggregates.epoch_bands(tested, published, experiments.defaults),
             experiments.defaults,
         ),

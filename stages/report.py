@@ -4,41 +4,33 @@ from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
-import models
-from stages import paths
+from stages import paths, project_files
 from stages.command import no_arguments, run
 from study.base.files import read_text, write
 from study.data import mnist
 from study.evaluation import metrics
-from study.evidence import aggregates, configurations, held_out, run_table, verdicts, write_up
+from study.evidence import aggregates, held_out, run_table
 from study.networks import receptive_field
-from study.recipes import params_file
 from study.reporting import document, figures, tables
-from study.training import history
 
 
 def main() -> None:
     """Write the folder reports/, and remove all other files in it."""
     no_arguments()
-    params = params_file.read(read_text(paths.PARAMS), models.names())
+    params = project_files.params()
     names = [*params.models]
-    published = write_up.read(paths.WRITE_UP, paths.EPOCHS)
+    published, experiments = project_files.published(), project_files.experiments()
 
-    measured = {
-        name: metrics.from_json(str(paths.metrics(name)), read_text(paths.metrics(name)))
-        for name in names
-    }
+    measured = project_files.measured(names)
     evaluated = mnist.read_evaluation_set(paths.MNIST, tables.validation_images(measured))
     images, labels = evaluated
-    predictions = {
-        name: metrics.predictions_from_csv(read_text(paths.predictions(name))) for name in names
-    }
+    predictions = project_files.predictions(names)
     confusion = {
         name: metrics.confusion_from_csv(read_text(paths.confusion(name))) for name in names
     }
     trained = tables.Models(
         metrics=measured,
-        histories={name: history.from_csv(read_text(paths.history(name))) for name in names},
+        histories=project_files.histories(names),
         correct={name: each == labels for name, each in predictions.items()},
         summaries={name: read_text(paths.summary(name)) for name in names},
         receptive_fields={
@@ -46,13 +38,12 @@ def main() -> None:
         },
     )
 
-    experiments = configurations.read(read_text(paths.EXPERIMENTS))
     closed = {each.id: each.description for each in experiments.closed}
-    rows = run_table.from_csv(read_text(paths.RUNS))
+    rows = project_files.rows()
     tested = run_table.on_the_test_set(rows)
     stats = aggregates.configuration_stats(tested, published, experiments.defaults)
     evidence = tables.Evidence(
-        verdicts=verdicts.from_json(read_text(paths.VERDICTS)),
+        verdicts=project_files.judged(),
         margin=params.equivalence_margin,
         configurations=stats,
         descriptions=experiments.descriptions | closed,

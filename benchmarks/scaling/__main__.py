@@ -17,9 +17,9 @@ import yaml
 from benchmarks.machine import RAW, check_raw_data, load, this_machine
 from benchmarks.processes import ROOT
 from benchmarks.scaling import local_cluster, scaling_page
-from experiments import git, project_files
+from experiments import git
 from experiments.collect import Collector
-from stages import paths
+from stages import paths, project_files
 from stages.command import ArgumentParser, run
 from study.base.errors import UserError
 from study.base.files import write

@@ -13,11 +13,11 @@ import psutil
 import benchmarks.scaling.local_cluster  # isort: skip  # noqa: F401  must come before Ray
 import ray
 
-from experiments import git, project_files
+from experiments import git
 from experiments.cluster import driver, node
 from experiments.collect import Collector
 from experiments.signals import Signals
-from stages import paths
+from stages import paths, project_files
 from study.data import sources
 from study.evidence import configurations
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import git, project_files
+from experiments import git
 from experiments.collect import Collector
-from stages import paths
+from stages import paths, project_files
 from tests.experiments.examples import DEFAULT, LONG, RUNS, SHORT, commit, finish
 
 pytestmark = pytest.mark.usefixtures("repository")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from experiments import __main__ as program
-from experiments import check, dvc, git, project_files
-from stages import paths
+from experiments import check, dvc, git
+from stages import paths, project_files
 from study.base.errors import UserError
 from study.evidence import run_table
 from study.training import history

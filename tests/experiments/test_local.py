@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments import git, local, project_files
+from experiments import git, local
 from experiments.collect import Collector
 from experiments.folder import log
 from experiments.signals import Signals
 from experiments.status_line import StatusLine, duration
+from stages import project_files
 from study.evidence.configurations import Run
 from tests.experiments.examples import DEFAULT, LONG, RUNS, SHORT, finish, write
 

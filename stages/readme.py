@@ -1,36 +1,28 @@
 """The generated parts of README.md. `make readme` inserts them, with cog."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from study.base.files import read_text
-from study.evidence import aggregates, configurations, run_table, verdicts, write_up
+from stages import project_files
+from study.evidence import aggregates
 from study.evidence.aggregates import ConfigurationStats
 from study.evidence.verdicts import NumberResult
-from study.evidence.write_up import WriteUp
 from study.reporting import findings
 from study.reporting.formats import MISSING, number, row, title
-
-RUNS = Path("metrics/runs.csv")
-CLAIMS = Path("metrics/claims.json")
-EXPERIMENTS = Path("experiments.yaml")
-REFERENCE = Path("reference/write_up.yaml"), Path("reference/epochs.csv")
 
 
 def found() -> str:
     """Return what the study found, as a Markdown list."""
-    judged = verdicts.from_json(read_text(CLAIMS))
-    stats = statistics()
-    final = aggregates.named(stats, experiments().final)
-    sentences = findings.findings(judged, stats, final, published())
+    stats = project_files.statistics()
+    final = aggregates.named(stats, project_files.experiments().final)
+    sentences = findings.findings(project_files.judged(), stats, final, project_files.published())
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def results() -> str:
     """Return the table of all models as params.yaml has them, in Markdown."""
-    order = [*experiments().descriptions]
-    stats = sorted(statistics(), key=lambda each: order.index(each.configuration))
-    return table(stats, verdicts.from_json(read_text(CLAIMS)).numbers)
+    order = [*project_files.experiments().descriptions]
+    stats = sorted(project_files.statistics(), key=lambda each: order.index(each.configuration))
+    return table(stats, project_files.judged().numbers)
 
 
 def table(configurations: Sequence[ConfigurationStats], numbers: Sequence[NumberResult]) -> str:
@@ -54,19 +46,3 @@ def table(configurations: Sequence[ConfigurationStats], numbers: Sequence[Number
     ]
     names = ("Parameters", "Accuracy (%), mean ± SD", "Seeds", "Write-up, one run", "Reproduced")
     return "\n".join([row("Model", *names), row("---", *5 * ["---:"]), *rows])
-
-
-def statistics() -> list[ConfigurationStats]:
-    """Return the statistics of every configuration on the test set."""
-    rows = run_table.on_the_test_set(run_table.from_csv(read_text(RUNS)))
-    return aggregates.configuration_stats(rows, published(), experiments().defaults)
-
-
-def published() -> WriteUp:
-    """Return the write-up."""
-    return write_up.read(*REFERENCE)
-
-
-def experiments() -> configurations.ExperimentsFile:
-    """Return the contents of experiments.yaml."""
-    return configurations.read(read_text(EXPERIMENTS))

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from study.reporting import readme
+from stages import readme
 from tests.reporting.report_inputs import number, stats
 
 
