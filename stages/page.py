@@ -47,7 +47,6 @@ def main() -> None:
         "images": len(labels),
         "margin": params.equivalence_margin,
         "models": trained,
-        "results": results,
         "revisions": sorted({row.revision for row in tested}),
         "tables": tables,
         "target": published.target,

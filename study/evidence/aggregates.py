@@ -9,8 +9,7 @@ from typing import Any
 
 from study.evaluation.metrics import METRICS
 from study.evidence import statistics
-from study.evidence.claims_file import ACCURACIES
-from study.evidence.run_table import Row, by_configuration, by_seed
+from study.evidence.run_table import Row, by_configuration, metric_values
 from study.evidence.verdicts import Claim
 from study.evidence.write_up import WriteUp
 
@@ -91,12 +90,11 @@ def configuration_stats(
     """Return the statistics of each configuration. Failed runs (nan) are included."""
     found = []
     for name, runs in by_configuration(rows).items():
-        metrics = {key: [*by_seed(runs, key).values()] for key in METRICS}
+        metrics = {key: metric_values(runs, key) for key in METRICS}
         mean = {key: statistics.mean(values) for key, values in metrics.items()}
         accuracy = mean["accuracy"]
         low, high = accuracy.interval or (None, None)
         model = published.models.get(defaults.get(name, ""))
-        best = model.best_accuracy if model and model.accuracy is None else None
         found.append(
             ConfigurationStats(
                 configuration=name,
@@ -111,8 +109,8 @@ def configuration_stats(
                 loss=rounded(mean["loss"].mean),
                 best_accuracy=rounded(mean["best_accuracy"].mean),
                 last_epochs_std=rounded(mean["last_epochs_std"].mean),
-                published=best or (model.accuracy if model else None),
-                published_best=best is not None,
+                published=model.reported_accuracy if model else None,
+                published_best=model is not None and model.reports_best_epoch,
                 accuracies=tuple(metrics["accuracy"]),
             )
         )
@@ -178,7 +176,7 @@ def differences(claims: Iterable[Claim]) -> list[Difference]:
         )
         for claim in claims
         for check in claim.checks
-        if check.metric in ACCURACIES and check.difference is not None and check.interval
+        if check.is_about_accuracy and check.difference is not None and check.interval
     ]
 
 

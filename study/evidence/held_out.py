@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from study.evidence import statistics
-from study.evidence.run_table import Row, by_configuration, by_seed
+from study.evidence.run_table import Row, by_configuration, metric_values
 from study.evidence.statistics import Interval, Mean
 from study.recipes.recipe import Recipe
 
@@ -50,8 +50,8 @@ def on_validation_images(rows: Sequence[Row], final: str | None) -> list[HeldOut
             configuration=name,
             parameters=int(runs[0].metrics["parameters"]),
             validation_images=runs[0].recipe.validation_images,
-            accuracy=statistics.mean([*by_seed(runs, "accuracy").values()]),
-            loss=statistics.mean([*by_seed(runs, "loss").values()]),
+            accuracy=statistics.mean(metric_values(runs, "accuracy")),
+            loss=statistics.mean(metric_values(runs, "loss")),
             accuracy_difference=difference(runs, baseline, "accuracy"),
             loss_difference=difference(runs, baseline, "loss"),
         )
@@ -69,7 +69,7 @@ def difference(rows: Sequence[Row], baseline: Sequence[Row], metric: str) -> Cha
     """Return the difference of the means of a metric; None if it has no interval."""
     if min(len(rows), len(baseline)) < 2:
         return None
-    a, b = ([*by_seed(each, metric).values()] for each in (rows, baseline))
+    a, b = (metric_values(each, metric) for each in (rows, baseline))
     found = statistics.difference(a, b)
     low, high = map(float, found.interval(statistics.LEVEL / 2))
     return Change(float(found.mean), (low, high)) if isfinite(high) else None

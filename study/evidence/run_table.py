@@ -64,6 +64,11 @@ def by_configuration(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return {name: groups[name] for name in order}
 
 
+def metric_values(rows: Iterable[Row], metric: str) -> list[float]:
+    """Return a metric of each run."""
+    return [float(row.metrics[metric]) for row in rows]
+
+
 def by_seed(rows: Iterable[Row], metric: str) -> dict[int, float]:
     """Return a metric of each run of a configuration, by seed."""
     return {row.recipe.seed: float(row.metrics[metric]) for row in rows}

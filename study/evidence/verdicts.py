@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from study.evaluation.metrics import METRICS
 from study.evidence import statistics
 from study.evidence.claims_file import (
+    ACCURACIES,
     COUNT,
     TARGET,
     Check,
@@ -67,6 +68,11 @@ class CheckResult:
     p_superior: float | None = None
     """Probability that one run of A has a higher value than one of B; None for a count."""
     verdict: Verdict = MISSING
+
+    @property
+    def is_about_accuracy(self) -> bool:
+        """True if its difference is one of accuracies, in points."""
+        return self.metric in ACCURACIES
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Model:
+class PublishedModel:
     """The published facts about one model; None if not published."""
 
     architecture: str
@@ -97,6 +97,16 @@ class Model:
     def best_accuracy(self) -> float | None:
         """Highest test accuracy of a logged epoch, in percent; without a log, the stated one."""
         return max((e.test_accuracy for e in self.epochs), default=self.stated_best_accuracy)
+
+    @property
+    def reports_best_epoch(self) -> bool:
+        """True if the only published accuracy is that of the best epoch."""
+        return self.accuracy is None and self.best_accuracy is not None
+
+    @property
+    def reported_accuracy(self) -> float | None:
+        """Test accuracy to compare ours with: of the last epoch if published, else of the best."""
+        return self.best_accuracy if self.accuracy is None else self.accuracy
 
 
 @dataclass(frozen=True)
@@ -129,7 +139,7 @@ class WriteUp:
 
     target: Target
     test_images: int
-    models: Mapping[str, Model]
+    models: Mapping[str, PublishedModel]
     claims: tuple[QuotedClaim, ...]
 
 

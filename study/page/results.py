@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.evaluation.metrics import Metrics
-from study.evidence import write_up
 from study.evidence.aggregates import ConfigurationStats, EpochBand
-from study.evidence.claims_file import ACCURACIES
-from study.evidence.verdicts import CheckResult, Claim
-from study.evidence.write_up import WriteUp
+from study.evidence.verdicts import Claim
+from study.evidence.write_up import PublishedModel, WriteUp
 from study.page.network_export import Network
 from study.reporting.formats import title
 from study.training.history import Epoch
@@ -65,7 +63,7 @@ class Model:
     """Of this network."""
     stats: ConfigurationStats | None
     """Of several seeds; None without such runs."""
-    published: write_up.Model | None
+    published: PublishedModel | None
     """What the write-up says of the model."""
     network: Network
     sha256: str
@@ -104,14 +102,10 @@ def difference_axis(claims: Iterable[Claim], margin: float) -> Axis:
     """Return the axis of the differences between accuracies, in points."""
     values: list[float | None] = [-margin, margin]
     for claim in claims:
-        for check in filter(is_about_accuracy, claim.checks):
-            values += [check.difference, *(check.interval or ())]
+        for check in claim.checks:
+            if check.is_about_accuracy:
+                values += [check.difference, *(check.interval or ())]
     return Axis.around(values)
-
-
-def is_about_accuracy(check: CheckResult) -> bool:
-    """Return True if the difference of a check is in points."""
-    return check.metric in ACCURACIES
 
 
 def curves(

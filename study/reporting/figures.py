@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from study.evidence.aggregates import ConfigurationStats, EpochBand
-from study.evidence.claims_file import ACCURACIES
 from study.evidence.verdicts import CheckResult, Claim, Verdict
 from study.evidence.write_up import Target
 from study.reporting.formats import estimate, number, title
@@ -276,7 +275,7 @@ def forest(claims: Sequence[Claim], names: Mapping[str, str], margin: float) -> 
 
 def accuracy_checks(claim: Claim) -> list[CheckResult]:
     """Return the checks of a claim that are about an accuracy and have been decided."""
-    return [check for check in claim.checks if check.metric in ACCURACIES and check.interval]
+    return [check for check in claim.checks if check.is_about_accuracy and check.interval]
 
 
 def compared(check: CheckResult, names: Mapping[str, str], margin: float) -> str:

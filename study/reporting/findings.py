@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from study.evaluation.metrics import METRICS
 from study.evidence.aggregates import ConfigurationStats, wrongly_ranked
+from study.evidence.claims_file import TARGET
 from study.evidence.verdicts import Claim, NumberResult, Verdicts
 from study.evidence.write_up import WriteUp
 from study.reporting.formats import interval, listed, number, title
@@ -103,7 +104,7 @@ def target(
 ) -> str | None:
     """Return if the configuration `final` reaches the target; None while that is not judged."""
     judged = [claim for claim in questions if claim.verdict != "missing runs"]
-    about = [claim for claim in judged if any(check.than == "target" for check in claim.checks)]
+    about = [claim for claim in judged if any(check.than == TARGET for check in claim.checks)]
     if final is None or not about:
         return None
     aim = published.target

@@ -14,7 +14,7 @@ from study.evidence.aggregates import ConfigurationStats
 from study.evidence.held_out import HeldOutRow
 from study.evidence.statistics import Correct
 from study.evidence.verdicts import PILOT, PLAN, CheckResult, Claim, Verdicts
-from study.evidence.write_up import Model, WriteUp
+from study.evidence.write_up import PublishedModel, WriteUp
 from study.networks import receptive_field
 from study.networks.receptive_field import Row
 from study.reporting import findings
@@ -30,7 +30,7 @@ from study.reporting.formats import (
 )
 from study.training.history import Epoch
 
-UNPUBLISHED = Model(
+UNPUBLISHED = PublishedModel(
     architecture="",
     recipe=None,
     receptive_field=None,
@@ -104,7 +104,7 @@ class ModelRow:
     epochs: int
     seeds: ConfigurationStats | None
     """Statistics over seeds; None without such runs."""
-    published: Model
+    published: PublishedModel
 
 
 @dataclass(frozen=True)

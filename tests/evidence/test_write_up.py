@@ -41,6 +41,14 @@ def test_model_has_the_published_numbers(
     assert model.best_accuracy == best_accuracy
 
 
+def test_reported_accuracy_is_of_the_best_epoch_if_no_other_is_published() -> None:
+    reported = {
+        name: (each.reported_accuracy, each.reports_best_epoch) for name, each in MODELS.items()
+    }
+    assert reported["model_3"] == (98.51, True)
+    assert reported["model_4"] == (99.02, False)
+
+
 def test_recipes_are_those_of_models_1_and_2() -> None:
     recipe = write_up.Recipe("SGD", 0.9, 0.01, 128, 64, 15, 0.1)
     assert [model.recipe for model in MODELS.values()] == [recipe, recipe, None, None, None]
