@@ -239,7 +239,7 @@ def posted(checkout: Checkout, folder: Path) -> str:
     [
         ("study/training/kernels.py", each("train")),
         ("study/evaluation/metrics.py", [*each("evaluate"), "claims", "report", "page"]),
-        ("study/networks/receptive_field.py", [*each("summarize"), "report"]),
+        ("study/networks/receptive_field.py", [*each("summarize"), "report", "page"]),
         ("study/reporting/figures.py", ["report"]),
         ("claims.yaml", ["claims"]),
         ("requirements.lock", ["recipes"]),
