@@ -42,6 +42,10 @@ class Steps(TypedDict):
     """Number of measurements, of which the median counts."""
     peak: float
     """Operations per second of one core that does nothing but fused multiply-adds, in billions."""
+    batch_sizes: dict[str, int]
+    """Images in a step, by model."""
+    operations: dict[str, int]
+    """Additions and multiplications of a step, by model."""
     milliseconds: dict[str, dict[str, float]]
     """CPU time of a step, by model and loop."""
 
@@ -64,6 +68,11 @@ def measure(recipes: Mapping[str, Recipe], steps: int, repetitions: int) -> Step
         "steps": steps,
         "repetitions": repetitions,
         "peak": round(arithmetic.peak() / 1e9, 1),
+        "batch_sizes": {model: recipe.batch_size for model, recipe in recipes.items()},
+        "operations": {
+            model: recipe.batch_size * arithmetic.operations(models.build(model, dropout=0.0))
+            for model, recipe in recipes.items()
+        },
         "milliseconds": milliseconds,
     }
 
@@ -120,18 +129,14 @@ def read() -> Steps:
 
 def table(results: Steps) -> str:
     """Return the table and the sentences about it."""
-    recipes = comparison.recipes()
-    rates = {
-        model: arithmetic.operations(models.build(model, dropout=0.0))
-        * recipes[model].batch_size
-        / (times["engine"] * 1e6)
-        for model, times in results["milliseconds"].items()
-    }
-    sizes = {recipes[model].batch_size for model in results["milliseconds"]}
+    sizes = {*results["batch_sizes"].values()}
     values = {
         **results,
         "batch_sizes": " or ".join(map(str, sorted(sizes, reverse=True))),
-        "rates": rates,
+        "rates": {
+            model: results["operations"][model] / (times["engine"] * 1e6)
+            for model, times in results["milliseconds"].items()
+        },
     }
     return templates.render(TEMPLATE, values, (title, cpu_time_measured_on), autoescape=False)
 

@@ -9,6 +9,8 @@ RESULTS: steps.Steps = {
     "steps": 10,
     "repetitions": 3,
     "peak": 100,
+    "batch_sizes": {"model_3": 128},
+    "operations": {"model_3": 810_000_000},
     "milliseconds": {"model_3": {"plain": 30, "engine": 10}},
 }
 
@@ -28,3 +30,4 @@ def test_measurement_of_a_model_has_the_cpu_time_of_each_loop() -> None:
     times = results["milliseconds"]["model_3"]
     assert set(times) == set(steps.LOOPS)
     assert all(value > 0 for value in times.values())
+    assert results["operations"]["model_3"] % results["batch_sizes"]["model_3"] == 0

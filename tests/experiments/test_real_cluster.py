@@ -217,7 +217,7 @@ def test_stopped_and_killed_driver_continues(study: Study) -> None:
     with study.make() as make:
         text = interrupt_at(make, "1 of 2 done, 1 running, 0 queued")
     assert make.returncode != 0
-    assert "stopped; 1 of 2 " in text
+    assert "stopped with 1 of 2 " in text
     assert "Traceback" not in text
     assert psutil.wait_procs(processes_below(study.nodes), 60)[1] == []
     assert [*study.nodes.glob("*/*/experiment-*")] == []

@@ -55,7 +55,7 @@ def test_interrupted_experiments_continue(tmp_path: Path, mnist_folder: Path) ->
     with make_experiments(checkout) as make:
         text = interrupt_at(make, "1 of 4 done, 1 running, 0 queued, 2 failed")
     assert make.returncode != 0, text
-    assert "stopped; 3 of 4 " in text
+    assert "stopped with 3 of 4 " in text
     assert "Traceback" not in text
     assert processes_below(checkout.root) == []
     assert names(checkout) == ["fine-seed-1"]
