@@ -20,7 +20,7 @@ def main() -> None:
 
     write(paths.predictions(model), metrics.predictions_to_csv(labels, tested.predictions))
     write(paths.confusion(model), metrics.confusion_to_csv(labels, tested.predictions))
-    parameters = sum(parameter.numel() for parameter in network.parameters())
+    parameters = trained_network.size(network)
     measured = metrics.measure(
         tested.accuracy, tested.loss, epochs, parameters, recipe.validation_images
     )

@@ -5,7 +5,7 @@ from stages.command import no_arguments, run
 from study.base.files import read_text, write
 from study.data import mnist, raw
 from study.evaluation import trained_network
-from study.evidence import aggregates, run_table
+from study.evidence import aggregates, claims_file, run_table
 from study.networks import inputs
 from study.page import digits, network_export, results, single_file
 from study.recipes import recipe_file
@@ -40,7 +40,7 @@ def main() -> None:
     values = {
         "accuracy_axis": results.accuracy_axis(stats, published),
         "configurations": stats,
-        "descriptions": experiments.descriptions,
+        "descriptions": claims_file.names(experiments),
         "difference_axis": results.difference_axis(
             [*judged.claims, *judged.questions], params.equivalence_margin
         ),

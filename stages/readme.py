@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from stages import project_files
-from study.evidence import aggregates
+from study.evidence import aggregates, claims_file
 from study.evidence.aggregates import ConfigurationStats
 from study.evidence.verdicts import NumberResult
 from study.reporting import findings
@@ -12,9 +12,14 @@ from study.reporting.formats import MISSING, number, row, title
 
 def found() -> str:
     """Return what the study found, as a Markdown list."""
-    stats = project_files.statistics()
-    final = aggregates.named(stats, project_files.experiments().final)
-    sentences = findings.findings(project_files.judged(), stats, final, project_files.published())
+    stats, experiments = project_files.statistics(), project_files.experiments()
+    sentences = findings.findings(
+        project_files.judged(),
+        stats,
+        aggregates.named(stats, experiments.final),
+        project_files.published(),
+        claims_file.names(experiments),
+    )
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
 

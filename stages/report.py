@@ -9,7 +9,7 @@ from stages.command import no_arguments, run
 from study.base.files import read_text, write
 from study.data import mnist
 from study.evaluation import metrics
-from study.evidence import aggregates, held_out, run_table
+from study.evidence import aggregates, claims_file, held_out, run_table
 from study.networks import receptive_field
 from study.reporting import document, figures, tables
 
@@ -46,7 +46,7 @@ def main() -> None:
         verdicts=project_files.judged(),
         margin=params.equivalence_margin,
         configurations=stats,
-        descriptions=experiments.descriptions | closed,
+        descriptions=claims_file.names(experiments) | closed,
         final=aggregates.named(stats, experiments.final),
         held_out=held_out.on_validation_images(rows, experiments.final),
         closed=closed,
@@ -62,7 +62,7 @@ def main() -> None:
     }
     drawings = {
         "confusion": figures.confusion(confusion),
-        "forest": figures.forest(claims, evidence.verdicts.names, evidence.margin),
+        "forest": figures.forest(claims, evidence.descriptions, evidence.margin),
         "misses": figures.misses(trained.missed, images, labels, predictions),
         "models": figures.models(evidence.configurations, published.target),
         "seeds": figures.seeds(bands),

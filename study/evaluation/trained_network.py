@@ -11,6 +11,11 @@ from study.base.errors import UserError
 from study.training.weights_file import digest
 
 
+def size(network: nn.Sequential) -> int:
+    """Return the number of parameters of a network."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
 def load(model: str, path: Path) -> nn.Sequential:
     """Build a model and load its weights from a safetensors file.
 

@@ -101,6 +101,11 @@ def read(text: str, published: WriteUp, experiments: ExperimentsFile) -> ClaimsF
     return file.model_copy(update={"claims": ordered})
 
 
+def names(experiments: ExperimentsFile) -> dict[str, str]:
+    """Return what to call the sides of a check, by id: configurations, and the target."""
+    return experiments.descriptions | {TARGET: TARGET}
+
+
 def published_number(
     number: Number, published: WriteUp, experiments: ExperimentsFile
 ) -> float | None:
@@ -136,6 +141,9 @@ def _mistakes(
     for name in known:
         if not file.claims.get(name):
             yield ("claims", name), f"{name} must have at least one check"
+    for name in file.questions:
+        if name in file.claims:
+            yield ("questions", name), f"{name} must not be the id of a claim; rename it"
     for name in file.titles:
         if name not in {*file.claims, *file.questions}:
             yield (

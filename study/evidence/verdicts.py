@@ -6,7 +6,6 @@ docs/statistics.md declares the procedure; this module is it.
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -136,8 +135,6 @@ class Verdicts:
     """Number of runs that experiments.yaml declares of the configurations in claims.yaml."""
     missing: Mapping[str, int]
     """How many of them metrics/runs.csv does not have, by configuration; nothing is judged then."""
-    names: Mapping[str, str]
-    """What to call each configuration in claims.yaml, by id, and the target."""
     claims: tuple[Claim, ...]
     questions: tuple[Claim, ...]
     numbers: tuple[NumberResult, ...] = ()
@@ -191,36 +188,28 @@ def judge(
     }
     missing = {name: count for name, count in missing.items() if count}
     total = sum(map(len, declared.values()))
-    names = {name: experiments.descriptions[name] for name in declared} | {TARGET: TARGET}
     quotes = {claim.id: claim.quote for claim in published.claims}
-    if missing:
-        claims = with_words(unjudged(file.claims), file.titles, quotes)
-        questions = with_words(unjudged(file.questions), file.titles)
-        return Verdicts(total, missing, names, claims, questions)
     samples = Samples(runs, declared, published.target)
+    claims, questions = (
+        tuple(
+            replace(claim, title=file.titles[claim.id], quote=quotes.get(claim.id))
+            for claim in (unjudged(family) if missing else judge_family(family, samples, margin))
+        )
+        for family in (file.claims, file.questions)
+    )
+    if missing:
+        return Verdicts(total, missing, claims, questions)
     return Verdicts(
         total,
         missing,
-        names,
-        with_words(judge_family(file.claims, samples, margin), file.titles, quotes),
-        with_words(judge_family(file.questions, samples, margin), file.titles),
+        claims,
+        questions,
         tuple(
             compare_number(number, float(known), samples)
             for number in file.numbers
             if (known := published_number(number, published, experiments)) is not None
         ),
         run_control(file.control, samples) if file.control else None,
-    )
-
-
-def with_words(
-    claims: Iterable[Claim],
-    titles: Mapping[str, str],
-    quotes: Mapping[str, str] = MappingProxyType({}),
-) -> tuple[Claim, ...]:
-    """Return claims with their titles and, if they are the write-up's, its words."""
-    return tuple(
-        replace(claim, title=titles[claim.id], quote=quotes.get(claim.id)) for claim in claims
     )
 
 

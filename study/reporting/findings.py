@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from study.evaluation.metrics import METRICS
 from study.evidence.aggregates import ConfigurationStats, wrongly_ranked
 from study.evidence.claims_file import TARGET
-from study.evidence.verdicts import Claim, NumberResult, Verdicts
+from study.evidence.verdicts import MISSING, Claim, NumberResult, Verdicts
 from study.evidence.write_up import WriteUp
 from study.reporting.formats import interval, listed, number, title
 
@@ -22,15 +22,17 @@ def findings(
     configurations: Sequence[ConfigurationStats],
     final: ConfigurationStats | None,
     published: WriteUp,
+    names: Mapping[str, str],
 ) -> list[str]:
     """Return the findings as items of a list, in Markdown.
 
-    `final` is the configuration that aims at the target. Nothing is found while runs are missing.
+    `final` is the configuration that aims at the target, and `names` are what to call
+    configurations, by id. Nothing is found while runs are missing.
     """
     if verdicts.missing:
         return [missing(verdicts)]
     found = (
-        reproduction(verdicts.numbers, verdicts.names),
+        reproduction(verdicts.numbers, names),
         conclusions(verdicts.claims) if verdicts.claims else None,
         target(verdicts.questions, final, published),
         lesson(configurations, published),
@@ -103,7 +105,7 @@ def target(
     questions: Iterable[Claim], final: ConfigurationStats | None, published: WriteUp
 ) -> str | None:
     """Return if the configuration `final` reaches the target; None while that is not judged."""
-    judged = [claim for claim in questions if claim.verdict != "missing runs"]
+    judged = [claim for claim in questions if claim.verdict != MISSING]
     about = [claim for claim in judged if any(check.than == TARGET for check in claim.checks)]
     if final is None or not about:
         return None

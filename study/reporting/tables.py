@@ -74,7 +74,7 @@ class Evidence:
     """Accuracies within this many points count as equivalent."""
     configurations: Sequence[ConfigurationStats]
     descriptions: Mapping[str, str]
-    """Description of each configuration, by id."""
+    """What to call each configuration and closed trial, by id, and the target."""
     final: ConfigurationStats | None
     """The configuration that aims at the target, if it has run."""
     held_out: Sequence[HeldOutRow]
@@ -205,7 +205,13 @@ def reaching_target(models: Models, published: WriteUp) -> list[str]:
 
 def opening(evidence: Evidence, published: WriteUp) -> list[str]:
     """Return what the study found, in sentences."""
-    return findings.findings(evidence.verdicts, evidence.configurations, evidence.final, published)
+    return findings.findings(
+        evidence.verdicts,
+        evidence.configurations,
+        evidence.final,
+        published,
+        evidence.descriptions,
+    )
 
 
 def plan() -> str:
@@ -228,7 +234,7 @@ def without_pilot(evidence: Evidence) -> str | None:
         for claim in claims
         if claim.without_pilot not in (None, claim.verdict)
     ]
-    pilot = f"Without the seeds of the pilot, {PILOT[0]} to {PILOT[-1]},"
+    pilot = f"Without seeds {PILOT[0]} to {PILOT[-1]}, which every pilot had,"
     if not changed:
         return f"{pilot} all verdicts are the same."
     return f"{pilot} {len(changed)} of {len(claims)} verdicts differ: {listed(changed)}."

@@ -105,6 +105,19 @@ def test_read_names_line_and_mistake(old: str, new: str, parts: tuple[str, ...])
     assert all(part in message for part in parts), message
 
 
+def test_read_names_a_question_with_the_id_of_a_claim() -> None:
+    check = "{metric: loss, of: model-1, is: lower, than: model-2}"
+    text = TEXT.replace("questions:", f"questions:\n  {FIRST}: [{check}]", 1)
+    line = text[: text.index(f"  {FIRST}: [")].count("\n") + 1
+    assert complaint(text).startswith(f"claims.yaml line {line}: {FIRST} must")
+
+
+def test_names_are_those_of_configurations_and_of_the_target() -> None:
+    names = claims_file.names(EXPERIMENTS)
+    assert names["model-4-dropout-15"] == "Model 4 (15% dropout)"
+    assert names.keys() - EXPERIMENTS.descriptions.keys() == {"target"}
+
+
 def test_read_names_a_claim_without_a_title() -> None:
     line = TEXT[: TEXT.index("  model-6-reaches-target:")].count("\n") + 1
     message = complaint(TEXT.replace("  model-6-reaches-target: Model 6 reaches the target\n", ""))

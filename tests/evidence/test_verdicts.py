@@ -199,7 +199,7 @@ def test_intervals_never_disagree_with_verdicts() -> None:
 
 
 def test_study_without_claims_has_no_verdicts() -> None:
-    assert judge(ClaimsFile(), BASE) == Verdicts(0, {}, {"target": "target"}, (), ())
+    assert judge(ClaimsFile(), BASE) == Verdicts(0, {}, (), ())
 
 
 def test_nothing_is_judged_while_seeds_are_missing() -> None:
@@ -210,7 +210,6 @@ def test_nothing_is_judged_while_seeds_are_missing() -> None:
     )
     judged = judge(file, [*BASE, *shifted(0.3)[:7]])
     assert (judged.runs, judged.missing) == (20, {"changed": 3})
-    assert judged.names == {"changed": "The changed", "model-4": "The model-4", "target": "target"}
     words = [(claim.title, claim.quote) for claim in (*judged.claims, *judged.questions)]
     assert words == [("Title of it", "It is so."), ("Title of ours", None)]
     assert (judged.numbers, judged.control) == ((), None)

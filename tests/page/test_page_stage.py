@@ -89,37 +89,34 @@ def test_page_with_runs_has_a_row_per_configuration(copy: PageStudy) -> None:
     assert '"runs":2,"points":[[99.03,99.08,99.13],[99.0,99.05,99.1]]' in text
 
 
-NAMES = {"model-2": "Model 2 (wide)", "model-1": "Model 1"}
-
-
 def test_page_shows_the_verdicts_with_their_intervals(copy: PageStudy) -> None:
     check = CheckResult(
-        *("accuracy", "model-2", "higher", "model-1", 30, 99.2, 99.0, 0.2),
+        *("accuracy", "model-4-rotated", "higher", "model-1", 30, 99.2, 99.0, 0.2),
         *((0.1, 0.3), 0.001, 2, 0.002, 0.9, "supported"),
     )
     quoted = "2 > 1, <b>they</b> say"
     claims = (Claim("better", (check,), "supported", quote=quoted, p_adjusted=0.002),)
     questions = (Claim("our-question", (check,), "inconclusive", "Is <it> so?"),)
-    judged = Verdicts(60, {}, NAMES, claims, questions)
+    judged = Verdicts(60, {}, claims, questions)
     (copy.folder / paths.VERDICTS).write_text(verdicts.to_json(judged), encoding="utf-8")
     copy.run(page.main)
     text = copy.page.read_text("utf-8")
     assert "<q>2 &gt; 1, &lt;b&gt;they&lt;/b&gt; say</q>" in text
     assert "+0.200 (+0.100 to +0.300) points" in text
-    assert "Model 2 (wide) &gt; Model 1" in text
+    assert "Model 4 (rotation) &gt; Model 1" in text
     assert '<span class="question">Is &lt;it&gt; so?</span>' in text
     assert text.count('<details class="claim">') == 2
 
 
 def test_page_with_missing_runs_judges_nothing(copy: PageStudy) -> None:
-    check = CheckResult("accuracy", "model-2", "higher", "model-1")
+    check = CheckResult("accuracy", "model-4-rotated", "higher", "model-1")
     claims = (Claim("better", (check,), verdicts.MISSING, quote="2 > 1"),)
-    judged = Verdicts(60, {"model-2": 3}, NAMES, claims, ())
+    judged = Verdicts(60, {"model-2": 3}, claims, ())
     (copy.folder / paths.VERDICTS).write_text(verdicts.to_json(judged), encoding="utf-8")
     copy.run(page.main)
     body = copy.page.read_text("utf-8").partition("<body")[2].partition("<script")[0]
     assert "<q>2 &gt; 1</q>" in body
-    assert '<p class="check">Accuracy: Model 2 (wide) &gt; Model 1</p>' in body
+    assert '<p class="check">Accuracy: Model 4 (rotation) &gt; Model 1</p>' in body
     assert "badge" not in body
 
 

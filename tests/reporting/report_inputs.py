@@ -170,7 +170,6 @@ NAMES = {
 VERDICTS = Verdicts(
     runs=10,
     missing={},
-    names=NAMES,
     claims=(
         claim(
             "model-2-better-than-model-1",
@@ -197,7 +196,7 @@ EVIDENCE = Evidence(
         stats("wider", 99.2),
         FINAL,
     ],
-    descriptions={"model-1": "Model 1", "wider": "wider | deeper"},
+    descriptions=NAMES | {"wider": "wider | deeper"},
     final=FINAL,
     held_out=[
         held_out("resnet-tiny", 0),
@@ -211,7 +210,6 @@ NO_RUNS = Evidence(
     verdicts=Verdicts(
         runs=10,
         missing={"model-2": 7},
-        names=NAMES,
         claims=(
             Claim("it", (check("lower", "target", ran=False),), "missing runs", "Title of it"),
         ),
@@ -219,7 +217,7 @@ NO_RUNS = Evidence(
     ),
     margin=0.1,
     configurations=[],
-    descriptions={},
+    descriptions=NAMES,
     final=None,
     held_out=[],
     closed=[],

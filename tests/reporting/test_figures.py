@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from study.evidence.aggregates import EpochBand
 from study.evidence.verdicts import Claim
 from study.reporting import figures
-from tests.reporting.report_inputs import PUBLISHED, ROOT, VERDICTS, check, claim, stats
+from tests.reporting.report_inputs import NAMES, PUBLISHED, ROOT, VERDICTS, check, claim, stats
 
 TARGET = PUBLISHED.target
 
@@ -54,7 +54,7 @@ def drawn() -> str:
     return "".join(
         (
             figures.confusion(MATRICES),
-            figures.forest(VERDICTS.claims, VERDICTS.names, 0.1),
+            figures.forest(VERDICTS.claims, NAMES, 0.1),
             figures.misses([3, 14], IMAGES, LABELS, PREDICTIONS),
             figures.models(CONFIGURATIONS, TARGET),
             figures.seeds(BANDS),
@@ -138,7 +138,7 @@ def test_letters_are_of_the_font_that_comes_with_matplotlib() -> None:
 
 def test_page_shows_through() -> None:
     # White is only behind the digits.
-    forest = figures.forest(VERDICTS.claims, VERDICTS.names, 0.1)
+    forest = figures.forest(VERDICTS.claims, NAMES, 0.1)
     without_digits = figures.models(CONFIGURATIONS, TARGET) + forest
     assert "#ffffff" not in without_digits
     assert "#000000" not in without_digits
@@ -233,7 +233,7 @@ CLAIMS = [
 
 
 def test_forest_groups_the_accuracies_by_claim() -> None:
-    figure = plotted(figures.forest, CLAIMS, VERDICTS.names, 0.1)
+    figure = plotted(figures.forest, CLAIMS, NAMES, 0.1)
     (panel,) = figure.axes
     places = rows(panel)
     assert [*places] == [
@@ -248,7 +248,7 @@ def test_forest_groups_the_accuracies_by_claim() -> None:
 
 
 def test_forest_marks_by_verdict_with_and_without_color() -> None:
-    (panel,) = plotted(figures.forest, CLAIMS, VERDICTS.names, 0.1).axes
+    (panel,) = plotted(figures.forest, CLAIMS, NAMES, 0.1).axes
     found = [
         (line.get_color(), line.get_marker(), line.get_markerfacecolor() == "none")
         for line in panel.lines
@@ -263,7 +263,7 @@ def test_forest_marks_by_verdict_with_and_without_color() -> None:
 
 @pytest.mark.parametrize("claims", [[], CLAIMS[1:2]])
 def test_figures_without_runs_are_drawn(claims: list[Claim]) -> None:
-    forest = figures.forest(claims, VERDICTS.names, 0.1)
+    forest = figures.forest(claims, NAMES, 0.1)
     for svg in (figures.models([], TARGET), figures.seeds({}), forest):
         assert svg.startswith("<?xml")
 

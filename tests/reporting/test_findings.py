@@ -20,18 +20,18 @@ from tests.reporting.report_inputs import (
 
 
 def test_findings_while_runs_are_missing_are_their_number_alone() -> None:
-    (only,) = findings.findings(NO_RUNS.verdicts, [], None, PUBLISHED)
+    (only,) = findings.findings(NO_RUNS.verdicts, [], None, PUBLISHED, NAMES)
     assert "7 of 10 runs are missing" in only
     assert "`make experiments`" in only
 
 
 def test_findings_of_a_study_without_claims_are_none() -> None:
-    assert findings.findings(Verdicts(0, {}, {}, (), ()), [], None, PUBLISHED) == []
+    assert findings.findings(Verdicts(0, {}, (), ()), [], None, PUBLISHED, NAMES) == []
 
 
 def test_findings_begin_with_reproduction_conclusions_and_target() -> None:
     numbers, claims, target, lesson = findings.findings(
-        VERDICTS, EVIDENCE.configurations, EVIDENCE.final, PUBLISHED
+        VERDICTS, EVIDENCE.configurations, EVIDENCE.final, PUBLISHED, NAMES
     )
     assert "reproduce.**" in numbers
     assert "2 claims" in claims
