@@ -5,7 +5,7 @@ The engine has no switches: each function here replaces a part of it, before ker
 
 import sys
 from collections.abc import Callable
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 from torch import nn
@@ -41,7 +41,7 @@ def prefetch(patch: Patch) -> None:
     """Fetch no data before it is needed. Kernels are compiled anew: the cache has others."""
     patch(CodeCache, "load_overload", lambda *_: None)
     patch(CodeCache, "save_overload", lambda *_: None)
-    for module in engine.KERNELS.values():
+    for module in engine.PASSES.values():
         if hasattr(module, "prefetch_ahead"):
             patch(module, "prefetch_ahead", fetch_nothing)
 
@@ -56,13 +56,13 @@ def fetch_nothing(
 def order(patch: Patch) -> None:
     """Start every pass from the first image, which is no longer in the cache."""
 
-    def forwards(module: ModuleType) -> SimpleNamespace:
+    def forwards(passes: Any) -> SimpleNamespace:
         return SimpleNamespace(
-            forward=lambda *arguments: module.forward(*arguments[:-1], False),
-            backward=lambda *arguments: module.backward(*arguments[:-1], False),
+            forward=lambda *arguments: passes.forward(*arguments[:-1], False),
+            backward=lambda *arguments: passes.backward(*arguments[:-1], False),
         )
 
-    patch(engine, "KERNELS", {kind: forwards(each) for kind, each in engine.KERNELS.items()})
+    patch(engine, "PASSES", {kind: forwards(each) for kind, each in engine.PASSES.items()})
 
 
 def alignment(patch: Patch) -> None:

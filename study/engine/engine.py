@@ -1,6 +1,6 @@
 """A network in training on a CPU: its memory, and the passes of a step and of an evaluation."""
 
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from torch import nn
@@ -8,7 +8,7 @@ from torch import nn
 from study.engine import direct, mean, pointwise, taps, winograd
 from study.engine.epilogue import PIXELS, fold_norm, fold_norm_gradient
 from study.engine.loss import cross_entropy
-from study.engine.memory import Arrays, Bytes, Floats, Labels, Memory
+from study.engine.memory import Arrays, Bytes, Doubles, Floats, Labels, Memory
 from study.engine.optimizer import descend, move
 from study.engine.plan import (
     DEPTHWISE,
@@ -21,9 +21,37 @@ from study.engine.plan import (
     parameters,
     sections,
 )
+from study.engine.record import Plan
 from study.engine.rng import RngState, draw_mask, threshold
 
-KERNELS: dict[str, Any] = {
+
+class Passes(Protocol):
+    """The passes of one kind of section: a module of the engine.
+
+    They take the memory, the sums in double precision, the batch's images uint8 [n * 784], the
+    plan, the number of the section in it, and n. With `reverse`, they start from the last image.
+    """
+
+    def forward(
+        self,
+        m: Floats,
+        d: Doubles,
+        images: Bytes,
+        plan: Plan,
+        index: int,
+        n: int,
+        training: bool,
+        reverse: bool,
+    ) -> None:
+        """Compute the section's output; in training, also what the backward pass needs."""
+
+    def backward(
+        self, m: Floats, d: Doubles, images: Bytes, plan: Plan, index: int, n: int, reverse: bool
+    ) -> None:
+        """Compute the gradients with respect to the section's weights and its input."""
+
+
+PASSES: dict[str, Passes] = {
     FIRST: direct,
     DEPTHWISE: direct,
     WINOGRAD: winograd,
@@ -31,7 +59,7 @@ KERNELS: dict[str, Any] = {
     TAPS: taps,
     MEAN: mean,
 }
-"""For each kind of section, the module with its forward and backward pass."""
+"""The passes of each kind of section."""
 
 
 class Engine:
@@ -139,8 +167,8 @@ class Engine:
                 mask = self.bytes[start : start + n * side * side * int(record["channels"])]
                 draw_mask(rng_state, threshold(section.dropout), mask)
             # Every second pass of a step starts from the last image, which is still in the cache.
-            kernels, reverse = KERNELS[section.kind], index % 2 == 1
-            kernels.forward(self.memory, self.doubles, flat, self.plan, index, n, training, reverse)
+            passes, reverse = PASSES[section.kind], index % 2 == 1
+            passes.forward(self.memory, self.doubles, flat, self.plan, index, n, training, reverse)
             fold_norm(self.memory, self.doubles, self.plan, index, n, training)
         return self.rows("z", n)
 
@@ -151,8 +179,8 @@ class Engine:
         for index in reversed(range(count)):
             fold_norm_gradient(self.memory, self.doubles, self.plan, index, n)
             passes_before = count + (count - 1 - index)
-            kernels, reverse = KERNELS[self.sections[index].kind], passes_before % 2 == 1
-            kernels.backward(self.memory, self.doubles, flat, self.plan, index, n, reverse)
+            passes, reverse = PASSES[self.sections[index].kind], passes_before % 2 == 1
+            passes.backward(self.memory, self.doubles, flat, self.plan, index, n, reverse)
 
     def rows(self, field: str, n: int) -> Floats:
         """Return a view of a field of the last section, with one row for each of n images."""

@@ -2,7 +2,8 @@
 
 from study.engine.compilation import kernel
 from study.engine.memory import Floats
-from study.engine.vector import noinline, strip_1, strip_2, strip_3
+from study.engine.strip import strip_1, strip_2, strip_3
+from study.engine.vector import noinline
 
 
 @kernel
