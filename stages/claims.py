@@ -3,7 +3,7 @@
 from stages import paths, project_files
 from stages.command import no_arguments, run
 from study.base.files import read_text, write
-from study.evidence import claims_file, run_table, verdicts
+from study.evidence import claims_file, judging, run_table, verdicts
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
     published, experiments = project_files.published(), project_files.experiments()
     file = claims_file.read(read_text(paths.CLAIMS), published, experiments)
     tested = run_table.on_the_test_set(project_files.rows())
-    judged = verdicts.judge(file, published, experiments, tested, margin)
+    judged = judging.judge(file, published, experiments, tested, margin)
     if judged.missing:
         missing = sum(judged.missing.values())
         print(

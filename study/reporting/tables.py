@@ -12,8 +12,9 @@ from study.evaluation.metrics import METRICS, Metrics
 from study.evidence import statistics
 from study.evidence.aggregates import ConfigurationStats
 from study.evidence.held_out import HeldOutRow
+from study.evidence.judging import PILOT, PLAN
 from study.evidence.statistics import Correct
-from study.evidence.verdicts import PILOT, PLAN, CheckResult, Claim, Verdicts
+from study.evidence.verdicts import CheckResult, Claim, Verdicts
 from study.evidence.write_up import PublishedModel, WriteUp
 from study.networks import receptive_field
 from study.networks.receptive_field import Row

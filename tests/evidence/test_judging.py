@@ -9,11 +9,12 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 
-from study.evidence import claims_file, configurations, run_table, statistics, verdicts
+from study.evidence import claims_file, configurations, judging, run_table, statistics, verdicts
 from study.evidence.claims_file import COUNT, TARGET, Check, ClaimsFile, Control, Number
 from study.evidence.configurations import ExperimentsFile
+from study.evidence.judging import Prediction
 from study.evidence.run_table import Row
-from study.evidence.verdicts import Claim, Prediction, Verdicts
+from study.evidence.verdicts import Claim, Verdicts
 from study.evidence.write_up import ClaimedMetrics, QuotedClaim
 from tests.checkout import ROOT
 from tests.evidence.hand_made import PUBLISHED, published_with, rows
@@ -54,7 +55,7 @@ def judge(
         for name in file.configurations or ["model-4"]
     ]
     experiments = ExperimentsFile.model_validate({"seeds": [*seeds], "configurations": declared})
-    return verdicts.judge(file, published, experiments, runs, MARGIN)
+    return judging.judge(file, published, experiments, runs, MARGIN)
 
 
 def evaluate(checks: Sequence[Check], runs: Sequence[Row]) -> Claim:
@@ -287,7 +288,7 @@ FILE = claims_file.read((ROOT / "claims.yaml").read_text("utf-8"), PUBLISHED, EX
 
 
 ROWS = run_table.on_the_test_set(run_table.from_csv((ROOT / "metrics/runs.csv").read_text("utf-8")))
-JUDGED = verdicts.judge(FILE, PUBLISHED, EXPERIMENTS, ROWS, MARGIN)
+JUDGED = judging.judge(FILE, PUBLISHED, EXPERIMENTS, ROWS, MARGIN)
 
 
 def test_claims_json_is_that_of_the_run_table() -> None:
@@ -297,7 +298,7 @@ def test_claims_json_is_that_of_the_run_table() -> None:
 @pytest.mark.skipif(bool(JUDGED.missing), reason="runs are missing, so nothing is judged")
 def test_judged_runs_descend_from_the_plan() -> None:
     for revision in {row.revision for row in ROWS}:
-        command = ["git", "merge-base", "--is-ancestor", verdicts.PLAN, revision]
+        command = ["git", "merge-base", "--is-ancestor", judging.PLAN, revision]
         subprocess.run(command, cwd=ROOT, check=True)
 
 
@@ -333,7 +334,7 @@ def simulate(
                 a, b = (sample(side, each.metric) for side in (each.of, each.than))
                 difference = statistics.difference(a, b)
                 tests.setdefault(name, []).append(Prediction(each.relation, difference, MARGIN))
-    left = statistics.holm(np.stack([verdicts.claim_p(each) for each in tests.values()], -1)).left
+    left = statistics.holm(np.stack([judging.claim_p(each) for each in tests.values()], -1)).left
     found = {}
     for index, (name, of_claim) in enumerate(tests.items()):
         of_checks = np.stack([test.verdicts(len(of_claim), left[:, index]) for test in of_claim])
