@@ -23,7 +23,7 @@ from study.evidence.claims_file import (
     published_number,
 )
 from study.evidence.configurations import ExperimentsFile
-from study.evidence.run_table import Row, by_configuration, by_seed
+from study.evidence.run_table import Row, by_configuration, metric_values
 from study.evidence.statistics import LEVEL, Difference, Floats
 from study.evidence.verdicts import (
     MISSING,
@@ -53,9 +53,10 @@ class Samples:
     target: Target
 
     def of(self, configuration: str, metric: str) -> list[float]:
-        """Return a metric of each run of a configuration."""
-        values = by_seed(self.runs[configuration], metric)
-        return [values[seed] for seed in sorted(self.seeds[configuration])]
+        """Return a metric of each of these runs of a configuration."""
+        seeds = self.seeds[configuration]
+        runs = (run for run in self.runs[configuration] if run.recipe.seed in seeds)
+        return metric_values(runs, metric)
 
     def pair(self, check: Check) -> tuple[list[float], list[float] | float]:
         """Return the values of A and B; one number for the target."""
@@ -84,7 +85,7 @@ def judge(
     runs = by_configuration(rows)
     declared = {name: experiments.seeds_of[name] for name in file.configurations}
     missing = {
-        name: len({*every} - by_seed(runs.get(name, ()), COUNT).keys())
+        name: len({*every} - {run.recipe.seed for run in runs.get(name, ())})
         for name, every in declared.items()
     }
     missing = {name: count for name, count in missing.items() if count}

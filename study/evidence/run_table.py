@@ -69,11 +69,6 @@ def metric_values(rows: Iterable[Row], metric: str) -> list[float]:
     return [float(row.metrics[metric]) for row in rows]
 
 
-def by_seed(rows: Iterable[Row], metric: str) -> dict[int, float]:
-    """Return a metric of each run of a configuration, by seed."""
-    return {row.recipe.seed: float(row.metrics[metric]) for row in rows}
-
-
 def to_csv(rows: Iterable[Row]) -> str:
     """Return a header and the rows as CSV, sorted by configuration and seed."""
     text = io.StringIO()
