@@ -67,9 +67,12 @@ def markdown(results: Results) -> str:
 
 def headline(results: Results) -> str:
     """Return the sentence that sums it up."""
-    factor = results["comparison"]["study"]["speedup"]
-    cores = results["machine"]["cores"]
-    return f"On {cores} cores, training is {factor:.0f} times as fast as a plain PyTorch loop."
+    comparison, cores = results["comparison"], results["machine"]["cores"]
+    count, study = len(comparison["models"]), comparison["study"]
+    return (
+        f"On {cores} cores, training all {count} models takes {study['project_seconds'] / 60:.0f}"
+        f" minutes: {study['speedup']:.0f} times as fast as a plain PyTorch loop."
+    )
 
 
 def speedup(spread: Spread) -> str:
