@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from study.evaluation.metrics import Metrics
+from study.evidence.statistics import Mean
 from study.reporting import document
 from tests.reporting.report_inputs import (
     EVIDENCE,
@@ -148,10 +149,18 @@ def test_architecture_and_recipe_are_a_table_of_their_own() -> None:
 
 def test_ablation_has_differences_to_its_first_row() -> None:
     text = section(REPORT, "### Ablation")
-    assert row_of(text, "Resnet tiny")[1:] == ["3", "99.500", "–", "0.0200", "–"]
+    assert row_of(text, "Resnet tiny")[1:] == ["3", "99.500 ± 0.100", "–", "0.0200", "–"]
     assert row_of(text, r"wider \| deeper (8,421 parameters)")[3].startswith("−0.200 (−0.210 to")
     assert row_of(text, "No decay")[5] == "+0.0000 (−0.0100 to +0.0100)"
     assert "Narrow" not in text
+
+
+def test_single_run_has_no_sd() -> None:
+    only = [replace(EVIDENCE.held_out[0], accuracy=Mean(1, 99.5, NAN)), *EVIDENCE.held_out[1:]]
+    text = section(
+        document.render(STUDY, replace(EVIDENCE, held_out=only), PUBLISHED), "### Ablation"
+    )
+    assert row_of(text, "Resnet tiny")[1:3] == ["1", "99.500"]
 
 
 def test_closed_trials_have_a_table_of_their_own() -> None:
