@@ -36,12 +36,24 @@ def compute(layer: Layer, maps: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("name", models.names())
 def test_export_computes_what_the_network_does(name: str) -> None:
-    network = with_random_numbers(name).double()
+    assert_same_function(with_random_numbers(name))
+
+
+@pytest.mark.parametrize("missing", ["weight", "bias"])
+def test_export_of_a_norm_without_gain_or_offset(missing: str) -> None:
+    network = with_random_numbers("model_2")
+    for module in network:
+        if isinstance(module, nn.BatchNorm2d):
+            module.register_parameter(missing, None)
+    assert_same_function(network)
+
+
+def assert_same_function(network: nn.Sequential) -> None:
     images = torch.randn(3, *IMAGE, dtype=torch.float64)
     with torch.inference_mode():
-        expected = network(images)
+        expected = network.double()(images)
         found = images
-        for layer in network_export.export(name, network).layers:
+        for layer in network_export.export("model", network).layers:
             found = compute(layer, found)
     torch.testing.assert_close(found.flatten(1), expected)
 
