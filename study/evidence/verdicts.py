@@ -68,7 +68,7 @@ class Claim:
     p_adjusted: float | None = None
     """The same, after Holm's correction for the claims of its family."""
     without_pilot: Verdict | None = None
-    """Verdict from the seeds that the pilot did not have; None if there are too few."""
+    """Verdict without the seeds of the pilot; None if too few are left, or without a pilot."""
 
 
 @dataclass(frozen=True)

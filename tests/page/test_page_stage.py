@@ -77,11 +77,13 @@ def test_model_with_an_unknown_layer_is_named(
 
 
 def test_page_with_runs_has_a_row_per_configuration(copy: PageStudy) -> None:
-    runs = rows("model-4", [99.0, 99.1]) + rows("model-4-rotated", [98.7])
+    # One is in experiments.yaml no more.
+    runs = rows("model-4", [99.0, 99.1]) + rows("model-4-rotated", [98.7]) + rows("tried", [98.9])
     (copy.folder / paths.RUNS).write_text(run_table.to_csv(runs), encoding="utf-8")
     copy.run(page.main)
     text = copy.page.read_text("utf-8")
     assert text.count('<div class="strip-name">Model') == 2
+    assert '<div class="strip-name">Tried' in text
     assert re.search('aria-label="Model 4: 99.05%, 95% CI 98.41 to 99.69"', text)
     assert ">99.05 ± 0.07</td>" in text
     assert "Model 4 (rotation)" in text
@@ -95,8 +97,11 @@ def test_page_shows_the_verdicts_with_their_intervals(copy: PageStudy) -> None:
         *((0.1, 0.3), 0.001, 2, 0.002, 0.9, "supported"),
     )
     quoted = "2 > 1, <b>they</b> say"
-    claims = (Claim("better", (check,), "supported", quote=quoted, p_adjusted=0.002),)
-    questions = (Claim("our-question", (check,), "inconclusive", "Is <it> so?"),)
+    claims = (
+        Claim("better", (check,), "supported", "It is <b>better</b>", quoted, p_adjusted=0.002),
+        Claim("worse", (check,), "contradicted", "It is worse", quoted, p_adjusted=0.003),
+    )
+    questions = (Claim("ours", (check,), "inconclusive", "Is <it> so?", p_adjusted=0.4),)
     judged = Verdicts(60, {}, claims, questions)
     (copy.folder / paths.VERDICTS).write_text(verdicts.to_json(judged), encoding="utf-8")
     copy.run(page.main)
@@ -104,8 +109,15 @@ def test_page_shows_the_verdicts_with_their_intervals(copy: PageStudy) -> None:
     assert "<q>2 &gt; 1, &lt;b&gt;they&lt;/b&gt; say</q>" in text
     assert "+0.200 (+0.100 to +0.300) points" in text
     assert "Model 4 (rotation) &gt; Model 1" in text
-    assert '<span class="question">Is &lt;it&gt; so?</span>' in text
-    assert text.count('<details class="claim">') == 2
+    assert '<span class="claim-title">It is &lt;b&gt;better&lt;/b&gt;</span>' in text
+    assert '<span class="claim-title">Is &lt;it&gt; so?</span>' in text
+    assert text.count('<details class="claim">') == 3
+    # A p-value has a direction.
+    assert re.findall("Evidence (for|against) .*: p = (0.00.)", text) == [
+        ("for", "0.002"),
+        ("against", "0.003"),
+    ]
+    assert "0.400" not in text
 
 
 def test_page_with_missing_runs_judges_nothing(copy: PageStudy) -> None:
