@@ -25,13 +25,13 @@ def found() -> str:
 
 def results() -> str:
     """Return the table of all models as params.yaml has them, in Markdown."""
-    order = [*project_files.experiments().descriptions]
-    stats = sorted(project_files.statistics(), key=lambda each: order.index(each.configuration))
-    return table(stats, project_files.judged().numbers)
+    stats = {each.configuration: each for each in project_files.statistics()}
+    shown = [stats[name] for name in project_files.experiments().defaults if name in stats]
+    return table(shown, project_files.judged().numbers)
 
 
 def table(configurations: Sequence[ConfigurationStats], numbers: Sequence[NumberResult]) -> str:
-    """Return the table of the default ones of these configurations, in Markdown."""
+    """Return the table of these configurations, in Markdown."""
     reproduced = {
         each.of: "yes" if each.reproduced else "no"
         for each in numbers
@@ -47,7 +47,6 @@ def table(configurations: Sequence[ConfigurationStats], numbers: Sequence[Number
             reproduced.get(each.configuration, MISSING),
         )
         for each in configurations
-        if each.default
     ]
     names = ("Parameters", "Accuracy (%), mean ± SD", "Seeds", "Write-up, one run", "Reproduced")
     return "\n".join([row("Model", *names), row("---", *5 * ["---:"]), *rows])

@@ -38,7 +38,6 @@ def main() -> None:
         },
     )
 
-    closed = {each.id: each.description for each in experiments.closed}
     rows = project_files.rows()
     tested = run_table.on_the_test_set(rows)
     stats = aggregates.configuration_stats(tested, published, experiments.defaults)
@@ -46,10 +45,10 @@ def main() -> None:
         verdicts=project_files.judged(),
         margin=params.equivalence_margin,
         configurations=stats,
-        descriptions=claims_file.names(experiments) | closed,
+        descriptions=claims_file.names(experiments),
         final=aggregates.named(stats, experiments.final),
         held_out=held_out.on_validation_images(rows, experiments.final),
-        closed=closed,
+        closed=project_files.closed(),
     )
     claims = tables.all_claims(evidence)
     bands = aggregates.epoch_bands(tested, published, experiments.defaults)

@@ -102,7 +102,7 @@ def read(text: str, published: WriteUp, experiments: ExperimentsFile) -> ClaimsF
 
 
 def names(experiments: ExperimentsFile) -> dict[str, str]:
-    """Return what to call the sides of a check, by id: configurations, and the target."""
+    """Return what to call configurations, closed trials and the target, by id."""
     return experiments.descriptions | {TARGET: TARGET}
 
 
@@ -130,7 +130,7 @@ def _mistakes(
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield where a mistake is and what it is."""
     known = [claim.id for claim in published.claims]
-    ids = experiments.descriptions
+    ids = experiments.seeds_of
     for name in file.claims:
         if name not in known:
             yield (

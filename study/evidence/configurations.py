@@ -104,8 +104,8 @@ class ExperimentsFile(BaseModel):
 
     @property
     def descriptions(self) -> dict[str, str]:
-        """Description of each configuration, by id."""
-        return {each.id: each.description for each in self.configurations}
+        """Description of each configuration and closed trial, by id."""
+        return {each.id: each.description for each in (*self.configurations, *self.closed)}
 
     @property
     def defaults(self) -> dict[str, str]:

@@ -110,7 +110,7 @@ def test_file_has_seeds_descriptions_defaults_and_the_final_configuration() -> N
     assert file.final == "dropout-7.5"
     assert configurations.read(TEXT.replace("final: dropout-7.5", "")).final is None
     closed = configurations.read(f"{CLOSED}old}}]\n{TEXT}")
-    assert closed.descriptions == file.descriptions
+    assert closed.descriptions == file.descriptions | {"old": "a trial"}
     assert [(each.id, each.description) for each in closed.closed] == [("old", "a trial")]
     assert configurations.runs(TEXT, PARAMS) == configurations.runs(
         f"{CLOSED}old}}]\n{TEXT}", PARAMS

@@ -119,4 +119,4 @@ def test_experiments_are_rejected_in_one_line_or_read(text: str) -> None:
         return
     runs = configurations.runs(text, params)
     named = {run.configuration for run in runs.values()}
-    assert configurations.read(text).descriptions.keys() == named
+    assert configurations.read(text).seeds_of.keys() == named

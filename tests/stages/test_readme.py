@@ -6,11 +6,10 @@ from stages import readme
 from tests.reporting.report_inputs import number, stats
 
 
-def test_table_has_the_default_configurations_next_to_the_write_up() -> None:
+def test_table_has_configurations_next_to_the_write_up() -> None:
     configurations = [
         stats("model-1", published=98.98),
         replace(stats("model-3", 98.6, 3928, published=98.51), published_best=True),
-        replace(stats("variant"), default=False),
         stats("model-6", 99.57, 7954, n=1),
     ]
     numbers = [number("accuracy", "model-1", reproduced=False), number("best_accuracy", "model-3")]
