@@ -161,7 +161,7 @@ def epoch_bands(
 
 
 def differences(claims: Iterable[Claim]) -> list[Difference]:
-    """Return the checks that are about accuracies and have been decided, claim by claim."""
+    """Return the checks of accuracies that have been measured, claim by claim."""
     return [
         Difference(
             claim=claim.id,

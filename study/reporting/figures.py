@@ -32,6 +32,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
+from matplotlib.transforms import blended_transform_factory
 
 P = ParamSpec("P")
 
@@ -242,14 +243,17 @@ def forest(claims: Sequence[Claim], names: Mapping[str, str], margin: float) -> 
     panel = figure.add_subplot(ylim=(max(rows, 2) - 0.6, -0.9))
     panel.axvspan(-margin, margin, color=GRAY, alpha=0.2, linewidth=0)
     panel.axvline(0, color=GRAY, linewidth=0.8)
-    left: dict[str, Any] = {"transform": panel.get_yaxis_transform(), "va": "center", "fontsize": 8}
+    text: dict[str, Any] = {"va": "center", "fontsize": 8}
+    bold = text | {"fontweight": "bold"}
+    # A heading begins at the figure's left edge, and takes no width from the panel.
+    left = blended_transform_factory(figure.transFigure, panel.transData)
+    right = panel.get_yaxis_transform()
     labels: list[tuple[float, str]] = []
     y = 0.0
     for claim, checks in shown:
-        # Over the panel's edge: a claim's name may be long.
-        panel.text(-0.01, y, claim.title, ha="right", fontweight="bold", **left)
+        panel.text(0.005, y, claim.title, transform=left, **bold).set_in_layout(False)
         color = VERDICTS[claim.verdict]["color"]
-        panel.text(1.02, y, claim.verdict.upper(), color=color, fontweight="bold", **left)
+        panel.text(1.02, y, claim.verdict.upper(), color=color, transform=right, **bold)
         for check in checks:
             y += 1
             labels.append((y, compared(check, names, margin)))
@@ -258,9 +262,9 @@ def forest(claims: Sequence[Claim], names: Mapping[str, str], margin: float) -> 
             panel.plot(check.interval, [y, y], color=mark["color"], linewidth=1.4, zorder=2)
             panel.plot(check.difference or 0, y, **mark, markersize=5, zorder=3)
             found = estimate(check.difference, check.interval, 3, sign=True)
-            panel.text(1.02, y, found, **left)
+            panel.text(1.02, y, found, transform=right, **text)
         y += 1.4
-    panel.set_yticks([place for place, _ in labels], [text for _, text in labels])
+    panel.set_yticks([place for place, _ in labels], [label for _, label in labels])
     panel.tick_params(axis="y", length=0)
     panel.set_xlabel(f"A − B: difference in accuracy (points); gray: equivalent, ±{margin:g}")
     panel.grid(axis="x")
@@ -274,7 +278,7 @@ def forest(claims: Sequence[Claim], names: Mapping[str, str], margin: float) -> 
 
 
 def accuracy_checks(claim: Claim) -> list[CheckResult]:
-    """Return the checks of a claim that are about an accuracy and have been decided."""
+    """Return the checks of accuracies that have been measured."""
     return [check for check in claim.checks if check.is_about_accuracy and check.interval]
 
 

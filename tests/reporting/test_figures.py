@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -245,6 +245,16 @@ def test_forest_groups_the_accuracies_by_claim() -> None:
     heights = {text.get_text(): text.get_position()[1] for text in panel.texts}
     assert heights["Title of a"] == heights["INCONCLUSIVE"]
     assert heights["INCONCLUSIVE"] < heights["Title of b"] == heights["CONTRADICTED"]
+
+
+def test_forest_headings_take_no_width_from_the_panel() -> None:
+    def width(claims: Sequence[Claim]) -> float:
+        with matplotlib.style.context(figures.STYLE):
+            figure = plotted(figures.forest, claims, NAMES, 0.1)
+            figure.draw_without_rendering()
+        return figure.axes[0].get_position().width
+
+    assert width([replace(each, title=60 * "wide") for each in CLAIMS]) == width(CLAIMS)
 
 
 def test_forest_marks_by_verdict_with_and_without_color() -> None:
