@@ -39,7 +39,7 @@ from study.evidence.write_up import Target, WriteUp
 PLAN = "870c88be843f48ef606405b8f877c9b8a57b580c"
 """The commit that declared the procedure: the revision of each judged run descends from it."""
 PILOT = range(1, 6)
-"""The seeds of the pilot, whose verdicts were known when the procedure was declared."""
+"""The seeds that the pilot had for every configuration: we knew its verdicts before PLAN."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def judge_family(
 ) -> tuple[Claim, ...]:
     """Return the verdicts on a family of claims, and beside them those without the pilot."""
     later = samples.without(PILOT)
-    enough = all(len(seeds) > 1 for seeds in later.seeds.values())
+    enough = bool(PILOT) and all(len(seeds) > 1 for seeds in later.seeds.values())
     without_pilot = decide_family(family, later, margin) if enough else {}
     return tuple(
         replace(claim, without_pilot=without_pilot[name].verdict if enough else None)

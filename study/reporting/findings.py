@@ -56,8 +56,9 @@ def reproduction(numbers: Sequence[NumberResult], names: Mapping[str, str]) -> s
     """
     if not numbers:
         return None
-    counts = Counter("losses" if each.metric == "loss" else "accuracies" for each in numbers)
-    kinds = " and ".join(f"{count} {kind}" for kind, count in counts.items())
+    counts = Counter("loss" if each.metric == "loss" else "accuracy" for each in numbers)
+    plural = {"loss": "losses", "accuracy": "accuracies"}
+    kinds = listed([f"{n} {kind if n == 1 else plural[kind]}" for kind, n in counts.items()])
     outside = [each for each in numbers if not each.reproduced]
     within = "within the 95% prediction interval of our runs"
     if not outside:
@@ -67,8 +68,8 @@ def reproduction(numbers: Sequence[NumberResult], names: Mapping[str, str]) -> s
         )
     among = listed([f"the {number_name(each, names)} ({number_among(each)})" for each in outside])
     return (
-        f"**{len(numbers) - len(outside)} of the write-up's {len(numbers)} numbers reproduce**"
-        f" ({kinds}, one run each): they are {within}. Outside: {among}."
+        f"**Of the write-up's {len(numbers)} numbers** ({kinds}, one run each),"
+        f" **{len(numbers) - len(outside)} reproduce**: they are {within}. Outside: {among}."
     )
 
 
@@ -78,9 +79,9 @@ def number_name(each: NumberResult, names: Mapping[str, str]) -> str:
 
 
 def number_among(each: NumberResult) -> str:
-    """Return a number of the write-up and our interval: `0.0293; ours: 0.0243 to 0.0339`."""
+    """Return a number of the write-up and our interval: `0.0293; ours: 0.02431 to 0.03392`."""
     decimals = METRICS[each.metric].decimals
-    return f"{number(each.published, decimals)}; ours: {interval(each.interval, decimals)}"
+    return f"{number(each.published, decimals)}; ours: {interval(each.interval, decimals + 1)}"
 
 
 def conclusions(claims: Sequence[Claim]) -> str:

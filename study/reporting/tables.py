@@ -235,10 +235,11 @@ def without_pilot(evidence: Evidence) -> str | None:
         for claim in claims
         if claim.without_pilot not in (None, claim.verdict)
     ]
-    pilot = f"Without seeds {PILOT[0]} to {PILOT[-1]}, which every pilot had,"
+    pilot = f"Without seeds {PILOT[0]} to {PILOT[-1]}, which the pilot had for every configuration,"
     if not changed:
         return f"{pilot} all verdicts are the same."
-    return f"{pilot} {len(changed)} of {len(claims)} verdicts differ: {listed(changed)}."
+    differ = "differs" if len(changed) == 1 else "differ"
+    return f"{pilot} {len(changed)} of {len(claims)} verdicts {differ}: {listed(changed)}."
 
 
 def ablation(evidence: Evidence) -> list[HeldOutRow]:
@@ -287,12 +288,14 @@ def difference_text(check: CheckResult) -> str:
 
 def p_corrected(check: CheckResult) -> str:
     """Return how a check's p-value is corrected: `0.0104 × 5 = 0.052`; a word without one."""
-    if check.factor is None:
+    if check.factor is None or check.p is None:
         return "count" if check.a is not None else MISSING
     adjusted = p_value(check.p_adjusted)
     if adjusted.startswith("<"):
         return adjusted
-    return f"{number(check.p, 4)} × {check.factor} = {adjusted}"
+    two_digits = 1 - math.floor(math.log10(check.p))
+    product = f"{number(check.p, max(two_digits, 4))} × {check.factor}"
+    return f"{product} > 1" if check.p * check.factor > 1 else f"{product} = {adjusted}"
 
 
 def open_checks(claim: Claim, names: Mapping[str, str], margin: float) -> list[str]:
@@ -311,10 +314,10 @@ def open_check(check: CheckResult, names: Mapping[str, str], margin: float) -> s
         return f"{metric}, {a} − {b}: unknown, because a training failed."
     low, high = (signed(each, decimals(check) + 1) for each in check.interval)
     unit = "nats" if check.metric == "loss" else "points"
-    at = f" at ±{margin:g}" if check.relation in ("not_higher", "equivalent") else ""
+    at = {"equivalent": f" at ±{margin:g}", "not_higher": f" at +{margin:g}"}
     return (
-        f"{metric}, {a} − {b}: between {low} and {high} {unit}, too close to call{at} with"
-        f" {check.n} seeds."
+        f"{metric}, {a} − {b}: between {low} and {high} {unit}, too close to"
+        f" call{at.get(check.relation, '')} with {check.n} seeds."
     )
 
 

@@ -76,7 +76,7 @@ def test_cells_are_at_most_a_line_long() -> None:
 
 def test_numbers_of_the_write_up_are_next_to_our_interval() -> None:
     text = section(REPORT, "### Do the write-up's numbers reproduce?")
-    assert row_of(text, "accuracy of Model 1")[1:] == ["98.98", "99.040", "98.90 to 99.20", "yes"]
+    assert row_of(text, "accuracy of Model 1")[1:] == ["98.98", "99.040", "98.900 to 99.200", "yes"]
     assert "prediction interval" not in document.render(STUDY, NO_RUNS, PUBLISHED)
 
 
@@ -125,7 +125,7 @@ def test_verdicts_without_the_pilot_are_beside_the_others() -> None:
     changed = replace(VERDICTS.claims[1], without_pilot="inconclusive")
     verdicts = replace(VERDICTS, claims=(VERDICTS.claims[0], changed))
     text = document.render(STUDY, replace(EVIDENCE, verdicts=verdicts), PUBLISHED)
-    assert "1 of 3 verdicts differ: “Title of target-not-reached” is inconclusive" in text
+    assert "1 of 3 verdicts differs: “Title of target-not-reached” is inconclusive" in text
 
 
 def test_target_has_mean_and_interval() -> None:

@@ -45,6 +45,9 @@ def test_reproduction_counts_accuracies_and_losses() -> None:
     )
     assert text is not None
     assert "All 2 (2 accuracies" in text
+    both = findings.reproduction([number("accuracy", "model-1"), number("loss", "model-1")], NAMES)
+    assert both is not None
+    assert "(1 accuracy and 1 loss" in both
     assert findings.reproduction([], NAMES) is None
 
 
@@ -52,7 +55,7 @@ def test_reproduction_names_the_numbers_outside() -> None:
     numbers = [number("accuracy", "model-1"), number("accuracy", "model-2", reproduced=False)]
     text = findings.reproduction(numbers, NAMES)
     assert text is not None
-    for part in ("1 of the write-up's 2 numbers", "accuracy of Model 2", "99.80", "98.90 to 99.20"):
+    for part in ("2 numbers", "**1 reproduce**", "accuracy of Model 2", "98.900 to 99.200"):
         assert part in text
     assert "Model 1" not in text
 

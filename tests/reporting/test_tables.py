@@ -74,11 +74,16 @@ def test_difference_of_means_has_one_more_decimal_and_of_counts_none() -> None:
 
 
 def test_open_checks_are_those_that_keep_a_claim_inconclusive() -> None:
-    open_ones = check(verdict="inconclusive"), check("equivalent", verdict="inconclusive")
-    first, second = tables.open_checks(claim("it", "inconclusive", check(), *open_ones), NAMES, 0.1)
-    assert all(part in first for part in ("+0.030", "+0.410", "points", "5 seeds"))
-    assert "±0.1" in second
-    assert "±0.1" not in first
+    relations: tuple[Relation, ...] = ("higher", "equivalent", "not_higher")
+    open_ones = [check(relation, verdict="inconclusive") for relation in relations]
+    texts = tables.open_checks(claim("it", "inconclusive", check(), *open_ones), NAMES, 0.1)
+    assert all(part in texts[0] for part in ("+0.030", "+0.410", "points", "5 seeds"))
+    # The margin is two-sided for one relation, and one-sided for another.
+    assert [("±0.1" in text, "+0.1 " in text) for text in texts] == [
+        (False, False),
+        (True, False),
+        (False, True),
+    ]
     for decided in (check(), check(verdict="contradicted")):
         of_decided = claim("it", decided.verdict, decided, *open_ones)
         assert tables.open_checks(of_decided, NAMES, 0.1) == []
@@ -94,7 +99,9 @@ def test_open_check_of_a_failed_training_says_so() -> None:
     ("result", "text"),
     [
         (replace(check(), p=0.0104, factor=5, p_adjusted=0.052), "0.0104 × 5 = 0.052"),
-        (replace(check(), p=0.0004, factor=9, p_adjusted=0.0036), "0.0004 × 9 = 0.004"),
+        (replace(check(), p=0.00041, factor=9, p_adjusted=0.0037), "0.00041 × 9 = 0.004"),
+        (replace(check(), p=0.000031, factor=36, p_adjusted=0.0011), "0.000031 × 36 = 0.001"),
+        (replace(check(), p=0.43, factor=5, p_adjusted=1.0), "0.4300 × 5 > 1"),
         (replace(check(), p=1e-9, factor=12, p_adjusted=1.2e-8), "< 0.001"),
         (count_check(), "count"),
         (check(ran=False), "–"),
