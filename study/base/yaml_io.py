@@ -63,7 +63,8 @@ def load(name: str, text: str) -> Document:
         if root is not None:
             _add_lines(lines, name, root, (), root.start_mark.line + 1, set())
         return Document(name, root and loader.construct_document(root), lines)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    # PyYAML raises any of these for a value that is not of its tag, such as `!!bool 3`.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         raise UserError(f"{name}{where}: not valid YAML; fix it or `git restore {name}`") from None

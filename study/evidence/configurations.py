@@ -105,7 +105,8 @@ class ExperimentsFile(BaseModel):
     @property
     def descriptions(self) -> dict[str, str]:
         """Description of each configuration and closed trial, by id."""
-        return {each.id: each.description for each in (*self.configurations, *self.closed)}
+        closed = {each.id: each.description for each in self.closed}
+        return {each.id: each.description for each in self.configurations} | closed
 
     @property
     def defaults(self) -> dict[str, str]:
