@@ -36,10 +36,13 @@ def main() -> None:
         sources.download(paths.MNIST, sources.known(os.environ.get("MNIST_FOLDER")))
         signals = Signals()
         collector = Collector(runs, git.call("rev-parse", "HEAD").strip(), selected, closed)
+        check_table(collector.obsolete())
         remaining = collector.update()
         if remaining:
             run_all(collector, remaining, signals)
             remaining = collector.update()
+        else:
+            print(f"{paths.RUNS} has all {len(selected)} runs")
     if signals.received is not None:
         print(
             f"stopped with {len(remaining)} of {len(selected)} runs left; run the same command"
@@ -100,11 +103,17 @@ def select(runs: Mapping[str, Run], ids: Collection[str], seeds: str | None) -> 
         wanted = configurations.seed_range(seeds) if seeds else None
     except ValueError as error:
         raise UserError(f"SEEDS {error}; run `make experiments SEEDS=1-5`") from None
-    return [
+    selected = [
         name
         for name, run in runs.items()
         if (not ids or run.configuration in ids) and (wanted is None or run.recipe.seed in wanted)
     ]
+    if not selected:
+        raise UserError(
+            f"SEEDS must be seeds that {paths.EXPERIMENTS} has for these configurations, got"
+            f" {quote(seeds)}; add them there, or use others"
+        )
+    return selected
 
 
 def on_cluster(address: str) -> RunAll:
@@ -141,6 +150,25 @@ def check_workspace() -> None:
             f"{name} is not in Git, so experiments would run without it; `git add {name}` and"
             " commit it"
         )
+
+
+def check_table(obsolete: Collection[str]) -> None:
+    """Say how many rows are about to be removed. Raises UserError if Git does not have the table.
+
+    `obsolete` are the names of their runs.
+    """
+    if not obsolete:
+        return
+    rows = (
+        f"{len(obsolete)} rows of runs that {paths.EXPERIMENTS} and {paths.PARAMS} no longer ask"
+        f" for, such as {next(iter(obsolete))}"
+    )
+    if git.call("status", "--porcelain", "--", str(paths.RUNS)):
+        raise UserError(
+            f"{paths.RUNS} has uncommitted changes and {rows}; commit it, so that Git keeps what"
+            " `make experiments` removes"
+        )
+    print(f"removing {rows}; Git has them")
 
 
 @contextmanager

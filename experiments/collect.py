@@ -39,8 +39,16 @@ class Collector:
         """
         self.runs = runs
         self.revision = revision
+        # Those of the commit: the user may edit the folder while runs are executed.
+        self.models = models.names()
         self.selected = runs if selected is None else selected
         self.closed = closed
+
+    def obsolete(self) -> list[str]:
+        """Return the names of the runs whose rows `update` removes."""
+        rows = project_files.rows()
+        kept = run_table.merge(rows, self.runs, self.closed)
+        return [row.name for row in rows if row.name not in kept]
 
     def update(self) -> list[str]:
         """Add finished runs to the run table; return the names of the selected runs without a row.
@@ -98,7 +106,7 @@ class Collector:
         return Row(
             run.configuration,
             run.model,
-            params_file.read(params, models.names()).models[run.model],
+            params_file.read(params, self.models).models[run.model],
             self.revision,
             run_table.format_metrics(values),
             tuple(epoch.test_accuracy for epoch in from_csv(history)),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import models
 from experiments import git
 from experiments.collect import Collector
 from stages import paths, project_files
@@ -52,6 +53,26 @@ def test_collector_keeps_rows_of_closed_trials_only() -> None:
     assert project_files.rows() == [row]
     Collector({}, revision).update()
     assert project_files.rows() == []
+
+
+def test_obsolete_rows_are_those_that_an_update_removes() -> None:
+    finish(SHORT)
+    finish(DEFAULT)
+    update(SHORT, DEFAULT)
+    revision = git.call("rev-parse", "HEAD").strip()
+    assert Collector(RUNS, revision).obsolete() == []
+    only = Collector({SHORT: RUNS[SHORT]}, revision)
+    assert only.obsolete() == [DEFAULT]
+    only.update()
+    assert [row.name for row in project_files.rows()] == [SHORT]
+
+
+def test_collector_reads_the_models_of_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user may add one while runs are executed."""
+    collector = Collector(RUNS, git.call("rev-parse", "HEAD").strip(), [SHORT])
+    finish(SHORT)
+    monkeypatch.setattr(models, "names", lambda: ["model_7", *RUNS])
+    assert collector.update() == []
 
 
 def test_collector_ignores_other_commits_other_recipes_and_incomplete_metrics() -> None:

@@ -1,7 +1,10 @@
 """`python -m experiments` before it runs anything: arguments, workspace, lock; and the check."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -69,6 +72,8 @@ def test_selection_has_the_given_configurations_and_seeds() -> None:
         (["--configurations", "model-1", "model-0"], ("CONFIGURATIONS", "model-0", "model-1,")),
         (["--seeds", "5-1"], ("SEEDS", "5-1", "1-30")),
         (["--seeds", "one"], ("SEEDS", "one", "1-30")),
+        (["--seeds", "4000-4001"], ("SEEDS", "4000-4001", "experiments.yaml")),
+        (["--configurations", "model-6-no-ema-val", "--seeds", "9"], ("SEEDS", "9")),
     ],
 )
 def test_impossible_selection_is_named(
@@ -142,6 +147,33 @@ def test_remedy_of_git_is_passed_on(study: Path, monkeypatch: pytest.MonkeyPatch
     assert "dubious ownership" in problem()
     assert f"`git config --global --add safe.directory {study}`" in problem()
     assert "commit the study" not in problem()
+
+
+def test_rows_that_go_must_be_committed(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(paths.RUNS, "a row\n")
+    program.check_table([])
+    with pytest.raises(UserError, match=r"uncommitted .*2 rows .*such as a-seed-1; commit it"):
+        program.check_table(["a-seed-1", "a-seed-2"])
+    git.call("add", ".")
+    commit("Rows")
+    program.check_table(["a-seed-1"])
+    assert "removing 1 rows" in capsys.readouterr().out
+
+
+def test_imports_end_without_a_traceback(tmp_path: Path) -> None:
+    """When they begin, Python's own handler of Ctrl-C has been replaced."""
+    print_handler = "import signal\nprint(signal.getsignal(signal.SIGINT))\nraise SystemExit"
+    write(tmp_path / "filelock.py", print_handler)
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == f"{signal.SIG_DFL}\n"
 
 
 def test_second_program_is_refused(repository: Path) -> None:
