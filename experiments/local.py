@@ -39,7 +39,7 @@ def run_all(jobs: int, collector: Collector, remaining: list[str], signals: Sign
             for name in [name for name, worker in running.items() if worker.answers in ready]:
                 worker = running.pop(name)
                 if worker.has_succeeded():
-                    collector.fetch(workspace.clone(worker.name), name)
+                    collector.fetch(workspace.clone_root(worker.name), name)
                     remaining = collector.update()
                     if has_trained(name):
                         status.finish(name)
@@ -85,7 +85,7 @@ class Worker:
 
     def __init__(self, name: str, study: Path) -> None:
         """Start the process; `study` is the study's folder in the workspace."""
-        self.name, self.study = name, study
+        self.name = name
         self.process = subprocess.Popen(
             [sys.executable, "-m", "experiments.worker", str(os.getpid())],
             cwd=study,
@@ -101,16 +101,18 @@ class Worker:
 
     def start(self, run: Run) -> None:
         """Start a run."""
-        log = str(folder.log(run.name).absolute())
+        log = folder.log(run.name).absolute()
+        log.write_text("the worker has ended before it began this run\n", encoding="utf-8")
         with suppress(BrokenPipeError):  # a process that has ended gives no answer, either
-            print(json.dumps([log, dvc.exp_run(run)]), file=self.requests, flush=True)
+            print(json.dumps([str(log), dvc.exp_run(run)]), file=self.requests, flush=True)
 
     def has_succeeded(self) -> bool:
         """Wait for the run's end; return True if DVC has committed it in the workspace."""
         return self.answers.readline() == "0\n"
 
     def kill(self) -> None:
-        """Kill the process and all that it has started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        """Kill the process and all that it has started, unless that has been done."""
+        # This closes the pipes; one that has ended may have left a request unread.
+        with suppress(BrokenPipeError, ProcessLookupError), self.process:
+            if self.process.returncode is None:  # otherwise, another process may have its number
+                os.killpg(self.process.pid, signal.SIGKILL)

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from statistics import mean
 
 from experiments.collect import Collector
@@ -17,7 +18,10 @@ class StatusLine:
         """Count the runs that `collector` has selected."""
         self.runs = collector.runs
         self.total = len(collector.selected)
-        self.rates: dict[str, float] = json.loads(RATES.read_text()) if RATES.exists() else {}
+        self.rates: dict[str, float] = {}
+        # After a power cut, it may be there and empty.
+        with suppress(FileNotFoundError, ValueError):
+            self.rates = json.loads(RATES.read_text("utf-8"))
         self.start = time.monotonic()
         self.starts: dict[str, float] = {}
         self.finished = 0

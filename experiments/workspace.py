@@ -19,7 +19,7 @@ def create(name: str, revision: str, cache: Path) -> Path:
 
     DVC has the same configuration there as here, and the folder `cache` as its cache.
     """
-    target = clone(name)
+    target = clone_root(name)
     shutil.rmtree(target, ignore_errors=True)
     # A run that fails for lack of room would not say so where the user sees it.
     if (free := shutil.disk_usage(FOLDER).free) < NEEDED:
@@ -40,7 +40,7 @@ def create(name: str, revision: str, cache: Path) -> Path:
     return study
 
 
-def clone(name: str) -> Path:
+def clone_root(name: str) -> Path:
     """Return the root of a workspace's repository, which may be above the study's folder.
 
     It is absolute: Git takes the path of another repository from the root, not from this folder.

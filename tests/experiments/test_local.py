@@ -10,7 +10,7 @@ import pytest
 
 from experiments import git, local
 from experiments.collect import Collector
-from experiments.folder import log
+from experiments.folder import RATES, log
 from experiments.signals import Signals
 from experiments.status_line import StatusLine, duration
 from stages import project_files
@@ -27,7 +27,6 @@ class FakeWorker:
 
     def __init__(self, name: str, calls: list[str], fails: set[str]) -> None:
         self.name, self.calls, self.fails = name, calls, fails
-        self.study = Path()
         self.run = ""
         self.answers, self.end = os.pipe()
 
@@ -120,6 +119,18 @@ def test_signal_ends_the_runs(
     assert calls == ["0 " + DEFAULT]
 
 
+def test_log_of_a_worker_that_has_ended_says_so(repository: Path) -> None:
+    """This one ends at once: its folder has no study."""
+    write(log(SHORT), "of an earlier attempt\n")
+    worker = local.Worker("0", repository)
+    worker.process.wait()
+    worker.start(RUNS[SHORT])
+    assert not worker.has_succeeded()
+    assert "has ended" in log(SHORT).read_text("utf-8")
+    worker.kill()
+    worker.kill()
+
+
 # The status line
 
 
@@ -183,6 +194,11 @@ def test_status_line_estimates_from_this_and_earlier_durations(
         ", about 14 min left",
         ", about 10 min left",
     ]
+
+
+def test_damaged_rates_are_ignored(repository: Path) -> None:
+    write(RATES, "")
+    assert StatusLine(Collector(RUNS, "5f3a")).rates == {}
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_workspace_has_the_files_of_the_commit_and_the_settings_of_the_user(
     write(Path("params.yaml"), "edited\n")
     write(CODE, "compiled")
     study = workspace.create("0", revision, dvc.cache())
-    assert study == workspace.clone("0") / folder
+    assert study == workspace.clone_root("0") / folder
     assert (study / "params.yaml").read_text() == "committed\n"
     assert (study / CODE).read_text() == "compiled"
     assert git.call("config", "user.name", folder=study) == "A user\n"
@@ -66,3 +66,10 @@ def test_compiled_code_replaces_older_code_only(tmp_path: Path) -> None:
     assert (here / CODE).read_text() == "new"
     compiled.copy(here, there)
     assert (there / CODE).read_text() == "new"
+
+
+def test_compiled_code_that_cannot_be_written_is_not_copied(tmp_path: Path) -> None:
+    write(tmp_path / "here" / CODE, "new")
+    write(tmp_path / "there/study", "no folder")
+    compiled.copy(tmp_path / "here", tmp_path / "there")
+    assert (tmp_path / "there/study").read_text() == "no folder"
