@@ -27,8 +27,9 @@ def run(main: Callable[[], None]) -> None:
     except UserError as error:
         sys.exit(f"error: {error}")
     except (MemoryError, RuntimeError) as error:
-        # PyTorch has no exception class for this.
-        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+        # On a CPU, PyTorch has no exception class for this.
+        words = ("allocate memory", "out of memory")
+        if isinstance(error, RuntimeError) and not any(each in str(error) for each in words):
             raise
         sys.exit("error: not enough memory; reduce batch_size, or train fewer models at once")
     except OSError as error:
@@ -53,7 +54,7 @@ def run(main: Callable[[], None]) -> None:
 def described(error: OSError) -> str:
     """Return a message about a file error, with a remedy."""
     if isinstance(error, FileNotFoundError):
-        remedy = f"`dvc repro` creates it, or `git restore {error.filename}` restores it"
+        remedy = f"`git restore {error.filename}` restores it, or `dvc repro` if a stage writes it"
     else:
         remedy = "free some space or grant access, and run again"
     where = f"{error.filename}: " if error.filename else ""

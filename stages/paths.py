@@ -71,7 +71,8 @@ def receptive_field(model: str) -> Path:
 
 def outputs_of_others(models: Collection[str]) -> Iterator[Path]:
     """Yield the outputs that the pipeline has written for models that are not in `models`."""
-    for output in (recipe, weights, history, metrics, confusion, predictions, summary):
-        for path in sorted(output("").parent.glob("[!.]*")):
-            if path.stem not in models:
+    outputs = (recipe, weights, history, metrics, confusion, predictions, summary, receptive_field)
+    for own in (output("*") for output in outputs):
+        for path in sorted(own.parent.glob(own.name)):
+            if path.stem not in models and path.is_file():
                 yield path

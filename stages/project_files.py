@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 import models
 from stages import paths
-from study.base.errors import UserError
 from study.base.files import read_text
 from study.evaluation import metrics
 from study.evaluation.metrics import Labels, Metrics
@@ -37,10 +36,6 @@ def experiments() -> ExperimentsFile:
 
 def runs() -> dict[str, Run]:
     """Return the runs that experiments.yaml asks for, by name."""
-    if not paths.EXPERIMENTS.exists():
-        raise UserError(
-            f"{paths.EXPERIMENTS} does not exist; `git restore {paths.EXPERIMENTS}` restores it"
-        )
     return configurations.runs(read_text(paths.EXPERIMENTS), params())
 
 

@@ -16,7 +16,7 @@ import torch
 import yaml
 
 import models
-from stages import command, lifetime, paths
+from stages import command, lifetime, paths, recipes
 from study.base.errors import UserError
 from study.recipes import recipe_file
 from tests.checkout import ROOT
@@ -212,6 +212,22 @@ def test_recipes_writes_nothing_for_a_mistake(stage: Stage) -> None:
     assert files() == [str(paths.PARAMS)]
 
 
+def test_recipes_removes_the_outputs_of_models_that_are_gone_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["recipes"])
+    paths.PARAMS.write_text((ROOT / paths.PARAMS).read_text("utf-8"), encoding="utf-8")
+    kept = [paths.weights("model_1"), Path("weights/.gitignore"), Path("metrics/models/notes.md")]
+    gone = [paths.weights("gone"), paths.receptive_field("gone"), paths.metrics("gone")]
+    for path in (*kept, *gone, paths.weights("a_folder") / "of_mine.safetensors"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    recipes.main()
+    assert all(path.exists() for path in kept)
+    assert paths.weights("a_folder").is_dir()
+    assert not any(path.exists() for path in gone)
+
+
 # What a stage raises
 
 
@@ -251,6 +267,11 @@ def test_full_disk_needs_no_file_to_be_reported() -> None:
 @pytest.mark.parametrize("allocate", [torch.empty, np.empty])
 def test_lack_of_memory_names_a_remedy(allocate: Callable[[int], object]) -> None:
     assert "batch_size" in line(run(lambda: print(allocate(2**55))))
+
+
+def test_lack_of_memory_on_a_gpu_names_a_remedy() -> None:
+    error = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    assert "batch_size" in line(run(raises(error)))
 
 
 @pytest.mark.parametrize(
