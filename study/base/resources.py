@@ -33,10 +33,12 @@ def cores() -> int:
 def memory() -> int:
     """Return the bytes of memory that this process may still take: the machine's, its cgroup's."""
     free = int(psutil.virtual_memory().available)
-    limits, used = cgroup("memory.max"), cgroup("memory.current")
-    for limit, current in zip(limits, used, strict=False):
+    files = (cgroup(name) for name in ("memory.max", "memory.current", "memory.stat"))
+    for limit, current, details in zip(*files, strict=False):
         if limit.strip() != "max":
-            free = min(free, int(limit) - int(current))
+            # Of what counts as used, the kernel gives back copies of files that nobody reads.
+            unused = int(dict(line.split() for line in details.splitlines())["inactive_file"])
+            free = min(free, int(limit) - int(current) + unused)
     return max(0, free)
 
 

@@ -32,21 +32,24 @@ def test_jobs_are_one_on_one_core() -> None:
 
 @FAULT
 @pytest.mark.parametrize(
-    ("quota", "limit", "used", "jobs"),
+    ("quota", "limit", "used", "cached", "jobs"),
     [
-        ("max 100000", "max", 0, 64),
-        ("200000 100000", "max", 0, 2),
-        ("350000 100000", "max", 0, 3),
-        ("50000 100000", "max", 0, 1),
-        ("max 100000", 3 * TRAINING, TRAINING, 2),
-        ("400000 100000", 3 * TRAINING, 0, 3),
-        ("max 100000", TRAINING // 2, 0, 1),
+        ("max 100000", "max", 0, 0, 64),
+        ("200000 100000", "max", 0, 0, 2),
+        ("350000 100000", "max", 0, 0, 3),
+        ("50000 100000", "max", 0, 0, 1),
+        ("max 100000", 3 * TRAINING, TRAINING, 0, 2),
+        # After an installation, files in the cache count as used.
+        ("max 100000", 3 * TRAINING, 3 * TRAINING, 2 * TRAINING, 2),
+        ("400000 100000", 3 * TRAINING, 0, 0, 3),
+        ("max 100000", TRAINING // 2, 0, 0, 1),
     ],
 )
 def test_jobs_are_as_many_as_the_control_group_allows(
     quota: str,
     limit: str | int,
     used: int,
+    cached: int,
     jobs: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -55,6 +58,11 @@ def test_jobs_are_as_many_as_the_control_group_allows(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(available=200 * TRAINING))
     monkeypatch.setattr(resources, "CGROUPS", tmp_path)
-    for name, text in (("cpu.max", quota), ("memory.max", limit), ("memory.current", used)):
+    for name, text in {
+        "cpu.max": quota,
+        "memory.max": limit,
+        "memory.current": used,
+        "memory.stat": f"anon 7\ninactive_file {cached}\nactive_file 7",
+    }.items():
         (tmp_path / name).write_text(f"{text}\n", encoding="ascii")
     assert resources.jobs() == jobs
