@@ -145,7 +145,8 @@ class Checkout:
     def append_comment(self, *names: str) -> None:
         """Edit source files in a way that changes nothing but their content."""
         for name in names:
-            with (self.root / name).open("a", encoding="utf-8") as file:
+            with (self.root / name).open("r+", encoding="utf-8") as file:
+                file.seek(0, os.SEEK_END)
                 file.write("# edited\n")
 
     def edit(self, name: str, old: str, new: str) -> None:

@@ -237,7 +237,7 @@ def posted(checkout: Checkout, folder: Path) -> str:
 @pytest.mark.parametrize(
     ("file", "stages"),
     [
-        ("study/training/kernels.py", each("train")),
+        ("study/training/trainer.py", each("train")),
         ("study/evaluation/metrics.py", [*each("evaluate"), "claims", "report", "page"]),
         ("study/networks/receptive_field.py", [*each("summarize"), "report", "page"]),
         ("study/reporting/figures.py", ["report"]),
