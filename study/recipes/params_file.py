@@ -22,7 +22,7 @@ class Comparison(BaseModel):
     equivalence_margin: float = Field(
         gt=0,
         le=100,
-        description="Difference up to which two accuracies count as equivalent, in points",
+        description="Difference up to which two true mean accuracies are equivalent, in points",
     )
     candidate: str = Field(
         description="Model whose metrics go to metrics/candidate.json, for `dvc metrics diff`"

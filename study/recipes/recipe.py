@@ -38,7 +38,7 @@ class Recipe(BaseModel):
     )
     momentum: float = Field(ge=0, lt=1, description="Momentum of SGD")
     weight_decay: float = Field(
-        ge=0, le=1, description="Weight decay of the convolutions, as a factor of the learning rate"
+        ge=0, le=1, description="Weight decay of the convolutions, as in torch.optim.SGD"
     )
     ema_decay: float = Field(
         ge=0,
