@@ -96,9 +96,14 @@ def sections(network: nn.Module) -> list[Section]:
         raise UnsupportedError(f"{type(network).__name__} is not a flat nn.Sequential")
     found: list[Section] = []
     size, channels = SIDE, 1
-    layers = [*network.named_children()]
+    # A layer may occur several times: named_children would skip it from the second time on.
+    everything = network.named_modules(remove_duplicate=False)
+    layers = [(name, layer) for name, layer in everything if name and "." not in name]
     if not layers or not is_flatten(layers[-1][1]):
         raise UnsupportedError("the last layer is not nn.Flatten()")
+    tensors = [id(each) for _, layer in layers for each in (*layer.parameters(), *layer.buffers())]
+    if len({*tensors}) < len(tensors):
+        raise UnsupportedError("layers share weights")
     for name, layer in layers[:-1]:
         section = found[-1] if found else None
         if isinstance(layer, nn.Conv2d):

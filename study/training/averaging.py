@@ -2,7 +2,7 @@
 
 import copy
 
-from torch import nn
+from torch import Tensor, nn
 
 
 class ExponentialMovingAverage:
@@ -20,10 +20,9 @@ class ExponentialMovingAverage:
         """Start an average of `network`, which is trained in place; 0 <= decay < 1."""
         self.network = copy.deepcopy(network) if decay else network
         self.weight = 1 - decay
-        averages = self.network.state_dict()
         self.pairs = [
-            (averages[name], value)
-            for name, value in network.state_dict().items()
+            (average, value)
+            for average, value in zip(tensors(self.network), tensors(network), strict=True)
             if decay and value.is_floating_point()
         ]
 
@@ -31,3 +30,8 @@ class ExponentialMovingAverage:
         """Include the network's current values."""
         for average, value in self.pairs:
             average.lerp_(value, self.weight)
+
+
+def tensors(network: nn.Module) -> list[Tensor]:
+    """Return weights and running statistics, once each, even if layers share them."""
+    return [each.detach() for each in (*network.parameters(), *network.buffers())]

@@ -60,7 +60,7 @@ def maxima(engine: Engine, n: int) -> list[Tensor]:
 
 
 def forward(
-    network: nn.Module, x: Tensor, drawn: list[Tensor], chosen: list[Tensor] | None = None
+    network: nn.Sequential, x: Tensor, drawn: list[Tensor], chosen: list[Tensor] | None = None
 ) -> Tensor:
     """Return the logits in training mode, with the engine's masks, and its `maxima` if given.
 
@@ -68,7 +68,7 @@ def forward(
     """
     left, chosen_left = list(drawn), list(chosen or ())
     network.train()
-    for layer in network.children():
+    for layer in network:
         if isinstance(layer, nn.Dropout):
             if layer.p:
                 x = x * left.pop(0).to(x.dtype) / (1 - layer.p)
@@ -84,8 +84,8 @@ def forward(
 
 
 def step(
-    network: nn.Module, images: Bytes, labels: Labels, drawn: list[Tensor], dtype: torch.dtype
-) -> tuple[Tensor, nn.Module]:
+    network: nn.Sequential, images: Bytes, labels: Labels, drawn: list[Tensor], dtype: torch.dtype
+) -> tuple[Tensor, nn.Sequential]:
     """Return the loss, and a copy of the network with its gradients and new running statistics."""
     network = copy.deepcopy(network).to(dtype)
     logits = forward(network, normalized(images, dtype), drawn)
@@ -112,9 +112,10 @@ def distance(a: Tensor, b: Tensor, least: float = 1e-30) -> float:
 def errors(network: nn.Sequential, engine: Engine, n: int) -> dict[str, float]:
     """Return the engine's error of the loss and of every gradient and running statistic.
 
-    Errors are relative to a step in float64. The unit for gradients is the largest error of PyTorch
-    in float32, for all else 1e-5. The norm of a gradient that is 0 except for rounding counts as 1%
-    of the largest, and a mean of 0, as after a norm, counts as 0.01.
+    Errors are relative to a step in float64. The unit is 1e-5, or the error of PyTorch in float32
+    if that is larger: of the same running statistic, or the largest one of a gradient. The norm of
+    a gradient that is 0 except for rounding counts as 1% of the largest, and a mean of 0, as after
+    a norm, counts as 0.01.
     """
     images, labels = digits(n)
     loss_sum, _ = engine.step(images, labels, rng_state(np.random.SeedSequence(5)), 0.0, 0.9)
@@ -133,8 +134,9 @@ def errors(network: nn.Sequential, engine: Engine, n: int) -> dict[str, float]:
     for name, parameter in exact.named_parameters():
         assert parameter.grad is not None
         found[name] = distance(ours[name], parameter.grad, least) / rounding
-    latest = engine.named(engine.values)
+    latest, usual_buffers = engine.named(engine.values), dict(usual.named_buffers())
     for name, buffer in exact.named_buffers():
         value = torch.from_numpy(latest[name])
-        found[name] = distance(value, buffer, 1e-2) / 1e-5 if value.ndim else float(value != buffer)
+        unit = max(1e-5, distance(usual_buffers[name], buffer, 1e-2))
+        found[name] = distance(value, buffer, 1e-2) / unit if value.ndim else float(value != buffer)
     return found

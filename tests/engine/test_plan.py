@@ -33,6 +33,7 @@ REFUSED: dict[str, Callable[[], nn.Module]] = {
     "2x2, not 1x1": lambda: nn.Sequential(conv(1, 10, 27), nn.Flatten()),
     "convolution": lambda: nn.Sequential(nn.ReLU(), conv(1, 10, 28), nn.Flatten()),
     "channels": lambda: nn.Sequential(conv(1, 8, 3), conv(9, 10, 26), nn.Flatten()),
+    "share": lambda: nn.Sequential(*2 * [conv(1, 1, 3)], conv(1, 10, 24), nn.Flatten()),
     "nothing": lambda: nn.Sequential(conv(1, 8, 28), nn.MaxPool2d(2), nn.Flatten()),
 }
 

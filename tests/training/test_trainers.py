@@ -15,6 +15,7 @@ from study.evaluation import evaluator
 from study.networks.inputs import normalize
 from study.recipes.recipe import Recipe
 from study.training import pytorch_trainer, trainers
+from study.training.averaging import ExponentialMovingAverage
 from study.training.engine_trainer import EngineTrainer
 from study.training.pytorch_trainer import PyTorchTrainer
 from study.training.trainer import DivergedError, Trainer, initialize
@@ -147,6 +148,18 @@ def test_training_equals_sgd_with_momentum_written_out(
         trainer.train(epoch)
     for actual, wanted in zip(trainer.weights().values(), average, strict=True):
         np.testing.assert_allclose(actual, wanted.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_average_of_shared_weights_moves_once_a_step() -> None:
+    shared = nn.Conv2d(1, 1, 1)
+    average = ExponentialMovingAverage(nn.Sequential(shared, shared), 0.75)
+    before = shared.weight.detach().clone()
+    with torch.no_grad():
+        shared.weight += 1
+    average.update()
+    for layer in average.network:
+        assert isinstance(layer, nn.Conv2d)
+        torch.testing.assert_close(layer.weight, before + 0.25)
 
 
 def test_both_trainers_average_running_statistics(mnist_folder: Path) -> None:
