@@ -106,6 +106,8 @@ def sections(network: nn.Module) -> list[Section]:
         raise UnsupportedError("layers share weights")
     for name, layer in layers[:-1]:
         section = found[-1] if found else None
+        if not type(layer).__module__.startswith("torch.nn.modules."):
+            raise UnsupportedError(f"layer {name}: {layer} may compute something of its own")
         if isinstance(layer, nn.Conv2d):
             after = size_after(layer, name, size, channels)
             found.append(

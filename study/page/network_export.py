@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from study.base.errors import UserError
 from study.networks.receptive_field import Field, side
 
-KNOWN = "Conv2d, BatchNorm2d, ReLU, MaxPool2d, AvgPool2d, Dropout, Identity, Flatten"
-"""The layers that the page can compute."""
 IGNORED = (nn.Dropout, nn.Identity, nn.Flatten)
 """Layers that do nothing after training, and the last one, which only reshapes."""
+KNOWN = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, *IGNORED)
+"""The layers that the page can compute; classes derived from them may compute something else."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,15 @@ def export(model: str, network: nn.Sequential) -> Network:
     layers: list[Layer] = []
     field = Field()
     for index, module in enumerate(network):
+        where = f"models/{model}.py: layer {index}"
+        if type(module) not in KNOWN:
+            known = ", ".join(kind.__name__ for kind in KNOWN)
+            raise UserError(
+                f"{where} must be one that the page can compute, got {name(module)}; use {known},"
+                " or add it to study/page/network_export.py and study/page/site/scripts/layers.js"
+            )
         if isinstance(module, IGNORED):
             continue
-        where = f"models/{model}.py: layer {index}"
         if isinstance(module, nn.BatchNorm2d):
             scale, shift = affine(module)
             if layers and layers[-1].kind == "convolution":
@@ -97,11 +103,6 @@ def export(model: str, network: nn.Sequential) -> Network:
             }
             field = field.behind(**options)
             layers.append(window(module, options, field))
-        else:
-            raise UserError(
-                f"{where} must be one that the page can compute, got {name(module)}; use {KNOWN},"
-                " or add it to study/page/network_export.py and study/page/site/scripts/layers.js"
-            )
     return Network(tuple(layers))
 
 

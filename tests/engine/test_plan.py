@@ -3,10 +3,16 @@
 from collections.abc import Callable
 
 import pytest
-from torch import nn
+from torch import Tensor, nn
 
 from study.engine import unsupported_reason
 from tests.engine.test_networks import conv
+
+
+class Halved(nn.ReLU):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) / 2
+
 
 REFUSED: dict[str, Callable[[], nn.Module]] = {
     "nn.Linear": lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)),
@@ -34,6 +40,7 @@ REFUSED: dict[str, Callable[[], nn.Module]] = {
     "convolution": lambda: nn.Sequential(nn.ReLU(), conv(1, 10, 28), nn.Flatten()),
     "channels": lambda: nn.Sequential(conv(1, 8, 3), conv(9, 10, 26), nn.Flatten()),
     "share": lambda: nn.Sequential(*2 * [conv(1, 1, 3)], conv(1, 10, 24), nn.Flatten()),
+    "of its own": lambda: nn.Sequential(conv(1, 10, 28), Halved(), nn.Flatten()),
     "nothing": lambda: nn.Sequential(conv(1, 8, 28), nn.MaxPool2d(2), nn.Flatten()),
 }
 

@@ -64,14 +64,20 @@ def test_added_model_appears(copy: PageStudy, monkeypatch: pytest.MonkeyPatch) -
     assert '<th scope="row" data-value="2">Model 7</th>' in text
 
 
+class MyReLU(nn.ReLU):
+    """It might compute something else."""
+
+
+@pytest.mark.parametrize("layer", [nn.Softplus(), MyReLU()])
 def test_model_with_an_unknown_layer_is_named(
-    copy: PageStudy, monkeypatch: pytest.MonkeyPatch
+    copy: PageStudy, layer: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    name = type(layer).__name__
     before = copy.page.read_bytes()
-    unknown = nn.Sequential(nn.Conv2d(1, 10, 28), nn.Softplus(), nn.Flatten())
+    unknown = nn.Sequential(nn.Conv2d(1, 10, 28), layer, nn.Flatten())
     monkeypatch.setattr("study.evaluation.trained_network.load", lambda *_: unknown)
     (first, *_) = yaml.safe_load((copy.folder / paths.PARAMS).read_text("utf-8"))["models"]
-    with pytest.raises(UserError, match=rf"^models/{first}\.py: layer 1 .*, got Softplus; use "):
+    with pytest.raises(UserError, match=rf"^models/{first}\.py: layer 1 .*, got {name}; use "):
         copy.run(page.main)
     assert copy.page.read_bytes() == before
 
