@@ -23,6 +23,7 @@ FILTERS = (
     formats.title,
     tables.check_text,
     tables.difference_text,
+    tables.difference_unit,
 )
 
 

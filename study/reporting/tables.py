@@ -11,6 +11,7 @@ import numpy as np
 from study.evaluation.metrics import METRICS, Metrics
 from study.evidence import statistics
 from study.evidence.aggregates import ConfigurationStats
+from study.evidence.claims_file import COUNT
 from study.evidence.held_out import HeldOutRow
 from study.evidence.judging import PILOT, PLAN
 from study.evidence.statistics import Correct
@@ -286,6 +287,11 @@ def difference_text(check: CheckResult) -> str:
     return estimate(check.difference, check.interval, more, sign=True)
 
 
+def difference_unit(check: CheckResult) -> str:
+    """Return the unit of a check's difference; nothing for a count."""
+    return {"loss": "nats", COUNT: ""}.get(check.metric, "points")
+
+
 def p_corrected(check: CheckResult) -> str:
     """Return how a check's p-value is corrected: `0.0104 × 5 = 0.052`; a word without one."""
     if check.factor is None or check.p is None:
@@ -313,10 +319,9 @@ def open_check(check: CheckResult, names: Mapping[str, str], margin: float) -> s
     if check.interval is None:
         return f"{metric}, {a} − {b}: unknown, because a training failed."
     low, high = (signed(each, decimals(check) + 1) for each in check.interval)
-    unit = "nats" if check.metric == "loss" else "points"
     at = {"equivalent": f" at ±{margin:g}", "not_higher": f" at +{margin:g}"}
     return (
-        f"{metric}, {a} − {b}: between {low} and {high} {unit}, too close to"
+        f"{metric}, {a} − {b}: between {low} and {high} {difference_unit(check)}, too close to"
         f" call{at.get(check.relation, '')} with {check.n} seeds."
     )
 

@@ -125,14 +125,17 @@ def test_page_opens_without_a_message_or_a_request(
         "fetch('http://127.0.0.1:9/').catch(() => 0)",
         "new Image().src = 'http://127.0.0.1:9/picture.png'",
         "document.body.append(Object.assign(document.createElement('script'), {text: 'x = 1'}))",
-        "document.body.setAttribute('onclick', 'x = 1')",
+        "document.body.setAttribute('onclick', 'x = 1'); document.body.click()",
     ],
     ids=["fetch", "image", "script", "handler"],
 )
 def test_policy_forbids_connections_and_foreign_scripts(page: Page, attempt: str) -> None:
-    page.evaluate("addEventListener('securitypolicyviolation', (event) => forbidden = event)")
+    page.evaluate("""void (forbidden = new Promise((end) => {
+      addEventListener('securitypolicyviolation', () => end(true));
+      setTimeout(() => end(false), 10_000);
+    }))""")
     page.evaluate(attempt)
-    assert page.wait_for_function("globalThis.forbidden")
+    assert page.evaluate("forbidden")
 
 
 # The networks
@@ -226,8 +229,17 @@ def test_seen_picture_is_fitted_and_centered(page: Page) -> None:
 def test_small_drawing_has_the_lines_of_a_large_one(page: Page) -> None:
     draw_with_mouse(page, THREE)
     large = seen(page)
+    small = [(0.6 + 0.25 * x, 0.1 + 0.25 * y) for x, y in THREE]
     page.keyboard.press("Delete")
-    draw_with_mouse(page, [(0.6 + 0.25 * x, 0.1 + 0.25 * y) for x, y in THREE])
+    draw_with_mouse(page, small)
+    assert seen(page).mean() == pytest.approx(large.mean(), rel=0.1)
+    # What has been erased does not count.
+    page.keyboard.press("Delete")
+    draw_with_mouse(page, [(0.1, 0.9), (0.9, 0.9)])
+    page.locator("#eraser").click()
+    draw_with_mouse(page, [(0.05, 0.9), (0.95, 0.9)])
+    page.locator("#pen").click()
+    draw_with_mouse(page, small)
     assert seen(page).mean() == pytest.approx(large.mean(), rel=0.1)
 
 
@@ -282,6 +294,38 @@ def test_undo_and_clear_go_back(page: Page) -> None:
     np.testing.assert_array_equal(seen(page), first)
 
 
+def test_board_without_every_move_of_the_pointer_draws(
+    context: BrowserContext, study: PageStudy
+) -> None:
+    """As in Safari before 18.2."""
+    context.add_init_script("delete PointerEvent.prototype.getCoalescedEvents")
+    page = context.new_page()
+    page.goto(study.page.as_uri())
+    draw_with_mouse(page, [(0.2, 0.5), (0.8, 0.5)])
+    assert np.ptp(np.nonzero(seen(page))[1]) > 15
+
+
+def test_other_buttons_do_not_draw(page: Page) -> None:
+    page.mouse.move(*on_board(page, (0.5, 0.5)))
+    page.mouse.down(button="middle")
+    page.mouse.move(*on_board(page, (0.8, 0.5)))
+    page.mouse.up(button="middle")
+    next_frame(page)
+    assert not seen(page).any()
+
+
+def test_board_cleared_during_a_stroke_stays_empty(page: Page) -> None:
+    page.mouse.move(*on_board(page, (0.2, 0.5)))
+    page.mouse.down()
+    page.keyboard.press("Delete")
+    page.mouse.move(*on_board(page, (0.8, 0.5)), steps=4)
+    page.mouse.up()
+    next_frame(page)
+    assert not seen(page).any()
+    ink = "document.querySelector('#board').getContext('2d').getImageData(0, 0, 448, 448).data"
+    assert not page.evaluate(f"{ink}.some(Boolean)")
+
+
 def test_eraser_erases(page: Page) -> None:
     draw_with_mouse(page, [(0.1, 0.5), (0.9, 0.5)])
     page.locator("#eraser").click()
@@ -301,6 +345,34 @@ def test_key_loads_an_example_as_it_is(page: Page, study: PageStudy) -> None:
     np.testing.assert_array_equal(seen(page), study.images[second])
 
 
+def test_undo_brings_back_what_the_image_is(page: Page) -> None:
+    page.keyboard.press("7")
+    next_frame(page)
+    seven = text(page, "#source")
+    page.keyboard.press("3")
+    page.keyboard.press("Control+z")
+    next_frame(page)
+    assert text(page, "#source") == seven
+    page.keyboard.press("Delete")
+    next_frame(page)
+    assert text(page, "#source") == ""
+    page.keyboard.press("Control+z")
+    next_frame(page)
+    assert text(page, "#source") == seven
+
+
+def test_drawing_on_an_erased_example_is_fitted(page: Page) -> None:
+    page.keyboard.press("1")
+    page.locator("#eraser").click()
+    for y in range(1, 10):
+        draw_with_mouse(page, [(0, y / 10), (1, y / 10)])
+    page.locator("#pen").click()
+    draw_with_mouse(page, [(0.1, 0.1), (0.12, 0.3)])
+    rows, columns = np.nonzero(seen(page))
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+    assert text(page, "#source") == ""
+
+
 def test_changed_example_stays_in_its_place(page: Page, study: PageStudy) -> None:
     page.keyboard.press("1")
     next_frame(page)
@@ -310,6 +382,7 @@ def test_changed_example_stays_in_its_place(page: Page, study: PageStudy) -> Non
     assert changed[:4, :4].any()
     assert not changed[6:].any()
     assert text(page, "#source").endswith(", changed")
+    assert "unchanged" not in text(page, "#seen-text")
 
 
 # The hard digits
@@ -341,7 +414,7 @@ def test_hard_digits_are_those_of_the_group_and_the_model(page: Page, study: Pag
 def marked(page: Page) -> list[int]:
     """The places in the gallery of the hard digits that are marked."""
     marks = page.locator(".thumb").evaluate_all(
-        "(all) => all.map((each) => each.classList.contains('is-chosen'))"
+        "(all) => all.map((each) => each.getAttribute('aria-pressed') === 'true')"
     )
     places: list[int] = np.flatnonzero(marks).tolist()
     return places
@@ -366,6 +439,17 @@ def test_step_back_from_a_hard_digit_that_is_not_shown_leads_to_the_last_one(pag
     shown = page.locator(".thumb").count()
     assert shown > 2
     assert marked(page) == [shown - 1]
+
+
+def test_next_hard_digit_does_not_move_the_page(page: Page) -> None:
+    page.set_viewport_size(PHONE)
+    page.locator(".thumb").first.click()
+    next_button = page.locator("#next")
+    next_button.scroll_into_view_if_needed()
+    place = page.evaluate("scrollY")
+    next_button.click()
+    next_frame(page)
+    assert page.evaluate("scrollY") == place
 
 
 def test_steps_go_through_the_hard_digits(page: Page) -> None:
@@ -399,6 +483,35 @@ def test_pointer_on_a_map_frames_what_it_sees(page: Page, study: PageStudy) -> N
         *("4", "2", str(kernel), str(kernel))
     ]
     assert "Channel 1, row 3, column 5: " in text(page, "#reading")
+
+
+def test_reading_is_that_of_the_picture_shown(page: Page) -> None:
+    page.locator(".layer canvas").first.focus()
+    for _ in range(12):
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowDown")
+    before = text(page, "#reading")
+    page.keyboard.press("8")
+    next_frame(page)
+    after = text(page, "#reading")
+    assert before.partition(":")[0] == after.partition(":")[0] == "Channel 1, row 13, column 13"
+    assert before != after
+
+
+def test_reading_stays_when_a_finger_is_lifted(page: Page) -> None:
+    maps = page.locator(".layer canvas").first
+    maps.scroll_into_view_if_needed()
+    maps.tap(position={"x": 9, "y": 5})
+    assert "row 3, column 5" in text(page, "#reading")
+    page.locator("#curves").scroll_into_view_if_needed()
+    page.locator("#curves svg").tap(position={"x": 60, "y": 100})
+    assert "after epoch 1." in text(page, "#curves-note")
+
+
+def test_field_beyond_the_picture_is_not_counted(page: Page) -> None:
+    page.get_by_role("button", name="Model 6: ").click()
+    fields = page.locator(".layer-field").all_inner_texts()
+    assert fields[-1] == f"sees {SIDE}×{SIDE} pixels"
 
 
 def test_arrow_keys_move_over_the_maps(page: Page) -> None:
@@ -479,6 +592,9 @@ def test_printed_page_shows_every_claim(page: Page) -> None:
     page.emulate_media(media="print")
     assert all(each.is_visible() for each in page.locator(".checks").all())
     assert page.locator(".tools").first.is_hidden()
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert not any(each.is_visible() for each in page.locator(".checks").all())
 
 
 @pytest.mark.parametrize("mark", [".bar-fill", ".mark", ".swatch", ".vote"])

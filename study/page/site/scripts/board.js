@@ -1,7 +1,7 @@
 /** The board: draw, erase, undo, clear, and load a picture to change. */
 
 import { SIDE } from "./network.js";
-import { prepare, prepareInPlace } from "./preparation.js";
+import { boundingBox, prepare, prepareInPlace } from "./preparation.js";
 
 /** Pixels of the board per pixel of a picture, along each axis. */
 const ZOOM = 16;
@@ -11,11 +11,16 @@ const PEN = 38;
 const USUAL = 0.75 * BOARD;
 const ERASER = 64;
 const CHALK = 0xf4;
+const PEN_BUTTON = 1;
 const ERASER_BUTTON = 32;
 
 /**
  * @typedef {{ kind: "line", erases: boolean, points: [number, number][] }} Line
- * @typedef {{ kind: "picture", pixels: Uint8Array }} Picture
+ *
+ * An image of the evaluation set.
+ * @typedef {{ image: number, label: number, isMisread: boolean }} Source
+ *
+ * @typedef {{ kind: "picture", pixels: Uint8Array, source: Source }} Picture
  * @typedef {Line | Picture | { kind: "clear" }} Action
  * @typedef {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} Context
  */
@@ -37,6 +42,8 @@ export class Board {
     this.actions = [];
     /** @type {Line | null} */
     this.line = null;
+    /** The pointer that draws the line. */
+    this.pointer = -1;
     /** @type {number | null} */
     this.changedAt = null;
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
@@ -45,8 +52,10 @@ export class Board {
       if (event.buttons) this.begin(event);
     });
     canvas.addEventListener("pointermove", (event) => this.extend(event));
-    for (const end of ["pointerup", "pointercancel"]) {
-      canvas.addEventListener(end, () => this.line = null);
+    for (const end of /** @type {const} */ (["pointerup", "pointercancel"])) {
+      canvas.addEventListener(end, (event) => {
+        if (event.pointerId === this.pointer) this.line = null;
+      });
     }
   }
 
@@ -61,12 +70,12 @@ export class Board {
    * @returns {Uint8Array | null}
    */
   picture() {
-    if (this.hasPicture) return prepareInPlace(inkOf(this.context));
-    const lines = this.lines();
-    const pen = penFor(lines);
-    if (pen === PEN) return prepare(inkOf(this.context));
+    const ink = inkOf(this.context);
+    if (this.loaded) return prepareInPlace(ink);
+    const pen = penFor(ink);
+    if (pen === PEN) return prepare(ink);
     this.thinned.clearRect(0, 0, BOARD, BOARD);
-    for (const line of lines) drawLine(this.thinned, line, 0, pen);
+    for (const line of this.lines()) drawLine(this.thinned, line, 0, pen);
     return prepare(inkOf(this.thinned));
   }
 
@@ -76,14 +85,25 @@ export class Board {
     return this.actions.slice(start + 1).filter((action) => action.kind === "line");
   }
 
-  /** True if a picture was loaded, and not cleared: it stays in its place. */
-  get hasPicture() {
-    return this.actions.findLast((action) => action.kind !== "line")?.kind === "picture";
+  /** The picture that was loaded, and not cleared since: it stays in its place. */
+  get loaded() {
+    const last = this.actions.findLast((action) => action.kind !== "line");
+    return last?.kind === "picture" ? last : null;
   }
 
-  /** @param {Uint8Array} pixels A picture, which replaces everything. */
-  load(pixels) {
-    this.act({ kind: "picture", pixels });
+  /** True if there are lines on the picture that was loaded. */
+  get isChanged() {
+    return this.loaded !== null && this.loaded !== this.actions.at(-1);
+  }
+
+  /**
+   * Replace everything by a picture.
+   *
+   * @param {Uint8Array} pixels
+   * @param {Source} source
+   */
+  load(pixels, source) {
+    this.act({ kind: "picture", pixels, source });
   }
 
   clear() {
@@ -101,6 +121,7 @@ export class Board {
 
   /** @param {Action} action */
   act(action) {
+    this.line = null;
     this.actions.push(action);
     this.draw(action);
     this.change(performance.now());
@@ -108,9 +129,12 @@ export class Board {
 
   /** @param {PointerEvent} event */
   begin(event) {
-    if (!event.isPrimary || this.line) return;
+    if (this.line || !(event.buttons & (PEN_BUTTON | ERASER_BUTTON))) return;
     event.preventDefault();
     this.canvas.setPointerCapture(event.pointerId);
+    this.pointer = event.pointerId;
+    // What is drawn after a picture has been erased need not stay in its place.
+    if (this.loaded && !boundingBox(inkOf(this.context), BOARD)) this.clear();
     const erases = this.erases || Boolean(event.buttons & ERASER_BUTTON);
     this.line = { kind: "line", erases, points: [this.place(event)] };
     this.actions.push(this.line);
@@ -120,9 +144,9 @@ export class Board {
 
   /** @param {PointerEvent} event */
   extend(event) {
-    if (!event.isPrimary || !this.line) return;
+    if (!this.line || event.pointerId !== this.pointer) return;
     const known = this.line.points.length;
-    const events = event.getCoalescedEvents();
+    const events = event.getCoalescedEvents?.() ?? []; // not in every browser
     for (const each of events.length ? events : [event]) this.line.points.push(this.place(each));
     drawLine(this.context, this.line, known, PEN);
     this.change(event.timeStamp);
@@ -193,16 +217,13 @@ function inkOf(context) {
  * Return the width of lines that have MNIST's when the drawing is fitted: a small drawing is enlarged,
  * and with the board's pen its holes would be full of ink.
  *
- * @param {Line[]} lines
+ * @param {Uint8Array} ink The drawing with the board's pen.
  */
-function penFor(lines) {
-  const points = lines.flatMap(({ erases, points }) => erases ? [] : points);
-  const sides = [0, 1].map((axis) => {
-    const least = points.reduce((least, point) => Math.min(least, point[axis]), BOARD);
-    return points.reduce((greatest, point) => Math.max(greatest, point[axis]), 0) - least;
-  });
+function penFor(ink) {
+  const box = boundingBox(ink, BOARD);
+  if (!box) return PEN;
   // The side of the drawing is that of its points and the width: width = PEN * side / USUAL.
-  const pen = PEN * Math.max(...sides) / (USUAL - PEN);
+  const pen = PEN * (Math.max(box.width, box.height) - PEN) / (USUAL - PEN);
   return Math.min(Math.max(pen, PEN / 4), PEN);
 }
 

@@ -24,8 +24,11 @@ export class Curves {
     }));
     byId("curves").replaceChildren(this.svg);
     byId("switches").replaceChildren(...curves.map((curve, index) => this.switchOf(curve, index)));
-    this.svg.addEventListener("pointermove", (event) => this.read(event));
-    this.svg.addEventListener("pointerleave", () => {
+    for (const kind of /** @type {const} */ (["pointermove", "pointerdown"])) {
+      this.svg.addEventListener(kind, (event) => this.read(event));
+    }
+    this.svg.addEventListener("pointerleave", ({ pointerType }) => {
+      if (pointerType === "touch") return; // a finger leaves as soon as it is lifted
       this.epoch = null;
       this.draw();
     });

@@ -69,7 +69,7 @@ export class Gallery {
   /** Mark the image that was chosen last. */
   mark() {
     document.querySelectorAll(".thumb").forEach((thumb, place) => {
-      thumb.classList.toggle("is-chosen", this.shown[place] === this.chosen);
+      thumb.setAttribute("aria-pressed", String(this.shown[place] === this.chosen));
     });
   }
 
@@ -92,7 +92,10 @@ export class Gallery {
       ),
       element("span", { class: "marks", "aria-hidden": "true" }, ...marks),
     );
-    button.addEventListener("click", () => this.choose(image));
+    button.addEventListener("click", () => {
+      this.choose(image);
+      byId("draw").scrollIntoView();
+    });
     return element("li", {}, button);
   }
 

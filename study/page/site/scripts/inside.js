@@ -68,6 +68,8 @@ export class Inside {
     this.maps = [];
     /** Width that the maps of a layer may have, in pixels of the page. */
     this.room = 0;
+    /** @type {{ place: Place, view: LayerView } | null} */
+    this.pointed = null;
     const canvas = /** @type {HTMLCanvasElement} */ (byId("inside-picture"));
     canvas.width = canvas.height = SIDE;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
@@ -110,7 +112,9 @@ export class Inside {
     this.maps = maps;
     this.context.clearRect(0, 0, SIDE, SIDE);
     if (pixels) drawPicture(this.context, pixels, 1);
-    for (const view of this.views) if (view.isVisible) this.drawView(view);
+    for (const view of this.views) {
+      if (view.isVisible || view === this.pointed?.view) this.drawView(view);
+    }
   }
 
   drawAll() {
@@ -121,6 +125,7 @@ export class Inside {
   /** @param {LayerView} view */
   drawView(view) {
     view.draw(this.maps[view.step.last], this.room);
+    if (view === this.pointed?.view) view.pointAt(this.pointed.place);
   }
 
   /**
@@ -130,6 +135,9 @@ export class Inside {
    * @param {LayerView | null} view
    */
   point(place, view) {
+    // A map that is left may have been left for another one.
+    if (!place && view && this.pointed && this.pointed.view !== view) return;
+    this.pointed = place && view && { place, view };
     const frame = byId("field");
     frame.toggleAttribute("hidden", !place);
     for (const each of this.views) if (each !== view) each.unmark();
@@ -148,7 +156,7 @@ export class Inside {
     const where = view.isLast ? "" : `, row ${place.y + 1}, column ${place.x + 1}`;
     byId("reading").textContent =
       `${digit}${where}: ${value?.toFixed(2).replace("-", "−") ?? "–"}. ` +
-      `It sees ${size}×${size} pixels of the picture.`;
+      `It sees ${inPicture(top, size)}×${inPicture(left, size)} pixels of the picture.`;
   }
 }
 
@@ -188,14 +196,20 @@ class LayerView {
         { class: "layer-text" },
         element("span", { class: "layer-name" }, step.name),
         this.shape,
-        element("span", { class: "layer-field" }, `sees ${size}×${size} pixels`),
+        element(
+          "span",
+          { class: "layer-field" },
+          `sees ${inPicture(0, size)}×${inPicture(0, size)} pixels`,
+        ),
       ),
       element("div", { class: "layer-maps" }, this.canvas, this.cursor, this.digits),
     );
     for (const kind of /** @type {const} */ (["pointermove", "pointerdown"])) {
       this.canvas.addEventListener(kind, (event) => this.pointAt(this.placeOf(event)));
     }
-    this.canvas.addEventListener("pointerleave", () => this.pointAt(null));
+    this.canvas.addEventListener("pointerleave", ({ pointerType }) => {
+      if (pointerType !== "touch") this.pointAt(null); // a finger leaves as soon as it is lifted
+    });
     this.canvas.addEventListener("blur", () => this.pointAt(null));
     this.canvas.addEventListener("focus", () => {
       if (this.canvas.matches(":focus-visible")) this.pointAt(this.place);
@@ -316,6 +330,16 @@ class LayerView {
       x: (x + maps.width) % maps.width,
     });
   }
+}
+
+/**
+ * Return how many of some pixels in a row are in the picture.
+ *
+ * @param {number} first
+ * @param {number} count
+ */
+function inPicture(first, count) {
+  return Math.min(first + count, SIDE) - Math.max(first, 0);
 }
 
 /**

@@ -34,9 +34,6 @@ for (const images of data.digits.examples) {
   );
 }
 
-/** The image of the evaluation set that is on the board, if it is one. */
-/** @type {{ image: number, label: number, isMisread: boolean } | null} */
-let source = null;
 let chosenModel = 0;
 const shownExamples = examples.map(() => -1);
 
@@ -53,11 +50,7 @@ const gallery = new Gallery(
   misread,
   data.digits.groups,
   networks.map(({ title }) => title),
-  (image) => {
-    source = { image: image.image, label: image.label, isMisread: true };
-    board.load(image.pixels);
-    byId("draw").scrollIntoView();
-  },
+  ({ image, label, pixels }) => board.load(pixels, { image, label, isMisread: true }),
 );
 
 /**
@@ -66,14 +59,13 @@ const gallery = new Gallery(
  * @param {number} since Time of the event that changed it.
  */
 function answer(since) {
-  if (!board.hasPicture) source = null;
   const picture = board.picture();
   const outputs = picture && networks.map((network) => network.run(picture));
   const found = outputs && outputs.map((maps) => {
     const logits = /** @type {import("./layers.js").Maps} */ (maps.at(-1)).values;
     return { digit: greatestIndex(logits), probabilities: softmax(logits) };
   });
-  answers.show(found, source && board.actions.at(-1)?.kind === "picture" ? source.label : null);
+  answers.show(found, board.loaded && !board.isChanged ? board.loaded.source.label : null);
   seenContext.clearRect(0, 0, SIDE, SIDE);
   if (picture) drawPicture(seenContext, picture, 1);
   showSource();
@@ -89,14 +81,17 @@ function answer(since) {
 
 function showSource() {
   const set = data.validation ? "Validation" : "Test";
-  const changed = board.actions.at(-1)?.kind === "picture" ? "" : ", changed";
+  const source = board.loaded?.source;
+  const changed = board.isChanged ? ", changed" : "";
   byId("source").textContent = source
     ? `${set} image ${source.image.toLocaleString("en")}: ${withArticle(source.label)}${changed}`
     : "";
   byId("steps").toggleAttribute("hidden", !source?.isMisread);
-  byId("seen-text").textContent = board.hasPicture
-    ? "An MNIST image, unchanged."
-    : "Fitted into 20×20 pixels with gray levels, its lines about as thick as MNIST's, its center of mass in the middle of the 28×28 pixels.";
+  byId("seen-text").textContent = !source
+    ? "Fitted into 20×20 pixels with gray levels, its lines about as thick as MNIST's, its center of mass in the middle of the 28×28 pixels."
+    : board.isChanged
+    ? "An MNIST image that you changed, in its place."
+    : "An MNIST image, unchanged.";
 }
 
 /** @param {number} index */
@@ -113,8 +108,7 @@ function loadExample(digit) {
   if (!ofDigit.length) return;
   shownExamples[digit] = (shownExamples[digit] + 1) % ofDigit.length;
   const example = ofDigit[shownExamples[digit]];
-  source = { image: example.image, label: digit, isMisread: false };
-  board.load(example.pixels);
+  board.load(example.pixels, { image: example.image, label: digit, isMisread: false });
 }
 
 /** @param {boolean} erases */
@@ -126,12 +120,13 @@ function chooseTool(erases) {
 
 /** @param {KeyboardEvent} event */
 function press(event) {
-  const inField = event.target instanceof Element && event.target.matches("input, select");
+  // A list takes digits itself.
+  const inList = event.target instanceof Element && event.target.matches("select");
   const withKey = event.ctrlKey || event.metaKey;
   if (withKey && event.key === "z") {
     event.preventDefault();
     board.undo();
-  } else if (inField || withKey || event.altKey) {
+  } else if (inList || withKey || event.altKey) {
     return;
   } else if (/^\d$/.test(event.key)) {
     loadExample(Number(event.key));
@@ -165,8 +160,14 @@ byId("theme").addEventListener("click", () => {
 for (const table of document.querySelectorAll("table.sortable")) {
   makeSortable(/** @type {HTMLTableElement} */ (table));
 }
+/** @type {HTMLDetailsElement[]} */
+let closed = [];
 addEventListener("beforeprint", () => {
-  for (const each of document.querySelectorAll("details")) each.open = true;
+  closed = [...document.querySelectorAll("details")].filter(({ open }) => !open);
+  for (const each of closed) each.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const each of closed) each.open = false;
 });
 
 new Curves(data.curves);

@@ -48,7 +48,7 @@ export function prepareInPlace(ink) {
  * @param {number} side
  * @returns {Box | null}
  */
-function boundingBox(ink, side) {
+export function boundingBox(ink, side) {
   let [left, right, top, bottom] = [side, -1, side, -1];
   for (let y = 0; y < side; y++) {
     for (let x = 0; x < side; x++) {
