@@ -2,6 +2,9 @@
 
 Each file has `model(dropout) -> nn.Sequential`: a flat sequence of layers from images
 float32 [n, 1, 28, 28] to logits float32 [n, 10]. `dropout` is a probability in [0, 1).
+
+A training draws the weights of convolutions anew from its seed; only frozen ones, with
+`requires_grad_(False)`, stay as the file sets them.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def unsupported_reason(network: nn.Module) -> str | None:
 
 def sections(network: nn.Module) -> list[Section]:
     """Divide a network into sections. Raises UnsupportedError if the engine lacks a layer."""
-    if not isinstance(network, nn.Sequential):
+    if type(network) is not nn.Sequential:
         raise UnsupportedError(f"{type(network).__name__} is not a flat nn.Sequential")
     found: list[Section] = []
     size, channels = SIDE, 1
@@ -104,10 +104,13 @@ def sections(network: nn.Module) -> list[Section]:
     tensors = [id(each) for _, layer in layers for each in (*layer.parameters(), *layer.buffers())]
     if len({*tensors}) < len(tensors):
         raise UnsupportedError("layers share weights")
+    if not all(weights.requires_grad for weights in network.parameters()):
+        raise UnsupportedError("some weights are frozen")
+    for name, layer in [("", network), *layers]:
+        if is_altered(layer):
+            raise UnsupportedError(f"layer {name}: {layer} may compute something of its own")
     for name, layer in layers[:-1]:
         section = found[-1] if found else None
-        if not type(layer).__module__.startswith("torch.nn.modules."):
-            raise UnsupportedError(f"layer {name}: {layer} may compute something of its own")
         if isinstance(layer, nn.Conv2d):
             after = size_after(layer, name, size, channels)
             found.append(
@@ -133,6 +136,19 @@ def sections(network: nn.Module) -> list[Section]:
     if not found[-1].plain:
         found.append(Section("", None, size, channels, size, channels))
     return found
+
+
+def is_altered(layer: nn.Module) -> bool:
+    """Return whether a layer may do something else than torch's class: it is derived or hooked.
+
+    Hooks are how torch.nn.utils prunes and normalizes weights.
+    """
+    hooks = (
+        *(layer._forward_pre_hooks, layer._forward_hooks),
+        *(layer._backward_pre_hooks, layer._backward_hooks),
+        *(weights._backward_hooks for weights in layer.parameters(recurse=False)),
+    )
+    return not type(layer).__module__.startswith("torch.nn.modules.") or any(hooks)
 
 
 def follow(section: Section, name: str, layer: nn.Module) -> bool:

@@ -59,16 +59,16 @@ def threshold(dropout: float) -> int:
 def initialize(network: nn.Module, seed: np.random.SeedSequence) -> None:
     """Draw a network's weights from torch's default distribution, with our own generator.
 
-    Weights and biases of convolutions and linear layers are uniform in ±1 / sqrt(fan-in); batch
-    norms keep torch's initial values. Element i of all these arrays, in the order of
-    `network.named_parameters()`, uses the upper 24 bits of word i of the stream, plus a half.
+    Weights and biases of convolutions and linear layers are uniform in ±1 / sqrt(fan-in); frozen
+    ones, and those of other layers, keep their values. Element i of all arrays drawn, in the order
+    of `network.named_parameters()`, uses the upper 24 bits of word i of the stream, plus a half.
     """
     stream = np.random.SFC64(seed)
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             bound = 1 / np.sqrt(float(module.weight[0].numel()))
             for parameter in (module.weight, module.bias):
-                if parameter is not None:
+                if parameter is not None and parameter.requires_grad:
                     fill(parameter, bound, stream)
 
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-import models
 from study import engine
 from study.base.errors import UserError
 from study.data.mnist import Images
 from study.engine import Arrays
+from study.networks import inputs
 from study.recipes.recipe import Recipe
 from study.training import batches
 from study.training.schedule import learning_rate
@@ -48,10 +48,15 @@ class DivergedError(UserError):
 
 
 def initialize(model: str, recipe: Recipe) -> nn.Sequential:
-    """Build a model with weights drawn from the recipe's seed. Torch's random state is kept."""
+    """Build a model with weights drawn from the recipe's seed. Torch's random state is kept.
+
+    Raises UserError if the model is not one that maps images to logits.
+    """
+    seed = batches.seed_sequence(recipe, 0, "weights")
     with torch.random.fork_rng(devices=[]):
-        network = models.build(model, recipe.dropout)
-    engine.initialize(network, batches.seed_sequence(recipe, 0, "weights"))
+        torch.manual_seed(int(seed.generate_state(1)[0]))  # for what `engine.initialize` leaves
+        network = inputs.build(model, recipe.dropout)
+    engine.initialize(network, seed)
     return network
 
 

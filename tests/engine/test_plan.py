@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from study.engine import unsupported_reason
 from tests.engine.test_networks import conv
@@ -12,6 +13,14 @@ from tests.engine.test_networks import conv
 class Halved(nn.ReLU):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) / 2
+
+
+class LastLayer(nn.Flatten):
+    """Its forward could be another one."""
+
+
+class Derived(nn.Sequential):
+    """Its forward could be another one."""
 
 
 REFUSED: dict[str, Callable[[], nn.Module]] = {
@@ -40,7 +49,14 @@ REFUSED: dict[str, Callable[[], nn.Module]] = {
     "convolution": lambda: nn.Sequential(nn.ReLU(), conv(1, 10, 28), nn.Flatten()),
     "channels": lambda: nn.Sequential(conv(1, 8, 3), conv(9, 10, 26), nn.Flatten()),
     "share": lambda: nn.Sequential(*2 * [conv(1, 1, 3)], conv(1, 10, 24), nn.Flatten()),
-    "of its own": lambda: nn.Sequential(conv(1, 10, 28), Halved(), nn.Flatten()),
+    "frozen": lambda: nn.Sequential(conv(1, 10, 28).requires_grad_(False), nn.Flatten()),
+    "may compute": lambda: nn.Sequential(
+        prune.random_unstructured(conv(1, 10, 28), "weight", 0.5),  # type: ignore[no-untyped-call]
+        nn.Flatten(),
+    ),
+    "Derived": lambda: Derived(conv(1, 10, 28), nn.Flatten()),
+    "Halved": lambda: nn.Sequential(conv(1, 10, 28), Halved(), nn.Flatten()),
+    "of its own": lambda: nn.Sequential(conv(1, 10, 28), LastLayer()),
     "nothing": lambda: nn.Sequential(conv(1, 8, 28), nn.MaxPool2d(2), nn.Flatten()),
 }
 

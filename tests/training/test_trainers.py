@@ -114,6 +114,26 @@ def test_initialize_uses_the_seed_and_keeps_torchs_state() -> None:
     assert weights(with_(seed=2)) != first
 
 
+def test_initialize_keeps_frozen_weights_and_seeds_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def network(*_: object) -> nn.Sequential:
+        fixed = nn.Conv2d(1, 1, 1).requires_grad_(False)
+        nn.init.constant_(fixed.weight, 0.5)
+        return nn.Sequential(fixed, nn.ConvTranspose2d(1, 1, 1), nn.Conv2d(1, 10, 28), nn.Flatten())
+
+    def weights(seed: int) -> list[bytes]:
+        found = initialize("model_7", with_(seed=seed))
+        return [each.weight.detach().numpy().tobytes() for each in (found[1], found[2])]  # type: ignore[operator]
+
+    monkeypatch.setattr(models, "build", network)
+    fixed = initialize("model_7", RECIPE)[0].weight
+    assert isinstance(fixed, nn.Parameter)
+    assert fixed.item() == 0.5
+    assert weights(1) == weights(1)
+    assert all(one != other for one, other in zip(weights(1), weights(2), strict=True))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_equals_sgd_with_momentum_written_out(
     mnist_folder: Path, kind: type[Trainer]
