@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from study.engine import Engine, rng_state
 from study.engine.memory import Bytes, Labels
+from study.engine.rng import RngState, draw_mask, threshold
 from study.networks.inputs import MEAN, SD
 
 
@@ -33,17 +34,20 @@ def normalized(images: Bytes, dtype: torch.dtype) -> Tensor:
     return (x / 255 - MEAN) / SD
 
 
-def masks(engine: Engine, n: int) -> list[Tensor]:
-    """Return the dropout masks [n, c, h, w] of the last step, in the order of the layers."""
+def masks(engine: Engine, n: int, state: RngState) -> list[Tensor]:
+    """Return the dropout masks [n, c, h, w] that a step draws, in the order of the layers.
+
+    They are drawn anew: those in the engine's memory are combined with the mask of a ReLU.
+    """
     found = []
     for section, record in zip(engine.sections, engine.records, strict=True):
         if section.dropout:
-            side, start = section.out if section.drop_last else section.size, int(record["mask"])
+            side = section.out if section.drop_last else section.size
             shape = n, side, side, int(record["channels"])
-            drawn = engine.bytes[start : start + int(np.prod(shape))].reshape(shape)
-            found.append(
-                torch.from_numpy(drawn[..., : section.channels].copy()).permute(0, 3, 1, 2)
-            )
+            drawn = np.empty(int(np.prod(shape)), np.uint8)
+            draw_mask(state, threshold(section.dropout), drawn)
+            kept = drawn.reshape(shape)[..., : section.channels]
+            found.append(torch.from_numpy(kept.copy()).permute(0, 3, 1, 2))
     return found
 
 
@@ -118,8 +122,9 @@ def errors(network: nn.Sequential, engine: Engine, n: int) -> dict[str, float]:
     a norm, counts as 0.01.
     """
     images, labels = digits(n)
-    loss_sum, _ = engine.step(images, labels, rng_state(np.random.SeedSequence(5)), 0.0, 0.9)
-    drawn = masks(engine, n)
+    state = rng_state(np.random.SeedSequence(5))
+    drawn = masks(engine, n, state.copy())
+    loss_sum, _ = engine.step(images, labels, state, 0.0, 0.9)
     loss, exact = step(network, images, labels, drawn, torch.float64)
     _, usual = step(network, images, labels, drawn, torch.float32)
     found = {"loss": abs(loss_sum / n / float(loss) - 1) / 1e-5}

@@ -59,6 +59,36 @@ def test_training_learns_and_repeats_itself(mnist_folder: Path, on: str) -> None
         assert np.array_equal(first, second)
 
 
+@pytest.mark.parametrize("values", [{"ema_decay": 0}, {"rotation": 0}, {"augmentation_anneal": 1}])
+def test_values_of_the_recipe_change_the_weights(
+    mnist_folder: Path, values: dict[str, object]
+) -> None:
+    weights = []
+    for changes in ({}, values):
+        run = trainer(
+            mnist_folder, Recipe.parse(RECIPE.model_dump() | {"epochs": 2} | changes), "cpu"
+        )
+        for epoch in range(2):
+            run.train(epoch)
+        weights.append(run.weights())
+    assert any((one != weights[1][name]).any() for name, one in weights[0].items())
+
+
+@pytest.mark.parametrize("ema_decay", [0, 0.5])
+def test_evaluation_between_epochs_changes_nothing(mnist_folder: Path, ema_decay: float) -> None:
+    states = []
+    for evaluates in (False, True):
+        changed = RECIPE.model_copy(update={"ema_decay": ema_decay})
+        run = trainer(mnist_folder, changed, "cpu")
+        run.train(0)
+        if evaluates:
+            run.logits(run.train_set[0][:50])
+        run.train(1)
+        states.append(run.state())
+    for name, value in states[0].items():
+        np.testing.assert_array_equal(value, states[1][name])
+
+
 @pytest.mark.parametrize("on", DEVICES)
 def test_train_stats_equal_an_evaluation_of_unchanged_weights(mnist_folder: Path, on: str) -> None:
     """The learning rate is too small to change a weight."""
