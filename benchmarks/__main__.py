@@ -11,6 +11,7 @@ from benchmarks.machine import RAW, check_raw_data, this_machine
 from benchmarks.performance_page import Results
 from benchmarks.processes import ROOT
 from stages.command import ArgumentParser, run
+from study.base import resources
 from study.base.files import write
 
 PAGE = ROOT / "docs/performance.md"
@@ -49,7 +50,7 @@ def measure(
     recipes = comparison.recipes()
     trained = {model: recipes[model] for model in models}
     here = this_machine()
-    jobs = min(here["cores"], len(models))
+    jobs = min(resources.jobs(), len(models))  # as many as `make repro` starts
     small = recipes[pipeline.MODEL].model_copy(update={"epochs": 1, "train_images": train_images})
 
     measured = [

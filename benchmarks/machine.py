@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from benchmarks.processes import ROOT
+from study.base import resources
 from study.base.errors import UserError
 
 RAW = ROOT / "data/mnist"
@@ -17,6 +18,7 @@ class Machine(TypedDict):
 
     processor: str
     cores: int
+    """Those that this process may use."""
     load: float
     """Load average over the minute before the first measurement; 0 is idle.
 
@@ -30,7 +32,7 @@ def this_machine(*packages: str) -> Machine:
     """Return what this machine is, and how busy; with the versions of these packages, too."""
     return {
         "processor": processor(),
-        "cores": os.cpu_count() or 1,
+        "cores": resources.cores(),
         "load": load(),
         "versions": {"Python": platform.python_version()}
         | {name: version(name) for name in ("torch", "torchvision", "numba", *packages)},

@@ -117,6 +117,11 @@ class Checkout:
             # Elsewhere than in the checkout, the path of dvc.yaml precedes the name.
             return sorted(name.rpartition(":")[2] for name in repo.status())
 
+    def restore_outputs(self) -> None:
+        """Go back to the outputs in dvc.lock; in this process, as above."""
+        with patch.dict(os.environ, self.environment), Repo(str(self.root)) as repo:
+            repo.checkout(force=True)
+
     def changed(self) -> list[str]:
         """Return the paths that Git sees as changed or new."""
         return self.run("git", "status", "--porcelain", "--untracked-files=all").split()[1::2]

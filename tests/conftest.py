@@ -1,5 +1,6 @@
 """What the tests share."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ["DVC_TEST"] = "1"  # DVC sends nobody any statistics
     config.pluginmanager.register(table.Marks())
     # The workers of pytest-xdist report to the process that has started them.
     if (path := config.getoption("--faults")) and not hasattr(config, "workerinput"):

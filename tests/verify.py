@@ -37,13 +37,10 @@ def main() -> None:
             shutil.copytree("data/mnist", study / "data/mnist")
         reproduce(study, chosen)
         reproduced = output_sums(lock)
-    differ = False
-    for stage, sums in reproduced.items():
-        for path, reproduced_sum in sums.items():
-            same = committed.get(stage, {}).get(path) == reproduced_sum
-            differ |= not same
-            print("same   " if same else "DIFFERS", path)
-    sys.exit(1 if differ else 0)
+    same = compare(committed, reproduced)
+    for path, is_same in same.items():
+        print("same   " if is_same else "DIFFERS", path)
+    sys.exit(0 if all(same.values()) else 1)
 
 
 def parse_models() -> list[str]:
@@ -78,6 +75,15 @@ def call(folder: Path, *command: str) -> None:
     environment = os.environ | {"END_WITH_PID": str(os.getpid())}
     if status := subprocess.run(command, cwd=folder, env=environment).returncode:
         raise UserError(f"{' '.join(command)}: failed with status {status}; see its output above")
+
+
+def compare(committed: Sums, reproduced: Sums) -> dict[str, bool]:
+    """Return whether each reproduced output has the committed sum, by its path."""
+    return {
+        path: committed.get(stage, {}).get(path) == reproduced_sum
+        for stage, sums in reproduced.items()
+        for path, reproduced_sum in sums.items()
+    }
 
 
 def output_sums(lock: Path) -> Sums:

@@ -202,6 +202,9 @@ def create_study(
     call(folder, "git", "rm", "--quiet", "--ignore-unmatch", str(paths.RUNS))
     call(folder, "git", "config", "user.name", "A user")
     call(folder, "git", "config", "user.email", "user@example.org")
+    # Not the user's habits: a signature would ask for a passphrase.
+    call(folder, "git", "config", "commit.gpgsign", "false")
+    call(folder, "git", "config", "core.hooksPath", os.devnull)
     call(folder, "git", "add", "--all")
     call(folder, "git", "commit", "--quiet", "--message", "To be measured")
     return folder

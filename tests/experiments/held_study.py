@@ -116,9 +116,14 @@ def make_experiments(checkout: Checkout, *variables: str) -> Iterator["subproces
     with checkout.start("make", "VENV=", "JOBS=2", *variables, "experiments") as make:
         timer = Timer(600, os.killpg, (make.pid, signal.SIGKILL))
         timer.start()
-        yield make
-        make.wait()
-        timer.cancel()
+        try:
+            yield make
+            make.wait()
+        except BaseException:  # its trainings may be held for as long as the timer runs
+            os.killpg(make.pid, signal.SIGKILL)
+            raise
+        finally:
+            timer.cancel()
 
 
 def interrupt_at(make: "subprocess.Popen[str]", words: str) -> str:

@@ -29,6 +29,7 @@ def full(folder: Path) -> Iterator[None]:
     shutil.copytree(folder, files)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", str(folder)]
     if subprocess.run(mount, capture_output=True).returncode:
+        shutil.rmtree(files)
         pytest.skip("only root may mount a small disk")
     try:
         shutil.copytree(files, folder, dirs_exist_ok=True)

@@ -15,7 +15,7 @@ from llvmlite.binding import get_host_cpu_features
 
 from study.engine import has_fma
 from study.recipes import recipe_file
-from tests import arm64
+from tests import arm64, verify
 from tests.checkout import ROOT
 from tests.few_batches import OTHER
 from tests.recipes import recipe
@@ -262,6 +262,13 @@ vector.multiply_add = lambda builder, a, b, c: builder.fadd(builder.fmul(a, b), 
 
 
 @pytest.mark.slow
+def test_verify_finds_what_differs() -> None:
+    committed = {"train@a": {"weights/a": "1", "weights/b": "2"}}
+    reproduced = {"train@a": {"weights/a": "1", "weights/b": "3"}, "train@c": {"weights/c": "4"}}
+    same = verify.compare(committed, reproduced)
+    assert same == {"weights/a": True, "weights/b": False, "weights/c": False}
+
+
 def test_verify_trains_the_committed_weights_again() -> None:
     """For the smallest model; `make verify` does it for all."""
     subprocess.run([sys.executable, "-m", "tests.verify", "model_3"], cwd=ROOT, check=True)
