@@ -4,7 +4,7 @@ from stages import paths
 from stages.command import model_argument, run
 from study import engine
 from study.base.files import write
-from study.networks import inputs, model_summary, receptive_field
+from study.networks import building, model_summary, receptive_field
 
 IMAGE = (1, 28, 28)
 
@@ -13,7 +13,7 @@ def main() -> None:
     """Write both tables of the model that the command names, and what trains it."""
     model = model_argument()
     # Neither table shows the dropout rate, so neither depends on the recipe.
-    network = inputs.build(model, dropout=0.0)
+    network = building.build(model, dropout=0.0)
     reason = engine.unsupported_reason(network)
     trained_by = f"PyTorch: {reason}" if reason else "the engine"
     table = model_summary.table(network, IMAGE)

@@ -7,7 +7,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from study.base.errors import UserError
-from study.networks import inputs
+from study.networks import building
 from study.training.weights_file import digest
 
 
@@ -23,7 +23,7 @@ def load(model: str, path: Path) -> nn.Sequential:
     needed because DVC does not verify its cache: a corrupted file is restored by `dvc checkout` and
     can even replace retrained weights.
     """
-    network = inputs.build(model, dropout=0.0)
+    network = building.build(model, dropout=0.0)
     remedy = (
         f"run `dvc repro --force train@{model}` or, if the DVC cache is damaged too,"
         f" `rm -r .dvc/cache && dvc repro --force train@{model}`"

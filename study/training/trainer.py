@@ -15,7 +15,7 @@ from study import engine
 from study.base.errors import UserError
 from study.data.mnist import Images
 from study.engine import Arrays
-from study.networks import inputs
+from study.networks import building
 from study.recipes.recipe import Recipe
 from study.training import batches
 from study.training.schedule import learning_rate
@@ -55,7 +55,7 @@ def initialize(model: str, recipe: Recipe) -> nn.Sequential:
     seed = batches.seed_sequence(recipe, 0, "weights")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed.generate_state(1)[0]))  # for what `engine.initialize` leaves
-        network = inputs.build(model, recipe.dropout)
+        network = building.build(model, recipe.dropout)
     engine.initialize(network, seed)
     return network
 
