@@ -160,8 +160,8 @@ def check_table(obsolete: Collection[str]) -> None:
     if not obsolete:
         return
     rows = (
-        f"{len(obsolete)} rows of runs that {paths.EXPERIMENTS} and {paths.PARAMS} no longer ask"
-        f" for, such as {next(iter(obsolete))}"
+        f"rows of runs that {paths.EXPERIMENTS} and {paths.PARAMS} no longer ask for"
+        f" ({len(obsolete)}, such as {next(iter(obsolete))})"
     )
     if git.call("status", "--porcelain", "--", str(paths.RUNS)):
         raise UserError(

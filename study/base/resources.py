@@ -23,9 +23,9 @@ def cores() -> int:
     """
     affinity = getattr(os, "sched_getaffinity", None)
     count = len(affinity(0)) if affinity else os.cpu_count() or 1
-    for text in cgroup("cpu.max"):
-        quota, period = text.split()
-        if quota != "max":
+    for folder in cgroups():
+        quota, _, period = content(folder / "cpu.max").partition(" ")
+        if quota.isdigit():
             count = min(count, int(quota) // int(period))
     return max(1, count)
 
@@ -33,27 +33,27 @@ def cores() -> int:
 def memory() -> int:
     """Return the bytes of memory that this process may still take: the machine's, its cgroup's."""
     free = int(psutil.virtual_memory().available)
-    files = (cgroup(name) for name in ("memory.max", "memory.current", "memory.stat"))
-    for limit, current, details in zip(*files, strict=False):
-        if limit.strip() != "max":
+    for folder in cgroups():
+        limit, used = content(folder / "memory.max"), content(folder / "memory.current")
+        if limit.isdigit():
             # Of what counts as used, the kernel gives back copies of files that nobody reads.
-            unused = int(dict(line.split() for line in details.splitlines())["inactive_file"])
-            free = min(free, int(limit) - int(current) + unused)
+            details = content(folder / "memory.stat").splitlines()
+            unused = dict(line.split() for line in details).get("inactive_file", "0")
+            free = min(free, int(limit) - int(used) + int(unused))
     return max(0, free)
 
 
-def cgroup(name: str) -> Iterator[str]:
-    """Yield the content of a file of this process's cgroup (version 2) and of those above it."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text("ascii").splitlines()
-    except OSError:
-        return
-    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), None)
-    if own is None:
-        return
-    for folder in (CGROUPS / own, *(CGROUPS / own).parents):
-        if folder.is_relative_to(CGROUPS) and (folder / name).is_file():
-            yield (folder / name).read_text("ascii")
+def cgroups() -> Iterator[Path]:
+    """Yield the folders of this process's cgroup (version 2) and of those above it."""
+    lines = content(Path("/proc/self/cgroup")).splitlines()
+    for own in [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]:
+        folder = CGROUPS / own
+        yield from (each for each in (folder, *folder.parents) if each.is_relative_to(CGROUPS))
+
+
+def content(path: Path) -> str:
+    """Return the content of one of the kernel's files; nothing if there is no such file."""
+    return path.read_text("ascii").strip() if path.is_file() else ""
 
 
 if __name__ == "__main__":

@@ -106,7 +106,9 @@ def sections(network: nn.Module) -> list[Section]:
         raise UnsupportedError("layers share weights")
     if not all(weights.requires_grad for weights in network.parameters()):
         raise UnsupportedError("some weights are frozen")
-    for name, layer in [("", network), *layers]:
+    if is_altered(network):
+        raise UnsupportedError("the network has hooks")
+    for name, layer in layers:
         if is_altered(layer):
             raise UnsupportedError(f"layer {name}: {layer} may compute something of its own")
     for name, layer in layers[:-1]:

@@ -11,7 +11,6 @@ import numpy as np
 from study.evaluation.metrics import METRICS, Metrics
 from study.evidence import statistics
 from study.evidence.aggregates import ConfigurationStats
-from study.evidence.claims_file import COUNT
 from study.evidence.held_out import HeldOutRow
 from study.evidence.judging import PILOT, PLAN
 from study.evidence.statistics import Correct
@@ -289,7 +288,8 @@ def difference_text(check: CheckResult) -> str:
 
 def difference_unit(check: CheckResult) -> str:
     """Return the unit of a check's difference; nothing for a count."""
-    return {"loss": "nats", COUNT: ""}.get(check.metric, "points")
+    unit = METRICS[check.metric].unit
+    return "points" if unit == "%" else unit
 
 
 def p_corrected(check: CheckResult) -> str:

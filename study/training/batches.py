@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 
 from study.data.mnist import Images
 from study.recipes.recipe import Recipe
@@ -15,6 +16,11 @@ def seed_sequence(recipe: Recipe, epoch: int, stream: str) -> np.random.SeedSequ
     So drawing more numbers from one stream does not change the others.
     """
     return np.random.SeedSequence([recipe.seed, epoch, *stream.encode()])
+
+
+def seed_torch(recipe: Recipe, epoch: int, stream: str) -> None:
+    """Seed torch's global random state with that of a stream."""
+    torch.manual_seed(int(seed_sequence(recipe, epoch, stream).generate_state(1)[0]))
 
 
 def batches(train_set: Images, recipe: Recipe, epoch: int) -> Iterator[Images]:

@@ -18,7 +18,7 @@ from study.data.mnist import Images
 from study.networks.inputs import normalize
 from study.recipes.recipe import Recipe
 from study.training.augmentation import CONTROL_POINTS, annealed_strength, bspline_basis
-from study.training.batches import seed_sequence
+from study.training.batches import seed_torch
 from study.training.pytorch_trainer import PyTorchTrainer
 from study.training.trainer import DivergedError, TrainStats
 
@@ -69,7 +69,7 @@ class CudaTrainer(PyTorchTrainer):
 
     def train(self, epoch: int) -> TrainStats:
         """Train on every image once. Raises DivergedError if the loss is not finite."""
-        torch.manual_seed(int(seed_sequence(self.recipe, epoch, "cuda").generate_state(1)[0]))
+        seed_torch(self.recipe, epoch, "cuda")
         self.strength.fill_(annealed_strength(self.recipe, epoch))
         self.loss_sum.zero_()
         self.correct.zero_()

@@ -14,7 +14,7 @@ from study.engine import Arrays
 from study.networks.inputs import logits, normalize
 from study.recipes.recipe import Recipe
 from study.training.averaging import ExponentialMovingAverage
-from study.training.batches import seed_sequence
+from study.training.batches import seed_torch
 from study.training.trainer import Trainer
 
 
@@ -36,7 +36,7 @@ class PyTorchTrainer(Trainer):
 
     def begin(self, epoch: int) -> None:
         """Seed dropout."""
-        torch.manual_seed(int(seed_sequence(self.recipe, epoch, "dropout").generate_state(1)[0]))
+        seed_torch(self.recipe, epoch, "dropout")
 
     def step(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], learning_rate: float

@@ -52,11 +52,10 @@ def initialize(model: str, recipe: Recipe) -> nn.Sequential:
 
     Raises UserError if the model is not one that maps images to logits.
     """
-    seed = batches.seed_sequence(recipe, 0, "weights")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(seed.generate_state(1)[0]))  # for what `engine.initialize` leaves
+        batches.seed_torch(recipe, 0, "weights")  # for what `engine.initialize` leaves
         network = building.build(model, recipe.dropout)
-    engine.initialize(network, seed)
+    engine.initialize(network, batches.seed_sequence(recipe, 0, "weights"))
     return network
 
 

@@ -145,7 +145,12 @@ NETWORKS: dict[str, Callable[[], list[nn.Module]]] = {
 @pytest.mark.parametrize("name", NETWORKS)
 def test_step_of_another_network_matches_pytorch(name: str) -> None:
     torch.manual_seed(2)
-    check(nn.Sequential(*NETWORKS[name](), nn.Flatten()), 5)
+    check(another(name), 5)
+
+
+def another(name: str) -> nn.Sequential:
+    """Build one of NETWORKS."""
+    return nn.Sequential(*NETWORKS[name](), nn.Flatten())
 
 
 def layer(kind: str, channels: int) -> nn.Module:
@@ -204,8 +209,7 @@ def test_ten_steps_match_the_plain_loop(name: str) -> None:
     and the weights differ by 1e-2 after ten steps; with the engine's, by 5e-6.
     """
     torch.manual_seed(1)
-    layers = models.build(name, 0.0) if name in models.names() else NETWORKS[name]()
-    network = nn.Sequential(*layers, *([] if name in models.names() else [nn.Flatten()]))
+    network = another(name) if name in NETWORKS else models.build(name, 0.0)
     engine = Engine(network, 16, ema_decay=0.75)
     twin = network.double()
     average = {key: value.clone() for key, value in twin.state_dict().items()}

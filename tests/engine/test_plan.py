@@ -23,6 +23,11 @@ class Derived(nn.Sequential):
     """Its forward could be another one."""
 
 
+def with_hook(network: nn.Sequential) -> nn.Sequential:
+    network.register_forward_hook(lambda *_: None)
+    return network
+
+
 REFUSED: dict[str, Callable[[], nn.Module]] = {
     "nn.Linear": lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)),
     "not a flat": lambda: conv(1, 10, 28),
@@ -76,6 +81,7 @@ REFUSED: dict[str, Callable[[], nn.Module]] = {
         prune.random_unstructured(conv(1, 10, 28), "weight", 0.5),  # type: ignore[no-untyped-call]
         nn.Flatten(),
     ),
+    "has hooks": lambda: with_hook(nn.Sequential(conv(1, 10, 28), nn.Flatten())),
     "Derived": lambda: Derived(conv(1, 10, 28), nn.Flatten()),
     "Halved": lambda: nn.Sequential(conv(1, 10, 28), Halved(), nn.Flatten()),
     "of its own": lambda: nn.Sequential(conv(1, 10, 28), LastLayer()),

@@ -261,7 +261,6 @@ vector.multiply_add = lambda builder, a, b, c: builder.fadd(builder.fmul(a, b), 
     assert other.split()[1] != same.split()[1]
 
 
-@pytest.mark.slow
 def test_verify_finds_what_differs() -> None:
     committed = {"train@a": {"weights/a": "1", "weights/b": "2"}}
     reproduced = {"train@a": {"weights/a": "1", "weights/b": "3"}, "train@c": {"weights/c": "4"}}
@@ -269,6 +268,7 @@ def test_verify_finds_what_differs() -> None:
     assert same == {"weights/a": True, "weights/b": False, "weights/c": False}
 
 
+@pytest.mark.slow
 def test_verify_trains_the_committed_weights_again() -> None:
     """For the smallest model; `make verify` does it for all."""
     subprocess.run([sys.executable, "-m", "tests.verify", "model_3"], cwd=ROOT, check=True)

@@ -46,11 +46,10 @@ export class Board {
     this.pointer = -1;
     /** @type {number | null} */
     this.changedAt = null;
-    canvas.addEventListener("pointerdown", (event) => this.begin(event));
     // A stroke may begin beside the board.
-    canvas.addEventListener("pointerenter", (event) => {
-      if (event.buttons) this.begin(event);
-    });
+    for (const start of /** @type {const} */ (["pointerdown", "pointerenter"])) {
+      canvas.addEventListener(start, (event) => this.begin(event));
+    }
     canvas.addEventListener("pointermove", (event) => this.extend(event));
     for (const end of /** @type {const} */ (["pointerup", "pointercancel"])) {
       canvas.addEventListener(end, (event) => {
