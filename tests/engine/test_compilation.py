@@ -15,6 +15,7 @@ import pytest
 from study.engine import code_cache
 from study.engine.code_cache import SUM_SIZE, CodeCache
 from study.engine.compilation import entry
+from tests.mounts import read_only, small_disk
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -152,31 +153,13 @@ def test_step_with_damaged_files_compiles_anew(
 
 
 @contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """Make a folder read-only, even for root."""
-    mount = ["mount", "--bind", str(folder), str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root may make a file system read-only")
-    try:
-        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-@contextmanager
 def full(folder: Path) -> Iterator[None]:
     """Put a full disk in the place of the folder of compiled code."""
     place = folder / "study/engine/__pycache__"
     place.mkdir(exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "none", str(place)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root may mount a small disk")
-    try:
+    with small_disk(place, "4k"):
         (place / "filler").write_bytes(bytes(4096))
         yield
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.mark.slow

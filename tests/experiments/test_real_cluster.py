@@ -30,6 +30,7 @@ from tests.experiments.held_study import (
     reference,
     rows,
 )
+from tests.mounts import small_disk
 
 # One worker of pytest-xdist runs all of them: one cluster is enough for this machine.
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -245,10 +246,7 @@ def test_stopped_and_killed_driver_continues(study: Study) -> None:
 def test_node_with_a_full_disk_is_excluded(study: Study) -> None:
     full = study.nodes / "full"
     full.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(full)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root can mount a small disk")
-    try:
+    with small_disk(full, "1m"):
         for name in ("first", "second"):
             study.cluster.remove_node(study.members.pop(name))
         member = study.add("full")
@@ -264,5 +262,3 @@ def test_node_with_a_full_disk_is_excluded(study: Study) -> None:
         assert re.search(r"(?m)^excluding node \w+ \(127\.0\.0\.1\): \S+: \d MiB free", text)
         assert study.seeds() == [6, 7]
         study.cluster.remove_node(member)
-    finally:
-        subprocess.run(["umount", "--lazy", str(full)], check=True)

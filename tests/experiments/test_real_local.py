@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from tests.experiments.held_study import (
     reference,
     rows,
 )
+from tests.mounts import small_disk
 
 
 def names(checkout: Checkout) -> list[str]:
@@ -131,14 +131,8 @@ def test_full_disk_is_reported(tmp_path: Path, mnist_folder: Path) -> None:
     checkout.commit("One seed")
     full = checkout.root / folder.FOLDER
     full.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(full)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root can mount a small disk")
-    try:
-        with make_experiments(checkout) as make:
-            text, _ = make.communicate()
-    finally:
-        subprocess.run(["umount", "--lazy", str(full)], check=True)
+    with small_disk(full, "1m"), make_experiments(checkout) as make:
+        text, _ = make.communicate()
     assert make.returncode != 0
     assert "Traceback" not in text
     (line,) = (line for line in text.splitlines() if line.startswith("error: "))

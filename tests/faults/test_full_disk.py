@@ -11,8 +11,7 @@ import pytest
 from tests.checkout import Checkout
 from tests.faults import one_model
 from tests.faults.one_model import EVALUATE, HISTORY, MODEL, SUMMARIZE, TRAIN, WEIGHTS
-
-SIZE = "8m"
+from tests.mounts import small_disk
 
 
 @pytest.fixture(scope="module")
@@ -27,19 +26,15 @@ def full(folder: Path) -> Iterator[None]:
     """Put a small, full disk in the place of a folder, with the folder's files on it."""
     files = folder.with_name(f"{folder.name}-before")
     shutil.copytree(folder, files)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        shutil.rmtree(files)
-        pytest.skip("only root may mount a small disk")
     try:
-        shutil.copytree(files, folder, dirs_exist_ok=True)
-        filler = ["dd", "if=/dev/zero", f"of={folder / 'filler'}", "bs=4096"]
-        assert subprocess.run(filler, capture_output=True).returncode == 1
-        yield
-        (folder / "filler").unlink()
-        assert contents(folder) == contents(files)
+        with small_disk(folder, "8m"):
+            shutil.copytree(files, folder, dirs_exist_ok=True)
+            filler = ["dd", "if=/dev/zero", f"of={folder / 'filler'}", "bs=4096"]
+            assert subprocess.run(filler, capture_output=True).returncode == 1
+            yield
+            (folder / "filler").unlink()
+            assert contents(folder) == contents(files)
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
         shutil.rmtree(files)
 
 

@@ -1,7 +1,6 @@
 """Checkouts that are not as usual: the study runs in them, or one line says why not."""
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from tests.checkout import Checkout
 from tests.faults import one_model
+from tests.mounts import read_only
 
 Change = Callable[[Checkout], Checkout]
 WORK = f"dvc repro --quiet download {one_model.SUMMARIZE}"
@@ -114,12 +114,7 @@ def test_experiments_ask_for_a_commit(tmp_path: Path, mnist_folder: Path) -> Non
     "a read-only checkout", "DVC, and each stage by itself, name the path and the reason"
 )
 def test_read_only_checkout_is_named(checkout: Checkout) -> None:
-    root = str(checkout.root)
-    mount = ["mount", "--bind", root, root]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root may make a file system read-only")
-    try:
-        subprocess.run(["mount", "-o", "remount,ro,bind", root], check=True)
+    with read_only(checkout.root):
         for command in (["dvc", "repro", "recipes"], ["python", "-m", "stages.recipes"]):
             status, output = checkout.attempt(*command)
             assert status != 0
@@ -127,5 +122,3 @@ def test_read_only_checkout_is_named(checkout: Checkout) -> None:
             assert "Traceback" not in output
         (line,) = output.splitlines()
         assert line.startswith("error: recipes: ")
-    finally:
-        subprocess.run(["umount", root], check=True)
