@@ -26,6 +26,13 @@ configurations:
     default: true
     description: The network for garments
 """
+CLAIMS = f"""\
+questions:
+  garments-are-hard:
+    - {{metric: accuracy, of: {MODEL}, is: lower, than: target}}
+titles:
+  garments-are-hard: Garments are harder than digits
+"""
 CLASSES = 10
 
 
@@ -45,7 +52,7 @@ def test_own_study_on_another_data_set(tmp_path: Path) -> None:
         assert [int(row["label"]) for row in csv.DictReader(file)] == labels
     metrics = json.loads((root / paths.metrics(MODEL)).read_text("utf-8"))
     assert metrics["accuracy"] > 90
-    assert json.loads((root / paths.VERDICTS).read_text("utf-8"))["claims"] == []
+    assert "runs are missing" in (root / paths.REPORT).read_text("utf-8")
 
     checkout.commit("Our own study")
     checkout.run("make", "VENV=", "JOBS=2", "experiments")
@@ -55,9 +62,14 @@ def test_own_study_on_another_data_set(tmp_path: Path) -> None:
     assert [int(row["seed"]) for row in rows] == [*SEEDS]
     assert float(rows[0]["accuracy"]) == metrics["accuracy"]  # the same seed, the same bytes
     checkout.run("python", "-m", "experiments.check")
+    verdicts = json.loads((root / paths.VERDICTS).read_text("utf-8"))
+    assert (verdicts["claims"], verdicts["missing"]) == ([], {})
+    assert verdicts["questions"][0]["verdict"] != "missing runs"
     checkout.run("make", "VENV=", "readme")
-    ours = r"(?m)^\| Garments \| .* \| 2 \| – \| – \|$"
-    assert re.search(ours, (root / "README.md").read_text("utf-8"))
+    readme = (root / "README.md").read_text("utf-8")
+    assert "Of our own 1 claim" in readme
+    assert re.search(r"(?m)^\| Garments \| .* \| 2 \| – \| – \|$", readme)
+    assert "## Our own questions" in (root / paths.REPORT).read_text("utf-8")
 
 
 def write_data_set(folder: Path) -> tuple[float, float]:
@@ -103,7 +115,7 @@ def replace_study(checkout: Checkout) -> None:
     target = write_up.partition("\n# Per model:")[0]
     (root / paths.WRITE_UP).write_text(f"{target}\nmodels: {{}}\nclaims: []\n", encoding="utf-8")
     keep_header(root / paths.EPOCHS)
-    (root / paths.CLAIMS).write_text("{}\n", encoding="utf-8")
+    (root / paths.CLAIMS).write_text(CLAIMS, encoding="utf-8")
 
 
 def keep_header(path: Path) -> None:

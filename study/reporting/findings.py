@@ -1,12 +1,12 @@
 """What the study found, in sentences: the report and README.md begin with them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from study.evaluation.metrics import METRICS
 from study.evidence.aggregates import ConfigurationStats, wrongly_ranked
-from study.evidence.claims_file import TARGET
-from study.evidence.verdicts import MISSING, Claim, NumberResult, Verdicts
+from study.evidence.claims_file import ACCURACIES, TARGET
+from study.evidence.verdicts import Claim, NumberResult, Verdicts
 from study.evidence.write_up import WriteUp
 from study.reporting.formats import interval, listed, number, title
 
@@ -33,8 +33,8 @@ def findings(
         return [missing(verdicts)]
     found = (
         reproduction(verdicts.numbers, names),
-        conclusions(verdicts.claims) if verdicts.claims else None,
-        target(verdicts.questions, final, published),
+        conclusions("the write-up's", verdicts.claims),
+        answers(verdicts.questions, final, published),
         lesson(configurations, published),
     )
     return [each for each in found if each]
@@ -56,9 +56,13 @@ def reproduction(numbers: Sequence[NumberResult], names: Mapping[str, str]) -> s
     """
     if not numbers:
         return None
-    counts = Counter("loss" if each.metric == "loss" else "accuracy" for each in numbers)
+    counts = Counter(
+        "accuracy" if each.metric in ACCURACIES else METRICS[each.metric].name for each in numbers
+    )
     plural = {"loss": "losses", "accuracy": "accuracies"}
-    kinds = listed([f"{n} {kind if n == 1 else plural[kind]}" for kind, n in counts.items()])
+    kinds = listed(
+        [f"{n} {kind if n == 1 else plural.get(kind, kind)}" for kind, n in counts.items()]
+    )
     outside = [each for each in numbers if not each.reproduced]
     within = "within the 95% prediction interval of our runs"
     if not outside:
@@ -84,15 +88,19 @@ def number_among(each: NumberResult) -> str:
     return f"{number(each.published, decimals)}; ours: {interval(each.interval, decimals + 1)}"
 
 
-def conclusions(claims: Sequence[Claim]) -> str:
-    """Return how many claims of the write-up have each verdict, and which are not supported."""
+def conclusions(whose: str, claims: Sequence[Claim]) -> str | None:
+    """Return how many claims have each verdict, and which are not supported; None without any."""
+    if not claims:
+        return None
     by_verdict: Mapping[str, list[str]] = {
         verdict: [f"“{claim.title}”" for claim in claims if claim.verdict == verdict]
         for verdict in ("supported", "contradicted", "inconclusive")
     }
     supported, contradicted, inconclusive = (len(names) for names in by_verdict.values())
+    noun = "claim" if len(claims) == 1 else "claims"
+    verb = "is" if supported == 1 else "are"
     text = (
-        f"**Of the write-up's {len(claims)} claims, {supported} are supported, {contradicted}"
+        f"**Of {whose} {len(claims)} {noun}, {supported} {verb} supported, {contradicted}"
         f" contradicted and {inconclusive} inconclusive.**"
     )
     if contradicted:
@@ -102,14 +110,16 @@ def conclusions(claims: Sequence[Claim]) -> str:
     return text
 
 
-def target(
-    questions: Iterable[Claim], final: ConfigurationStats | None, published: WriteUp
+def answers(
+    questions: Sequence[Claim], final: ConfigurationStats | None, published: WriteUp
 ) -> str | None:
-    """Return if the configuration `final` reaches the target; None while that is not judged."""
-    judged = [claim for claim in questions if claim.verdict != MISSING]
-    about = [claim for claim in judged if any(check.than == TARGET for check in claim.checks)]
+    """Return the verdicts on our own questions; None without any.
+
+    If one is about the target, the answer is whether the configuration `final` reaches it.
+    """
+    about = [claim for claim in questions if any(check.than == TARGET for check in claim.checks)]
     if final is None or not about:
-        return None
+        return conclusions("our own", questions)
     aim = published.target
     reached = {"supported": "reached", "contradicted": "missed"}.get(
         about[0].verdict, "not shown to be reached"
@@ -119,7 +129,7 @@ def target(
         f" {aim.parameters:,} parameters. {title(final.model)} has {mean_and_sd(final)}% (mean ±"
         f" SD of {final.n} seeds) with {final.parameters:,}."
     )
-    others = [f"“{claim.title}” is {claim.verdict}" for claim in judged if claim not in about]
+    others = [f"“{claim.title}” is {claim.verdict}" for claim in questions if claim not in about]
     return f"{text} {listed(others)}." if others else text
 
 

@@ -6,11 +6,11 @@ import pytest
 from study.evaluation.metrics import Metrics
 from study.evidence.statistics import Mean
 from study.reporting import document
+from tests.evidence.hand_made import PUBLISHED
 from tests.reporting.report_inputs import (
     EVIDENCE,
     METRICS,
     NO_RUNS,
-    PUBLISHED,
     VERDICTS,
     stats,
     study_of,
@@ -68,6 +68,12 @@ def test_models_have_a_row_each_in_order() -> None:
     assert row_of(table.partition("###")[0], "Resnet tiny")[3:] == ["99.54 ± 0.05", "5", "–"]
     names = [row[0] for row in cells(table.partition("###")[0])]
     assert names == ["Model", "Model 1", "Model 3", "Resnet tiny"]
+
+
+def test_questions_without_a_configuration_for_the_target_have_a_section() -> None:
+    text = document.render(STUDY, replace(EVIDENCE, final=None), PUBLISHED)
+    assert "### Title of ours: SUPPORTED" in section(text, "## Our own questions")
+    assert "### " not in section(text, "## Target")
 
 
 def test_cells_are_at_most_a_line_long() -> None:

@@ -6,11 +6,11 @@ import pytest
 
 from study.evidence.verdicts import Verdict, Verdicts
 from study.reporting import findings
+from tests.evidence.hand_made import PUBLISHED
 from tests.reporting.report_inputs import (
     EVIDENCE,
     NAMES,
     NO_RUNS,
-    PUBLISHED,
     VERDICTS,
     check,
     claim,
@@ -62,8 +62,10 @@ def test_reproduction_names_the_numbers_outside() -> None:
 
 def test_conclusions_are_counted_and_all_but_the_supported_ones_named() -> None:
     text = findings.conclusions(
-        [claim("first", "supported"), claim("second", "inconclusive"), claim("third", "supported")]
+        "our",
+        [claim("first", "supported"), claim("second", "inconclusive"), claim("third", "supported")],
     )
+    assert text is not None
     for part in ("2 are supported", "0 contradicted", "1 inconclusive", "“Title of second”"):
         assert part in text
     assert "first" not in text
@@ -77,21 +79,30 @@ def test_conclusions_are_counted_and_all_but_the_supported_ones_named() -> None:
         ("inconclusive", "not shown to be reached"),
     ],
 )
-def test_target_has_the_verdict_on_its_question(verdict: Verdict, words: str) -> None:
+def test_answers_begin_with_the_verdict_on_the_target(verdict: Verdict, words: str) -> None:
     questions = [
         claim("reaches-target", verdict, check("higher", "target", verdict)),
         claim("recipe-helps", "supported", check()),
     ]
     ours = stats("model-6", 99.57, 7954)
-    text = findings.target(questions, ours, PUBLISHED)
+    text = findings.answers(questions, ours, PUBLISHED)
     assert text is not None
     for part in (words, "99.4%", "8,000", "7,954", "99.57 ± 0.05", "5 seeds"):
         assert part in text
     assert "“Title of recipe-helps” is supported" in text
     assert "reaches-target" not in text
-    assert findings.target(questions, None, PUBLISHED) is None
-    unjudged = [replace(each, verdict="missing runs") for each in questions]
-    assert findings.target(unjudged, ours, PUBLISHED) is None
+    assert findings.answers([], ours, PUBLISHED) is None
+
+
+def test_answers_without_a_configuration_for_the_target_are_counted() -> None:
+    ours = stats("model-6", 99.57, 7954)
+    about = claim("reaches-target", "supported", check("higher", "target", "supported"))
+    other = claim("recipe-helps", "contradicted", check())
+    for questions, final in (([about, other], None), ([other], ours)):
+        text = findings.answers(questions, final, PUBLISHED)
+        assert text is not None
+        assert f"{len(questions)} claims" in text
+        assert "Contradicted: “Title of recipe-helps”" in text
 
 
 def test_lesson_is_about_models_of_the_write_up() -> None:
