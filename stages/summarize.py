@@ -5,8 +5,7 @@ from stages.command import model_argument, run
 from study import engine
 from study.base.files import write
 from study.networks import building, model_summary, receptive_field
-
-IMAGE = (1, 28, 28)
+from study.networks.building import IMAGE
 
 
 def main() -> None:

@@ -39,10 +39,8 @@ def read_evaluation_set(folder: Path, validation_images: int = 0) -> Images:
 
 
 def _read(folder: Path, split: Literal["train", "t10k"]) -> Images:
-    # IDX files: a header of 16 bytes for images and 8 for labels, then one byte per value.
-    images = raw.read(folder / f"{split}-images-idx3-ubyte")[16:]
-    labels = raw.read(folder / f"{split}-labels-idx1-ubyte")[8:]
-    return images.reshape(-1, 28, 28), labels.astype(np.int64)
+    images = raw.read(folder / f"{split}-images-idx3-ubyte")
+    return images, raw.read(folder / f"{split}-labels-idx1-ubyte").astype(np.int64)
 
 
 def _first_validation_image(images: NDArray[np.uint8], validation_images: int) -> int:

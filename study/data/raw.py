@@ -1,9 +1,10 @@
-"""The four raw files of MNIST: their names, their checksums, and reading them.
+"""The four raw files of MNIST: their names, checksums and shapes, and reading them.
 
 Only bytes with the sums in SHA256 get through, whichever source they come from.
 """
 
 import hashlib
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,22 @@ SHA256 = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
+SHAPES = {
+    "train-images-idx3-ubyte": (60_000, 28, 28),
+    "train-labels-idx1-ubyte": (60_000,),
+    "t10k-images-idx3-ubyte": (10_000, 28, 28),
+    "t10k-labels-idx1-ubyte": (10_000,),
+}
+"""What the engine and the rest of the code are made for. It concerns who replaces SHA256."""
+CLASSES = 10
+GUIDE = "docs/extending.md (another data set)"
 
 
 def read(path: Path) -> NDArray[np.uint8]:
-    """Return the bytes of a raw file, header included.
+    """Return the values in a raw file: images [n, 28, 28], or labels [n] from 0 to 9.
 
-    Raises UserError if the file is missing, or if its checksum is not the one in SHA256.
+    Raises UserError if the file is missing, if its checksum is not the one in SHA256, or if it
+    holds other values.
     """
     try:
         content = np.fromfile(path, np.uint8)
@@ -35,7 +46,16 @@ def read(path: Path) -> NDArray[np.uint8]:
             f" run `dvc checkout --force {path.parent}` or, if the DVC cache is damaged too,"
             " `rm -r .dvc/cache && dvc repro --force download`"
         )
-    return content
+    shape = SHAPES[path.name]
+    # IDX: the type (8 for uint8), the number of axes, the size of each, and the values.
+    header = struct.pack(f">4B{len(shape)}I", 0, 0, 8, len(shape), *shape)
+    if content[: len(header)].tobytes() != header:
+        sizes = " x ".join(map(str, shape))
+        raise UserError(f"{path}: must be an IDX file of {sizes} bytes; see {GUIDE}")
+    values = content[len(header) :].reshape(shape)
+    if values.ndim == 1 and values.max() >= CLASSES:
+        raise UserError(f"{path}: labels must be below {CLASSES}, got {values.max()}; see {GUIDE}")
+    return values
 
 
 def sha256(content: bytes | memoryview) -> str:

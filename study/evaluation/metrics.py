@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from study.base.yaml_io import from_yaml
+from study.data.raw import CLASSES
 from study.recipes.recipe import TRAINING_IMAGES
 from study.training.history import Epoch
 
-DIGITS = 10
 LAST = 3  # epochs
 
 Labels = NDArray[np.int64]
@@ -117,14 +117,14 @@ def predictions_from_csv(text: str) -> Labels:
 
 def confusion_to_csv(labels: Labels, predictions: Labels) -> str:
     """Return one row per pair of digits as CSV: label, prediction, number of images."""
-    counts = np.bincount(labels * DIGITS + predictions, minlength=DIGITS**2).tolist()
-    rows = ((*divmod(pair, DIGITS), count) for pair, count in enumerate(counts))
+    counts = np.bincount(labels * CLASSES + predictions, minlength=CLASSES**2).tolist()
+    rows = ((*divmod(pair, CLASSES), count) for pair, count in enumerate(counts))
     return _to_csv(("actual", "predicted", "count"), rows)
 
 
 def confusion_from_csv(text: str) -> NDArray[np.int64]:
     """Return the counts in the output of `confusion_to_csv`: [label, prediction]."""
-    return _last_column(text).reshape(DIGITS, DIGITS)
+    return _last_column(text).reshape(CLASSES, CLASSES)
 
 
 def _to_csv(header: Sequence[str], rows: Iterable[Sequence[int]]) -> str:

@@ -5,6 +5,10 @@ from torch import nn
 
 import models
 from study.base.errors import UserError
+from study.data.raw import CLASSES
+
+IMAGE = (1, 28, 28)
+"""Channels, height and width of an image."""
 
 
 def build(model: str, dropout: float) -> nn.Sequential:
@@ -21,11 +25,12 @@ def build(model: str, dropout: float) -> nn.Sequential:
         raise UserError(f"{where}: model() must be flat; write `*block` instead of `block`")
     try:
         with torch.inference_mode():
-            shape = [*network.eval()(torch.zeros(1, 1, 28, 28)).shape]
+            shape = [*network.eval()(torch.zeros(1, *IMAGE)).shape]
     except RuntimeError as error:
         raise UserError(f"{where}: layers do not fit: {str(error).splitlines()[0]}") from None
-    if shape != [1, 10]:
+    if shape != [1, CLASSES]:
         raise UserError(
-            f"{where}: model() must map an image [1, 1, 28, 28] to logits [1, 10], got {shape}"
+            f"{where}: model() must map an image {[1, *IMAGE]} to logits {[1, CLASSES]},"
+            f" got {shape}"
         )
     return network.train()

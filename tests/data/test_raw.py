@@ -1,3 +1,5 @@
+import math
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +29,7 @@ def test_read_rejects_a_damaged_file(
 ) -> None:
     path = tmp_path / NAME
     path.symlink_to(mnist_folder / NAME)
-    assert raw.read(path).tobytes() == (mnist_folder / NAME).read_bytes()
+    assert raw.read(path).tobytes() == (mnist_folder / NAME).read_bytes()[8:]
 
     # The checksum is verified at every read, not only at the first.
     damaged = damage((mnist_folder / NAME).read_bytes())
@@ -39,6 +41,35 @@ def test_read_rejects_a_damaged_file(
     assert "\n" not in message
     for part in (str(path), raw.sha256(damaged), raw.SHA256[NAME], "dvc repro --force download"):
         assert part in message
+
+
+@pytest.mark.parametrize(
+    ("sizes", "label", "parts"),
+    [
+        ((124_800,), 0, ("10000",)),
+        ((100, 100), 0, ("10000",)),
+        ((10_000,), 26, ("below 10", "26")),
+    ],
+    ids=["number", "axes", "classes"],
+)
+def test_read_names_what_the_code_is_not_made_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sizes: tuple[int, ...],
+    label: int,
+    parts: tuple[str, ...],
+) -> None:
+    """As after a change of SHA256: EMNIST has files with these names, too."""
+    header = struct.pack(f">4B{len(sizes)}I", 0, 0, 8, len(sizes), *sizes)
+    content = header + bytes(math.prod(sizes) - 1) + bytes([label])
+    path = tmp_path / NAME
+    path.write_bytes(content)
+    monkeypatch.setitem(raw.SHA256, NAME, raw.sha256(content))
+    with pytest.raises(UserError) as caught:
+        raw.read(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert all(part in message for part in (*parts, "docs/extending.md")), message
 
 
 def test_read_names_a_missing_file_and_the_remedy(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ import pytest
 from study.base.errors import UserError
 from study.data import sources
 from study.data.raw import SHA256, sha256
+from tests.checkout import ROOT
 
-ROOT = Path(__file__).parents[2]
 NEXT = "the reason is printed, nothing is written, and the next source is tried"
 
 Respond = Callable[[BaseHTTPRequestHandler, bytes], None]
