@@ -164,6 +164,13 @@ def test_contradictions_none_in_rows_that_agree() -> None:
     assert contradictions([row("base-seed-1", **failed)], {"model_4": failed}) == []
 
 
+def test_accuracy_of_a_gpu_may_differ_from_that_of_the_cpu() -> None:
+    evaluated = replace(row("base-seed-1", accuracy=99.05), configuration="closed")
+    assert len(contradictions([evaluated], {})) == 1
+    on_gpu = evaluated.recipe.model_copy(update={"device": "cuda"})
+    assert contradictions([replace(evaluated, recipe=on_gpu)], {}) == []
+
+
 def test_contradictions_are_one_line_each() -> None:
     rows = [
         row("base-seed-7"),
@@ -178,8 +185,8 @@ def test_contradictions_are_one_line_each() -> None:
     expected: list[tuple[int, tuple[str, ...]]] = [
         (3, ("base-seed-1", "accuracy", "99.05", "metrics/models/model_4.json", "99.04")),
         (3, ("base-seed-1", "last_epochs_std", "0.100", "metrics/models/model_4.json", "0.050")),
-        (3, ("base-seed-1", "accuracy", "99.05", "test_accuracies", "99.04")),
         (3, ("base-seed-1", "last_epochs_std", "0.100", "test_accuracies", "0.050")),
+        (3, ("base-seed-1", "accuracy", "99.05", "test_accuracies", "99.04")),
         (4, ("shorter-seed-1", "experiments.yaml")),
         (5, ("short-seed-7", "experiments.yaml")),
         (6, ("base-seed-7", "test_accuracies", "15", "2")),
