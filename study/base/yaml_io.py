@@ -101,12 +101,19 @@ def typed(kind: type[T], data: object, at: Callable[..., str]) -> T:
     try:
         return adapter.validate_python(data)
     except ValidationError as error:
-        # A key that is misspelled is unknown, and the right one is missing: the former says more.
-        first = min(error.errors(), key=lambda each: each["type"] not in UNKNOWN_KEY)
-        raise UserError(f"{at(*first['loc'])}: {_rule(first, adapter.json_schema())}") from None
+        first = first_mistake(error)
+        raise UserError(f"{at(*first['loc'])}: {rule(first, adapter.json_schema())}") from None
 
 
-def _rule(error: ErrorDetails, schema: dict[str, Any]) -> str:
+def first_mistake(error: ValidationError) -> ErrorDetails:
+    """Return the mistake to name.
+
+    A key that is misspelled is unknown, and the right one is missing: the former says more.
+    """
+    return min(error.errors(), key=lambda each: each["type"] not in UNKNOWN_KEY)
+
+
+def rule(error: ErrorDetails, schema: dict[str, Any]) -> str:
     """Return which rule a value breaks: `dropout must be a number in [0, 0.99], got 1.5`."""
     path = error["loc"]
     key = quote(".".join(map(str, path))) if path else "the file"
@@ -118,10 +125,10 @@ def _rule(error: ErrorDetails, schema: dict[str, Any]) -> str:
         known = _below(schema, path[:-1]).get("properties", {})
         return f"{key} is not a known key; use one of {', '.join(known)}"
     if error["type"] == "value_error":  # the words of a validator
-        rule = str(error["ctx"]["error"])
+        broken = str(error["ctx"]["error"])
     else:
-        rule = f"must be {requirement(_below(schema, path))}"
-    return f"{key} {rule}, got {shown(error['input'])}"
+        broken = f"must be {requirement(_below(schema, path))}"
+    return f"{key} {broken}, got {shown(error['input'])}"
 
 
 def _below(schema: dict[str, Any], path: Any) -> dict[str, Any]:

@@ -3,8 +3,9 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from study.base.checks import check, requirement
+from study.base.checks import check
 from study.base.errors import UserError
+from study.base.yaml_io import requirement
 
 
 class Settings(BaseModel):
@@ -38,7 +39,7 @@ def test_check_reads_text_and_values_alike() -> None:
     ],
 )
 def test_requirement_states_type_and_range(key: str, requirement_in_words: str) -> None:
-    assert requirement(Settings, key) == requirement_in_words
+    assert requirement(Settings.model_json_schema()["properties"][key]) == requirement_in_words
 
 
 @pytest.mark.parametrize(
