@@ -22,8 +22,7 @@ def main() -> None:
     published, experiments = project_files.published(), project_files.experiments()
 
     measured = project_files.measured(names)
-    evaluated = mnist.read_evaluation_set(paths.MNIST, tables.validation_images(measured))
-    images, labels = evaluated
+    images, labels = mnist.read_evaluation_set(paths.MNIST, tables.validation_images(measured))
     predictions = project_files.predictions(names)
     confusion = {
         name: metrics.confusion_from_csv(read_text(paths.confusion(name))) for name in names

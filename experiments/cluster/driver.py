@@ -224,11 +224,10 @@ class Cluster:
         for task in reversed(tasks):  # queued ones before running ones, whose place they would take
             ray.cancel(task)
         ends = {task.completed(): task for task in tasks}
-        if ends:
-            ended, _ = ray.wait(list(ends), num_returns=len(ends), timeout=STOP_TIMEOUT)
-            for end in ended:
-                while ends[end] in self.tasks:  # some have just finished
-                    self.handle_message(ends[end])
+        ended, _ = ray.wait(list(ends), num_returns=len(ends), timeout=STOP_TIMEOUT)
+        for end in ended:
+            while ends[end] in self.tasks:  # some have just finished
+                self.handle_message(ends[end])
 
 
 def package_study(revision: str) -> node.Study:

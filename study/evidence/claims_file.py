@@ -13,6 +13,7 @@ from study.evidence.write_up import WriteUp
 
 NAME = "claims.yaml"
 ACCURACIES = ("accuracy", "best_accuracy", "train_accuracy")
+"""The metrics in percent: their differences are in points, as `equivalence_margin` is."""
 COUNT = "parameters"
 """The metric that is a count: it is the same for every seed."""
 TARGET = "target"

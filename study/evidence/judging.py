@@ -175,7 +175,6 @@ def decide_family(
             id=name,
             checks=tuple(results[check] for check in checks),
             verdict=combined([results[check].verdict for check in checks]),
-            by_counting=index is None,
             p=None if index is None else round_p(ps[index]),
             p_adjusted=None if index is None else round_p(corrected.adjusted[index]),
         )

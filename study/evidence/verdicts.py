@@ -61,10 +61,9 @@ class Claim:
     """The claim in a few words."""
     quote: str | None = None
     """The words of the write-up; None for a claim of our own."""
-    by_counting: bool = False
-    """True if a count decides it, which needs no test."""
     p: float | None = None
-    """One-sided p-value of the direction that the runs favor: for or against the claim."""
+    """One-sided p-value of the direction that the runs favor, for or against the claim; None if a
+    count decides it, which needs no test."""
     p_adjusted: float | None = None
     """The same, after Holm's correction for the claims of its family."""
     without_pilot: Verdict | None = None

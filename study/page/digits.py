@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -76,15 +76,7 @@ def data(
     chosen = examples(labels, predictions)
     numbers = [each.image for each in shown] + [image for of_digit in chosen for image in of_digit]
     return {
-        "misread": [
-            {
-                "image": each.image,
-                "label": each.label,
-                "group": each.group,
-                "answers": each.answers,
-            }
-            for each in shown
-        ],
+        "misread": [asdict(each) for each in shown],
         "groups": {name: sum(each.group == name for each in found) for name in get_args(Group)},
         "examples": chosen,
         "pixels": base64.b64encode(images[numbers].tobytes()).decode(),

@@ -6,7 +6,7 @@ site/scripts/network.js.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,11 +57,7 @@ class Network:
                 "kind": each.kind,
                 **each.options,
                 "normalized": each.normalized,
-                "field": {
-                    "size": each.field.size,
-                    "jump": each.field.jump,
-                    "start": each.field.start,
-                },
+                "field": asdict(each.field),
             }
             for each in self.layers
         ]
@@ -156,7 +152,7 @@ def unmet(module: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> Iterator[str]:
         if module.padding_mode != "zeros":
             yield f"padding_mode must be zeros, got {module.padding_mode}"
         return
-    for key in ("padding", "ceil_mode", "return_indices"):
+    for key in ("padding", "ceil_mode"):
         value = getattr(module, key, 0)
         if any(value) if isinstance(value, tuple) else value:
             yield f"{key} must be {'0' if key == 'padding' else 'False'}, got {value}"

@@ -39,7 +39,6 @@ class Params:
     """By model and key, the name under which `dvc exp run -S` knows a value: `models.M.epochs` if
     the model has its own, or `train.epochs`."""
     equivalence_margin: float
-    candidate: str
 
 
 def read(text: str, available: Collection[str]) -> Params:
@@ -73,7 +72,7 @@ def read(text: str, available: Collection[str]) -> Params:
         places[name] = {
             key: f"models.{name}.{key}" if key in own else f"train.{key}" for key in train
         }
-    return Params(models, places, comparison.equivalence_margin, comparison.candidate)
+    return Params(models, places, comparison.equivalence_margin)
 
 
 def mapping(key: str, value: object) -> dict[str, Any]:

@@ -32,7 +32,6 @@ def render(models: Models, evidence: Evidence, published: WriteUp) -> str:
         "models": models,
         "evidence": evidence,
         "published": published,
-        "findings": findings,
         "row": formats.row,
         "tables": tables,
     }

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec
 import numpy as np
 from numpy.typing import NDArray
 
+from study.evaluation.metrics import METRICS
 from study.evidence.aggregates import ConfigurationStats, EpochBand
 from study.evidence.verdicts import CheckResult, Claim, Verdict
 from study.evidence.write_up import Target
@@ -284,9 +285,10 @@ def accuracy_checks(claim: Claim) -> list[CheckResult]:
 
 def compared(check: CheckResult, names: Mapping[str, str], margin: float) -> str:
     """Return what a check predicts about a difference: `Model 2 − Model 1 > 0`."""
-    best = "best epoch: " if check.metric == "best_accuracy" else ""
+    shown = {"accuracy": "", "best_accuracy": "best epoch: "}
+    metric = shown.get(check.metric, f"{METRICS[check.metric].name}: ")
     predicted = PREDICTED[check.relation].format(margin=margin)
-    return f"{best}{names[check.of]} − {names[check.than]} {predicted}"
+    return f"{metric}{names[check.of]} − {names[check.than]} {predicted}"
 
 
 @drawing
@@ -370,7 +372,7 @@ def misses(
         panel.set_xlabel(text, fontsize=8)
         panel.spines[:].set(visible=True, alpha=0.5)
         for level in LEVELS:
-            path = runs(images[image] >= level)
+            path = outline(images[image] >= level)
             panel.add_patch(PathPatch(path, color=str(1 - level / 255), linewidth=0))
     return figure
 
@@ -386,7 +388,7 @@ def votes(predictions: Mapping[str, int]) -> str:
     return "\n".join(found)
 
 
-def runs(mask: NDArray[np.bool_]) -> Path:
+def outline(mask: NDArray[np.bool_]) -> Path:
     """Return the outline of a mask [height, width], as one rectangle per run in a row.
 
     A picture embedded as PNG would depend on the machine's compressor.

@@ -65,9 +65,9 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", r"\|")
 
 
-def listed(words: list[str], empty: str = "none") -> str:
-    """Return words as a list for use in a sentence: `a, b and c`."""
-    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:]))) or empty
+def listed(words: list[str]) -> str:
+    """Return words as a list for use in a sentence: `a, b and c`, or `none`."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:]))) or "none"
 
 
 def row(*cells: str) -> str:

@@ -326,7 +326,7 @@ def open_check(check: CheckResult, names: Mapping[str, str], margin: float) -> s
     )
 
 
-def recipes(evidence: Evidence) -> list[tuple[str, ConfigurationStats, ConfigurationStats]]:
+def by_recipe(evidence: Evidence) -> list[tuple[str, ConfigurationStats, ConfigurationStats]]:
     """Return each model with the recipe of Models 2 and 4, and with that of Model 6, if it ran."""
     stats = {each.configuration: each for each in evidence.configurations}
     return [

@@ -17,7 +17,7 @@ from study.evidence.run_table import Row
 from study.evidence.verdicts import Claim, Verdicts
 from study.evidence.write_up import ClaimedMetrics, QuotedClaim
 from tests.checkout import ROOT
-from tests.evidence.hand_made import PUBLISHED, published_with, rows
+from tests.evidence.hand_made import PUBLISHED, rows
 from tests.evidence.test_statistics import FIRST, SECOND
 
 MARGIN = 0.1
@@ -47,7 +47,8 @@ def judge(
     file: ClaimsFile, runs: Sequence[Row], seeds: Collection[int] = SEEDS, *quoted: ClaimedMetrics
 ) -> Verdicts:
     """Judge all claims; a configuration has these seeds."""
-    published = published_with(*(QuotedClaim(name, "It is so.", quoted) for name in file.claims))
+    claims = tuple(QuotedClaim(name, "It is so.", quoted) for name in file.claims)
+    published = replace(PUBLISHED, claims=claims)
     titles = {name: f"Title of {name}" for name in (*file.claims, *file.questions)}
     file = file.model_copy(update={"titles": titles})
     declared = [
@@ -116,11 +117,11 @@ def test_wrong_count_contradicts_a_claim_without_a_test() -> None:
     runs = shifted(0.3, parameters=7417)
     more, fewer = check("higher", metric=COUNT), check("lower", metric=COUNT)
     wrong = evaluate([check("higher"), fewer], runs)
-    assert (wrong.verdict, wrong.by_counting, wrong.p) == (NO, True, None)
+    assert (wrong.verdict, wrong.p) == (NO, None)
     assert [each.verdict for each in wrong.checks] == [YES, NO]
     assert (wrong.checks[1].difference, wrong.checks[1].interval) == (1, None)
     only = evaluate([more], runs)
-    assert (only.verdict, only.by_counting) == (YES, True)
+    assert (only.verdict, only.p) == (YES, None)
     # A correct one leaves it to the tests.
     assert evaluate([more, check("higher")], runs).p == evaluate([check("higher")], runs).p
 

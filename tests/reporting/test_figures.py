@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from study.evidence.aggregates import EpochBand
 from study.evidence.verdicts import Claim
 from study.reporting import figures
-from tests.reporting.report_inputs import NAMES, PUBLISHED, ROOT, VERDICTS, check, claim, stats
+from tests.checkout import ROOT
+from tests.evidence.hand_made import PUBLISHED
+from tests.reporting.report_inputs import NAMES, VERDICTS, check, claim, stats
 
 TARGET = PUBLISHED.target
 
@@ -314,7 +316,7 @@ def test_runs_cover_the_mask() -> None:
     mask = IMAGES[0] > 127
     ys, xs = np.mgrid[0:28, 0:28]
     centers = np.column_stack([xs.ravel(), ys.ravel()]) + 0.5
-    assert np.array_equal(figures.runs(mask).contains_points(centers), mask.ravel())
+    assert np.array_equal(figures.outline(mask).contains_points(centers), mask.ravel())
 
 
 @pytest.mark.parametrize(

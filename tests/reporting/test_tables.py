@@ -9,12 +9,12 @@ from study.evidence.claims_file import Relation
 from study.evidence.verdicts import CheckResult
 from study.networks import model_summary, receptive_field
 from study.reporting import tables
+from tests.evidence.hand_made import PUBLISHED
 from tests.reporting.report_inputs import (
     EVIDENCE,
     IMAGE,
     METRICS,
     NAMES,
-    PUBLISHED,
     check,
     claim,
     count_check,

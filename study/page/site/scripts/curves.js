@@ -14,6 +14,7 @@ export class Curves {
   constructor(curves) {
     this.curves = curves;
     this.isOn = curves.map(() => true);
+    this.last = Math.max(1, ...curves.map(({ points }) => points.length - 1));
     /** @type {number | null} */
     this.epoch = null;
     /** Index of the curve whose switch is under the pointer; the others are faint. */
@@ -65,8 +66,8 @@ export class Curves {
   }
 
   draw() {
+    const { last } = this;
     const width = byId("curves").clientWidth;
-    const last = Math.max(1, ...this.curves.map(({ points }) => points.length - 1));
     const shown = this.curves.filter((_, index) => this.isOn[index]);
     const [low, high] = limits(shown.length ? shown : this.curves);
     /** @param {number} epoch */
@@ -122,10 +123,9 @@ export class Curves {
   /** @param {PointerEvent} event */
   read(event) {
     const area = this.svg.getBoundingClientRect();
-    const last = Math.max(1, ...this.curves.map(({ points }) => points.length - 1));
     const share = (event.clientX - area.left - MARGIN.left) /
       (area.width - MARGIN.left - MARGIN.right);
-    const epoch = Math.min(Math.max(Math.round(share * last), 0), last);
+    const epoch = Math.min(Math.max(Math.round(share * this.last), 0), this.last);
     if (epoch !== this.epoch) {
       this.epoch = epoch;
       this.draw();
