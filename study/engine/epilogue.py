@@ -59,6 +59,8 @@ from study.networks.inputs import MEAN, SD
 
 f32 = np.float32
 PIXELS = SIDE * SIDE
+COLUMNS = (*range(0, SIDE - 8, 8), SIDE - 8)
+"""Where vectors of 8 pixels begin in a row; the last two overlap, since 28 is no multiple of 8."""
 PIXEL_SCALE, PIXEL_SHIFT = f32(1 / (255 * SD)), f32(-MEAN / SD)
 
 
@@ -88,7 +90,7 @@ def make_input(
         for row in range(first, end):
             source = image * PIXELS + row * SIDE
             target = to + (row + section.padding) * width + section.padding
-            for x in (0, 8, 16, SIDE - 8):  # the last two overlap: 28 is no multiple of 8
+            for x in COLUMNS:
                 pixels = load_bytes(images, source + x)
                 store(m, target + x, fma(pixels, scale, shift))
         return
