@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from unittest.mock import patch
 
 import yaml
@@ -165,12 +165,17 @@ class Checkout:
         path = self.root / "params.yaml"
         params = yaml.safe_load(path.read_text("utf-8"))
         for key, value in values.items():
-            *above, last = key.split(".")
-            mapping = params
-            for name in above:
-                mapping = mapping[name]
+            mapping, last = place(params, key)
             mapping[last] = value
         path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+
+def place(values: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+    """Return the mapping that a dotted key such as train.dropout leads to, and the key in it."""
+    *above, last = key.split(".")
+    for name in above:
+        values = values[name]
+    return values, last
 
 
 def stages_run(output: str) -> list[str]:

@@ -15,8 +15,8 @@ from pathspec import GitIgnoreSpec
 
 import models
 import stages
+from tests.checkout import ROOT
 
-ROOT = Path(__file__).parent.parent
 ROOMS = (
     "models",
     "study/base",

@@ -15,7 +15,7 @@ from stages import paths
 from study.evaluation.metrics import last_epochs_std
 from study.recipes import params_file
 from study.training import history
-from tests.checkout import ROOT
+from tests.checkout import ROOT, place
 
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 TEXT = {path.name: path.read_text("utf-8") for path in DOCUMENTS}
@@ -63,10 +63,7 @@ def test_overrides_are_accepted() -> None:
     assert named
     for key, value in named:
         params = yaml.safe_load((ROOT / paths.PARAMS).read_text("utf-8"))
-        *above, last = key.removeprefix("+").split(".")
-        mapping = params
-        for name in above:
-            mapping = mapping[name]
+        mapping, last = place(params, key.removeprefix("+"))
         assert (last in mapping) is not key.startswith("+"), key
         mapping[last] = value
         params_file.read(yaml.safe_dump(params), models.names())

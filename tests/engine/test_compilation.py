@@ -15,9 +15,8 @@ import pytest
 from study.engine import code_cache
 from study.engine.code_cache import SUM_SIZE, CodeCache
 from study.engine.compilation import entry
+from tests.checkout import ROOT
 from tests.mounts import read_only, small_disk
-
-ROOT = Path(__file__).parent.parent.parent
 
 STEP = """
 import hashlib, sys

@@ -49,7 +49,7 @@ def digest(engine: Engine) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", models.names())
+@pytest.mark.parametrize("model", GOLDEN)
 def test_training_gives_the_golden_bytes(model: str) -> None:
     assert digest(trained(model)) == GOLDEN[model]
 
@@ -98,20 +98,6 @@ def test_evaluation_in_other_batches_gives_the_same_logits() -> None:
     other = Engine(models.build("model_5", 0.0), 33)
     other.load(engine.weights())
     assert np.array_equal(logits, other.logits(images))
-
-
-def test_training_continued_from_a_state_gives_the_same_bytes() -> None:
-    whole, first = trained("model_2", 4), trained("model_2", 2)
-    state = rng_state(np.random.SeedSequence(1))
-    for step in range(2):  # advance the masks
-        trained_twin = Engine(models.build("model_2", 0.125), 12)
-        trained_twin.step(*digits(12, step), state, 0.05, 0.9)
-    second = Engine(models.build("model_2", 0.125), 12, ema_decay=0.5)
-    second.load_state(first.state())
-    for step in (2, 3):
-        second.step(*digits(12, step), state, 0.05, 0.9, 1e-4)
-    assert digest(second) == digest(whole)
-    assert second.weights()["2.num_batches_tracked"] == 4
 
 
 def test_step_with_a_wrong_batch_size_raises_value_error() -> None:

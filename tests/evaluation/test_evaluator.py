@@ -34,10 +34,3 @@ def test_evaluate_equals_softmax_in_double_precision(
     assert tested.correct == (predictions == labels).sum()
     assert tested.accuracy == 100 * tested.correct / 1200
     assert replace(tested, correct=300).accuracy == 25
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_loss_of_a_logit_that_is_not_finite_is_nan(value: float) -> None:
-    logits = np.zeros((5, 10), np.float32)
-    logits[3, 4] = value
-    assert math.isnan(evaluator.evaluate(logits, np.zeros(5, np.int64)).loss)

@@ -1,12 +1,10 @@
 """Rows of metrics/runs.csv, and what tests of several modules compare them with."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from study.evidence import run_table, write_up
 from study.evidence.run_table import Row
-from study.evidence.write_up import QuotedClaim, WriteUp
 from tests.checkout import ROOT
 from tests.recipes import recipe
 
@@ -41,8 +39,3 @@ def rows(
         )
         for seed, accuracy in zip(seeds, accuracies, strict=False)
     ]
-
-
-def published_with(*claims: QuotedClaim) -> WriteUp:
-    """Return the write-up with other claims."""
-    return replace(PUBLISHED, claims=claims)

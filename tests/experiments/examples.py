@@ -1,7 +1,6 @@
 """A few runs, and experiments as DVC commits them."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -9,12 +8,13 @@ import yaml
 import models
 from experiments import git
 from stages import paths
+from study.base.files import write
 from study.evaluation.metrics import METRICS
 from study.evidence import configurations
 from study.recipes import params_file
 from study.training import history
 from study.training.history import Epoch
-from tests.checkout import ROOT
+from tests.checkout import ROOT, place
 
 PARAMS = (ROOT / "params.yaml").read_text("utf-8")
 RUNS = configurations.runs(
@@ -50,10 +50,7 @@ def finish(name: str, momentum: float | None = None, **metrics: float | None) ->
     values: Any = yaml.safe_load(PARAMS)
     for override in run.overrides:
         key, _, value = override.partition("=")
-        *above, last = key.split(".")
-        mapping = values
-        for part in above:
-            mapping = mapping[part]
+        mapping, last = place(values, key)
         mapping[last] = value
     if momentum is not None:
         values["train"]["momentum"] = momentum
@@ -74,9 +71,3 @@ def finish(name: str, momentum: float | None = None, **metrics: float | None) ->
     ref = f"refs/exps/{revision[:2]}/{revision[2:]}/{name}"
     git.call("update-ref", ref, made)
     return ref
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file, and the folders above it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")

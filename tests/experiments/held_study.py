@@ -89,8 +89,8 @@ def create(folder: Path, mnist: Path) -> tuple[Checkout, Trainings]:
     return checkout, trainings
 
 
-def configurations(seeds: list[int], broken_seeds: list[int]) -> str:
-    """Return experiments.yaml with a configuration `fine`, and one that fails if it has seeds."""
+def plan(checkout: Checkout, seeds: list[int], broken_seeds: list[int] | None = None) -> None:
+    """Commit an experiments.yaml with a configuration `fine`; one that fails, if it has seeds."""
     text = f"""\
 seeds: {seeds}
 configurations:
@@ -106,7 +106,8 @@ configurations:
     set: {{train.dropout: 0.5}}
     seeds: {broken_seeds}
 """
-    return text
+    (checkout.root / paths.EXPERIMENTS).write_text(text, encoding="utf-8")
+    checkout.commit(f"Seeds {seeds}")
 
 
 @contextmanager

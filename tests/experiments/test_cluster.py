@@ -27,9 +27,10 @@ from experiments import git
 from experiments.cluster import driver, node
 from experiments.cluster.driver import Cluster
 from study.base.errors import UserError
+from study.base.files import write
 from study.evidence.configurations import Run
 from tests.checkout import ROOT
-from tests.experiments.examples import DEFAULT, RUNS, SHORT, commit, write
+from tests.experiments.examples import DEFAULT, RUNS, SHORT, commit
 
 Usage = namedtuple("Usage", "total used free")
 

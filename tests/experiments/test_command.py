@@ -14,10 +14,11 @@ from experiments import __main__ as program
 from experiments import check, dvc, git
 from stages import paths, project_files
 from study.base.errors import UserError
+from study.base.files import write
 from study.evidence import run_table
 from study.training import history
 from tests.checkout import ROOT
-from tests.experiments.examples import DEFAULT, LONG, RUNS, SHORT, commit, write
+from tests.experiments.examples import DEFAULT, LONG, RUNS, SHORT, commit
 
 # Arguments
 

@@ -12,6 +12,7 @@ import pytest
 from experiments import compare
 from stages import paths
 from study.base.errors import UserError
+from study.base.files import write
 from study.evidence import run_table
 from study.evidence.run_table import Row
 from tests.checkout import ROOT
@@ -38,9 +39,7 @@ def set_runs(runs: list[Row]) -> None:
 
 
 def set_metrics(model: str, **values: float) -> None:
-    path = paths.metrics(model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values), encoding="utf-8")
+    write(paths.metrics(model), json.dumps(values))
 
 
 @pytest.fixture

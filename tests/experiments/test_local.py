@@ -14,8 +14,9 @@ from experiments.folder import RATES, log
 from experiments.signals import Signals
 from experiments.status_line import StatusLine, duration
 from stages import project_files
+from study.base.files import write
 from study.evidence.configurations import Run
-from tests.experiments.examples import DEFAULT, LONG, RUNS, SHORT, finish, write
+from tests.experiments.examples import DEFAULT, LONG, RUNS, SHORT, finish
 
 OTHER = "default-seed-7"
 

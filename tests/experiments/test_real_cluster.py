@@ -23,7 +23,6 @@ from tests.experiments import held_study
 from tests.experiments.held_study import (
     MODEL,
     Trainings,
-    configurations,
     interrupt_at,
     make_experiments,
     processes_below,
@@ -59,9 +58,7 @@ class Study:
 
     def plan(self, seeds: list[int], broken_seeds: list[int] | None = None) -> None:
         """Commit an experiments.yaml with seeds that have not run yet."""
-        text = configurations(seeds, broken_seeds or [])
-        (self.checkout.root / paths.EXPERIMENTS).write_text(text, encoding="utf-8")
-        self.checkout.commit(f"Seeds {seeds}")
+        held_study.plan(self.checkout, seeds, broken_seeds)
 
     def make(self) -> AbstractContextManager["subprocess.Popen[str]"]:
         """Start `make experiments` on the cluster."""

@@ -16,9 +16,9 @@ from tests.checkout import Checkout
 from tests.experiments import held_study
 from tests.experiments.held_study import (
     MODEL,
-    configurations,
     interrupt_at,
     make_experiments,
+    plan,
     processes_below,
     reference,
     rows,
@@ -44,9 +44,7 @@ def test_make_rejects_jobs_that_are_not_a_number(tmp_path: Path, mnist_folder: P
 @pytest.mark.slow
 def test_interrupted_experiments_continue(tmp_path: Path, mnist_folder: Path) -> None:
     checkout, trainings = held_study.create(tmp_path, mnist_folder)
-    text = configurations([1, 10], [1, 10])
-    (checkout.root / paths.EXPERIMENTS).write_text(text, encoding="utf-8")
-    checkout.commit("Two configurations")
+    plan(checkout, [1, 10], broken_seeds=[1, 10])
     with make_experiments(checkout, "SEEDS=1", "CONFIGURATIONS=fine broken") as make:
         text, _ = make.communicate()
     assert "1 of 2 done, 0 running, 0 queued, 1 failed" in text
@@ -94,9 +92,7 @@ def test_interrupted_experiments_continue(tmp_path: Path, mnist_folder: Path) ->
 )
 def test_killed_experiments_continue(tmp_path: Path, mnist_folder: Path) -> None:
     checkout, trainings = held_study.create(tmp_path, mnist_folder)
-    text = configurations([1, 10], [])
-    (checkout.root / paths.EXPERIMENTS).write_text(text, encoding="utf-8")
-    checkout.commit("Two seeds")
+    plan(checkout, [1, 10])
     with make_experiments(checkout) as make:
         assert make.stdout is not None
         for line in make.stdout:
@@ -127,8 +123,7 @@ def test_killed_experiments_continue(tmp_path: Path, mnist_folder: Path) -> None
 )
 def test_full_disk_is_reported(tmp_path: Path, mnist_folder: Path) -> None:
     checkout, _ = held_study.create(tmp_path, mnist_folder)
-    (checkout.root / paths.EXPERIMENTS).write_text(configurations([1], []), encoding="utf-8")
-    checkout.commit("One seed")
+    plan(checkout, [1])
     full = checkout.root / folder.FOLDER
     full.mkdir(parents=True)
     with small_disk(full, "1m"), make_experiments(checkout) as make:
@@ -157,11 +152,10 @@ def test_study_in_a_larger_repository_has_its_runs_recorded_and_verified(
     study = Checkout(tmp_path / "larger/studies/mnist", alone.environment)
     shutil.rmtree(alone.root / ".git")
     shutil.move(alone.root, study.root)
-    (study.root / paths.EXPERIMENTS).write_text(configurations([1, 2], []), encoding="utf-8")
     study.run("git", "init", "--quiet", str(tmp_path / "larger"))
     study.run("git", "config", "user.name", "A user")
     study.run("git", "config", "user.email", "user@example.org")
-    study.commit("A study among others")
+    plan(study, [1, 2])
     with make_experiments(study, "SEEDS=1") as make:
         text, _ = make.communicate()
     assert make.returncode == 0, text

@@ -9,7 +9,8 @@ import pytest
 
 from experiments import compiled, dvc, git, workspace
 from experiments.folder import FOLDER, WORKSPACES
-from tests.experiments.examples import commit, write
+from study.base.files import write
+from tests.experiments.examples import commit
 
 CODE = Path("study/engine/__pycache__/kernel.nbc")
 

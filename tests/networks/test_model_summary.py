@@ -1,29 +1,25 @@
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
 import models
-from study.evidence import write_up
 from study.networks import model_summary
+from tests.evidence.hand_made import PUBLISHED
 
 IMAGE = (1, 28, 28)
-REFERENCE = Path(__file__).parents[2] / "reference"
-PUBLISHED = write_up.read(REFERENCE / "write_up.yaml", REFERENCE / "epochs.csv").models
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", PUBLISHED.models)
 def test_table_equals_the_published_one(name: str) -> None:
     table = model_summary.table(models.build(name, dropout=0.1), IMAGE)
-    assert table.splitlines() == PUBLISHED[name].summary.splitlines()
+    assert table.splitlines() == PUBLISHED.models[name].summary.splitlines()
     assert table.endswith("Non-trainable params: 0\n")
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", PUBLISHED.models)
 def test_published_total_is_the_number_of_parameters(name: str) -> None:
     network = models.build(name, dropout=0.1)
-    assert sum(p.numel() for p in network.parameters()) == PUBLISHED[name].parameters
+    assert sum(p.numel() for p in network.parameters()) == PUBLISHED.models[name].parameters
 
 
 def test_table_does_not_depend_on_dropout() -> None:

@@ -1,5 +1,4 @@
 import copy
-from pathlib import Path
 
 import pytest
 import torch
@@ -7,13 +6,11 @@ from torch import nn
 
 import models
 from study.base.errors import UserError
-from study.evidence import write_up
 from study.networks import receptive_field
 from study.networks.receptive_field import Row
+from tests.evidence.hand_made import PUBLISHED
 
 IMAGE = (1, 28, 28)
-REFERENCE = Path(__file__).parents[2] / "reference"
-PUBLISHED = write_up.read(REFERENCE / "write_up.yaml", REFERENCE / "epochs.csv").models
 
 DEEPER = [
     Row("Input", 1, 28, 28, 1, 1, 0, 0),
@@ -203,7 +200,7 @@ def test_gradients_of_a_model_reach_this_many_pixels(name: str, pixels: int) -> 
 
 @pytest.mark.parametrize("name", ["model_1", "model_2"])
 def test_differing_names_the_wrong_cells_of_the_write_up(name: str) -> None:
-    published = PUBLISHED[name].receptive_field
+    published = PUBLISHED.models[name].receptive_field
     assert published is not None
     table = receptive_field.table(models.build(name, dropout=0.1), IMAGE)
     differing = receptive_field.differing(table, published)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 import models
 from study.base.errors import UserError
-from study.networks import receptive_field
 from study.page import network_export
 from study.page.network_export import Layer
 from tests.page.page_study import with_random_numbers
@@ -65,17 +64,6 @@ def test_export_folds_normalization_behind_convolutions_only() -> None:
         *("convolution", "convolution"),
     ]
     assert [each.normalized for each in layers[:5]] == [False, False, False, True, False]
-
-
-@pytest.mark.parametrize("name", models.names())
-def test_fields_are_those_of_the_receptive_field_table(name: str) -> None:
-    network = models.build(name, dropout=0.0)
-    layers = network_export.export(name, network).layers
-    windows = [each for each in layers if "kernel" in each.options]
-    rows = receptive_field.table(network, IMAGE)[1:]
-    assert [(each.field.size, each.field.jump) for each in windows] == [
-        (row.receptive_field, row.j_out) for row in rows
-    ]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stages import claims as claims_stage
 from stages import paths
 from stages import report as stage
+from study.base.files import write
 from study.data import mnist
 from study.evaluation import metrics
 from study.evidence import run_table
@@ -49,12 +50,6 @@ def study(tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -
         write(paths.receptive_field(name), receptive_field.to_csv(models.receptive_fields[name]))
         write_evaluation(name, labels, predictions)
     return tmp_path
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file in a folder that may be missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 def write_evaluation(name: str, labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> None:

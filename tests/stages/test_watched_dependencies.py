@@ -10,6 +10,7 @@ import pytest
 
 from stages import dependencies
 from study.base.errors import UserError
+from study.base.files import write
 from tests.stages import stand_in
 
 PIPELINE = """
@@ -48,18 +49,12 @@ FILES = {
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A small project, in which DVC has started the stage each@model_1."""
     for name, text in FILES.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
+        write(tmp_path / name, text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_STAGE", "each@model_1")
     dependencies.pipeline_entry.cache_clear()
     yield
     dependencies.pipeline_entry.cache_clear()
-
-
-def put(name: str, text: str) -> None:
-    Path(name).parent.mkdir(parents=True, exist_ok=True)
-    Path(name).write_text(text, encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +75,7 @@ def put(name: str, text: str) -> None:
 )
 def test_changed_dependency_is_named_on_one_line(name: str, text: str, named: str) -> None:
     before = dependencies.checksums()
-    put(name, text)
+    write(Path(name), text)
     with pytest.raises(UserError) as caught:
         dependencies.check_unchanged(before)
     message = str(caught.value)
@@ -116,7 +111,7 @@ def test_removed_dependency_is_named() -> None:
 def test_other_changes_do_not_count(name: str, text: str) -> None:
     before = dependencies.checksums()
     assert before
-    put(name, text)
+    write(Path(name), text)
     dependencies.check_unchanged(before)
 
 
@@ -144,7 +139,7 @@ def test_nothing_is_watched_outside_of_a_known_stage(
 
 @pytest.mark.parametrize("text", ["", "[]", "stages:", "stages: [", "stages: 2024-13-45"])
 def test_damaged_pipeline_is_left_to_dvc(text: str) -> None:
-    put("dvc.yaml", text)
+    write(Path("dvc.yaml"), text)
     assert dependencies.checksums() == {}
 
 

@@ -45,22 +45,6 @@ def test_recipe_accepts_exactly_the_values_in_range(key: str) -> None:
         assert message.startswith(f"train.{key} must be {requirement}, got "), value
 
 
-def test_recipe_from_text_equals_recipe_from_numbers() -> None:
-    text = {key: str(value) for key, value in VALUES.items()}
-    assert Recipe.parse(text) == Recipe.parse(VALUES)
-
-
-def test_recipe_names_an_unknown_key() -> None:
-    message = complaint({"droput": 0.1})
-    assert message.startswith("train.droput ")
-    assert "seed, epochs" in message
-
-
-def test_recipe_names_a_missing_key() -> None:
-    with pytest.raises(UserError, match=r"^train\.momentum .*\[0, 1\)"):
-        Recipe.parse({key: value for key, value in VALUES.items() if key != "momentum"}, "train.")
-
-
 @pytest.mark.fault("values that contradict each other", "one line with both values")
 @pytest.mark.parametrize(
     ("values", "key", "other", "got"),

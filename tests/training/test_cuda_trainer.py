@@ -9,7 +9,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from study.base.errors import UserError
 from study.data import mnist
 from study.evaluation import evaluator
 from study.networks import inputs
@@ -34,12 +33,6 @@ def trainer(folder: Path, recipe: Recipe, on: str) -> CudaTrainer:
     network = initialize("model_2", recipe)
     data = mnist.read_training_set(folder, recipe.train_images)
     return CudaTrainer(network, data, recipe, torch.device(on))
-
-
-@pytest.mark.skipif(GPU, reason="there is a GPU")
-def test_trainer_without_a_gpu_raises_an_error(mnist_folder: Path) -> None:
-    with pytest.raises(UserError, match=r"train\.device.*cpu.*cuda"):
-        CudaTrainer(initialize("model_2", RECIPE), mnist.read_training_set(mnist_folder), RECIPE)
 
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not GPU, reason="no GPU"))]
