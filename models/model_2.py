@@ -1,4 +1,4 @@
-"""Model 2: Model 1 with batch normalization."""
+"""Model 2: Model 1 with batch normalization, and without its second ReLU."""
 
 from torch import nn
 

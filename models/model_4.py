@@ -1,4 +1,4 @@
-"""Model 4: Model 3 with a wider second convolution in each block."""
+"""Model 4: Model 3 with 16 channels instead of 8 in one convolution of each block."""
 
 from torch import nn
 
