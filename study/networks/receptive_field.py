@@ -105,7 +105,7 @@ def table(network: nn.Sequential, image: tuple[int, int, int]) -> list[Row]:
         if not isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
             raise UserError(
                 f"{where}: the receptive field must be known; use Conv2d, MaxPool2d, AvgPool2d or a"
-                " layer in POINTWISE of study/networks/receptive_field.py"
+                " layer without a window in POINTWISE of study/networks/receptive_field.py"
             )
         kernel, stride = side(layer.kernel_size, where), side(layer.stride, where)
         # Average pooling has no dilation.
