@@ -101,7 +101,7 @@ def test_answers_without_a_configuration_for_the_target_are_counted() -> None:
     for questions, final in (([about, other], None), ([other], ours)):
         text = findings.answers(questions, final, PUBLISHED)
         assert text is not None
-        assert f"{len(questions)} claims" in text
+        assert f"{len(questions)} claim" in text
         assert "Contradicted: “Title of recipe-helps”" in text
 
 
