@@ -24,8 +24,9 @@ SHAPES = {
     "t10k-images-idx3-ubyte": (10_000, 28, 28),
     "t10k-labels-idx1-ubyte": (10_000,),
 }
-"""What the engine and the rest of the code are made for. It concerns who replaces SHA256."""
+"""The values in each file, for which the code is made; another data set may have others."""
 CLASSES = 10
+"""Labels are below it."""
 GUIDE = "docs/extending.md (another data set)"
 
 

