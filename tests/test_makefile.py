@@ -15,15 +15,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Ch
     return Checkout.create(tmp_path_factory.mktemp("makefile"), mnist_folder)
 
 
-def test_help_lists_every_target_in_at_most_eight_words(checkout: Checkout) -> None:
+def test_help_describes_every_target(checkout: Checkout) -> None:
     text = (ROOT / "Makefile").read_text("utf-8")
     (phony,) = re.findall(r"(?m)^\.PHONY: (.*)", text)
     described = dict(line.split(maxsplit=1) for line in checkout.run("make").splitlines())
     # `train` is a part of `repro`.
     assert set(described) == set(phony.split()) - {"train"}
-    for target, words in described.items():
-        # What is in brackets is an example.
-        assert len(re.sub(r" \(.*\)", "", words).split()) <= 8, target
 
 
 @pytest.mark.parametrize("jobs", ["0", "-1", "two", "2.5"])

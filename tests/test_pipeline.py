@@ -519,8 +519,6 @@ def test_validation_images_replace_test_images(edited: Checkout) -> None:
     assert len(predictions) == VALIDATION_IMAGES
     log = (edited.root / paths.log(PLAIN)).read_text("utf-8")
     assert re.search(rf"Validation set: .*/{VALIDATION_IMAGES} ", log)
-    report = (edited.root / paths.REPORT).read_text("utf-8")
-    assert f"{VALIDATION_IMAGES} validation images" in " ".join(report.split())
 
 
 # Ended early

@@ -9,6 +9,7 @@ import psutil
 MEMORY_OF_A_TRAINING = 1_200_000_000
 """Bytes that one training takes at most; tests/faults measures it."""
 CGROUPS = Path("/sys/fs/cgroup")
+OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def jobs() -> int:
@@ -45,7 +46,7 @@ def memory() -> int:
 
 def cgroups() -> Iterator[Path]:
     """Yield the folders of this process's cgroup (version 2) and of those above it."""
-    lines = content(Path("/proc/self/cgroup")).splitlines()
+    lines = content(OWN_CGROUPS).splitlines()
     for own in [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]:
         folder = CGROUPS / own
         yield from (each for each in (folder, *folder.parents) if each.is_relative_to(CGROUPS))

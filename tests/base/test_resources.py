@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from study.base import resources
+from study.base.files import write
 
 TRAINING = resources.MEMORY_OF_A_TRAINING
 FAULT = pytest.mark.fault(
@@ -55,16 +56,15 @@ def test_jobs_are_as_many_as_the_control_group_allows(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """On a machine of 64 cores with a lot of memory."""
+    """On a machine of 64 cores with a lot of memory, in a part of a job: both may set limits."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(available=200 * TRAINING))
     monkeypatch.setattr(resources, "CGROUPS", tmp_path)
-    for name, text in {
-        "cpu.max": quota,
-        "memory.max": limit,
-        "memory.current": used,
-        "memory.stat": f"anon 7\ninactive_file {cached}\nactive_file 7",
-    }.items():
-        if cached is not None or name != "memory.stat":  # not every system has it
-            (tmp_path / name).write_text(f"{text}\n", encoding="ascii")
+    monkeypatch.setattr(resources, "OWN_CGROUPS", tmp_path / "own")
+    write(tmp_path / "own", "1:cpu:/elsewhere\n0::/job/step\n")
+    write(tmp_path / "job/step/cpu.max", f"{quota}\n")
+    write(tmp_path / "job/memory.max", f"{limit}\n")
+    write(tmp_path / "job/memory.current", f"{used}\n")
+    if cached is not None:  # not every system has it
+        write(tmp_path / "job/memory.stat", f"anon 7\ninactive_file {cached}\nactive_file 7\n")
     assert resources.jobs() == jobs

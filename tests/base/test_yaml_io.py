@@ -88,9 +88,8 @@ def test_from_yaml_names_what_is_wrong_with_the_file(text: str, parts: tuple[str
 
 
 def test_from_yaml_names_a_key_that_is_not_text() -> None:
-    assert (
-        complaint("null: 1\n", dict[str, Any]) == "x.yaml line 1: a key must be text, got nothing"
-    )
+    message = complaint("null: 1\n", dict[str, Any])
+    assert all(part in message for part in ("x.yaml line 1: ", "text", "nothing")), message
 
 
 def test_document_knows_the_line_of_each_value() -> None:

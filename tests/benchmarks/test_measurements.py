@@ -10,8 +10,9 @@ import pytest
 
 import models
 from benchmarks import __main__ as bench
-from benchmarks import comparison, performance_page, pipeline
+from benchmarks import comparison, performance_page, pipeline, processes
 from benchmarks.processes import Measurement
+from study.base.files import write
 from tests.checkout import ROOT
 from tests.recipes import recipe
 
@@ -69,6 +70,35 @@ def test_recipes_and_order_are_the_pipelines() -> None:
 )
 def test_makespan(runs: list[float], at_once: int, expected: float) -> None:
     assert comparison.makespan(runs, at_once) == expected
+
+
+def test_one_plain_loop_is_compared_with_all_jobs_of_this_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[str, int]] = []
+    monkeypatch.setattr(
+        comparison, "measure", lambda module, _, copies, __: started.append((module, copies))
+    )
+    comparison.take_turn({"model_3": RECIPE}, 2, 4, tmp_path)
+    assert started == [("benchmarks.baseline_loop", 1), ("benchmarks.project_loop", 4)]
+
+
+def test_slowest_copy_counts_and_memory_adds_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = [
+        json.dumps(measured(0, training, 1, memory)) for training, memory in ((4, 300), (2, 400))
+    ]
+    monkeypatch.setattr(processes, "run", lambda *_, **__: (10, outputs))
+    assert processes.measure("any", [], 2, tmp_path) == measured(5, 4, 1, 700)
+
+
+def test_shell_does_not_limit_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise, the plain loop could be measured with fewer of them."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    write(tmp_path / "shown.py", "import os\nprint(os.environ.get('OMP_NUM_THREADS'))\n")
+    _, outputs = processes.run("shown", [], folder=tmp_path)
+    assert outputs == ["None\n"]
 
 
 def test_comparison_takes_medians_of_scaled_epochs() -> None:

@@ -48,7 +48,7 @@ def test_read_rejects_a_damaged_file(
     [
         ((124_800,), 0, ("10000",)),
         ((100, 100), 0, ("10000",)),
-        ((10_000,), 26, ("below 10", "26")),
+        ((10_000,), 10, ("below 10", "got 10")),
     ],
     ids=["number", "axes", "classes"],
 )

@@ -93,6 +93,11 @@ def test_numbers_are_those_of_models_and_of_claims() -> None:
             "quoted_in: learning-rate-no-matter}",
             ("metric", "learning-rate-no-matter", "best_accuracy"),
         ),
+        (
+            "best_accuracy, of: model-4-rotated, quoted_in: augmentation-helps",
+            "accuracy, of: model-4-rotated, quoted_in: model-2-better-than-model-1",
+            ("metric", "model-2-better-than-model-1", "accuracy"),
+        ),
         ("than: model-4}\n", "than: model-9}\n", ("than", "model-9")),
         ("  model-6-reaches-target: Model", "  model-9: Model", ("model-9", "questions")),
     ],

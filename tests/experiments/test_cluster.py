@@ -22,10 +22,12 @@ import pytest
 from benchmarks.scaling import local_cluster  # before Ray, which then listens only on loopback
 
 import ray  # isort: skip
+from ray.exceptions import RayError  # isort: skip
 
 from experiments import git
 from experiments.cluster import driver, node
 from experiments.cluster.driver import Cluster
+from experiments.folder import log
 from study.base.errors import UserError
 from study.base.files import write
 from study.evidence.configurations import Run
@@ -331,6 +333,22 @@ def test_finished_runs_are_kept_when_the_last_node_is_excluded(
     with pytest.raises(UserError, match="no node is left"):
         cluster.watch([SHORT, DEFAULT], no_signal)
     assert imported == [(DEFAULT, finished)]
+
+
+class LostTask:
+    """A task that Ray has given up."""
+
+    def __next__(self) -> None:
+        raise RayError("the worker has died")
+
+
+def test_experiment_that_ray_gives_up_is_a_failed_one(cluster: Cluster) -> None:
+    task = LostTask()
+    cluster.tasks = {task: DEFAULT}
+    assert not cluster.handle_message(task)
+    assert cluster.tasks == {}
+    assert cluster.failed == {DEFAULT}
+    assert "the worker has died" in log(DEFAULT).read_text("utf-8")
 
 
 class RefusedTask:

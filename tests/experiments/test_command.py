@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from experiments import __main__ as program
-from experiments import check, dvc, git
+from experiments import check, dvc, git, local
 from stages import paths, project_files
 from study.base.errors import UserError
 from study.base.files import write
+from study.data import sources
 from study.evidence import run_table
 from study.training import history
 from tests.checkout import ROOT
+from tests.evidence.hand_made import rows
 from tests.experiments.examples import DEFAULT, LONG, RUNS, SHORT, commit
 
 # Arguments
@@ -161,6 +163,28 @@ def test_rows_that_go_must_be_committed(
     commit("Rows")
     program.check_table(["a-seed-1"])
     assert "a-seed-1" in capsys.readouterr().out
+
+
+def test_rows_go_only_from_a_committed_table_and_closed_trials_stay(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "download", lambda *_: None)
+    monkeypatch.setattr(local, "run_all", lambda *_: None)
+    for path in (paths.PARAMS, paths.EXPERIMENTS):
+        write(path, (ROOT / path).read_text("utf-8"))
+    git.call("add", ".")
+    commit("A study")
+    (closed, *_), gone = project_files.closed(), "model-0"
+    written = rows(closed, [99.0], [1]) + rows(gone, [98.0], [1])
+    write(paths.RUNS, run_table.to_csv(written))
+    assert f"{gone}-seed-1" in error(monkeypatch, "--jobs=1")
+    assert {row.configuration for row in project_files.rows()} == {closed, gone}
+
+    git.call("add", ".")
+    commit("Rows")
+    with pytest.raises(SystemExit):
+        program.main()
+    assert [row.configuration for row in project_files.rows()] == [closed]
 
 
 def test_imports_end_without_a_traceback(tmp_path: Path) -> None:

@@ -120,6 +120,13 @@ def test_signal_ends_the_runs(
     assert calls == ["0 " + DEFAULT]
 
 
+@pytest.mark.usefixtures("calls")
+def test_hang_up_that_nohup_ignores_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    Signals()
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
 def test_log_of_a_worker_that_has_ended_says_so(repository: Path) -> None:
     """This one ends at once: its folder has no study."""
     write(log(SHORT), "of an earlier attempt\n")

@@ -259,3 +259,4 @@ def test_node_with_a_full_disk_is_excluded(study: Study) -> None:
         assert re.search(r"(?m)^excluding node \w+ \(127\.0\.0\.1\): \S+: \d MiB free", text)
         assert study.seeds() == [6, 7]
         study.cluster.remove_node(member)
+        study.members["second"] = study.add("second")

@@ -83,12 +83,14 @@ def test_model_with_an_unknown_layer_is_named(
 
 
 def test_page_with_runs_has_a_row_per_configuration(copy: PageStudy) -> None:
-    # One is in experiments.yaml no more.
+    # One is in experiments.yaml no more, and one was not on the test set.
     runs = rows("model-4", [99.0, 99.1]) + rows("model-4-rotated", [98.7]) + rows("tried", [98.9])
+    runs += rows("model-6-val", [98.8], values={"validation_images": 10_000})
     (copy.folder / paths.RUNS).write_text(run_table.to_csv(runs), encoding="utf-8")
     copy.run(page.main)
     text = copy.page.read_text("utf-8")
     assert text.count('<div class="strip-name">Model') == 2
+    assert "98.80%" not in text
     assert '<div class="strip-name">Tried' in text
     assert re.search('aria-label="Model 4: 99.05%, 95% CI 98.41 to 99.69"', text)
     assert ">99.05 ± 0.07</td>" in text

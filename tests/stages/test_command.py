@@ -16,7 +16,7 @@ import torch
 import yaml
 
 import models
-from stages import command, lifetime, paths, recipes
+from stages import command, lifetime, paths, recipes, train
 from study.base.errors import UserError
 from study.recipes import recipe_file
 from tests.checkout import ROOT
@@ -121,6 +121,15 @@ def put_recipe(model: str = "model_1", **values: object) -> None:
     path = paths.recipe(model)
     path.parent.mkdir(exist_ok=True)
     path.write_text(recipe_file.to_yaml(recipe(**values), recipe_file.versions()))
+
+
+@pytest.mark.usefixtures("inputs")
+def test_train_leaves_out_the_validation_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 of 60,000 images remain: two batches."""
+    put_recipe("model_3", epochs=1, batch_size=64, validation_images=59_900)
+    monkeypatch.setattr(sys, "argv", ["train", "model_3"])
+    train.main()
+    assert "Batch_id=1 " in paths.log("model_3").read_text("utf-8")
 
 
 @pytest.mark.fault("RESUME with another value than 1", "one line; nothing is trained")

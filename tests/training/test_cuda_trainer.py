@@ -52,6 +52,13 @@ def test_training_learns_and_repeats_itself(mnist_folder: Path, on: str) -> None
         assert np.array_equal(first, second)
 
 
+def test_each_epoch_draws_new_numbers(mnist_folder: Path) -> None:
+    """One batch of all images, and a learning rate too small to change a weight."""
+    values = {"learning_rate": 1e-30, "batch_size": 600}
+    run = trainer(mnist_folder, Recipe.parse(RECIPE.model_dump() | values), "cpu")
+    assert run.train(0).loss != run.train(1).loss
+
+
 @pytest.mark.parametrize("values", [{"ema_decay": 0}, {"rotation": 0}, {"augmentation_anneal": 1}])
 def test_values_of_the_recipe_change_the_weights(
     mnist_folder: Path, values: dict[str, object]

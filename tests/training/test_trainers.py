@@ -91,6 +91,16 @@ def unchanged(folder: Path, kind: type[Trainer]) -> bytes:
     return content(trained(folder, RECIPE, kind))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_epoch_draws_new_dropout(mnist_folder: Path, kind: type[Trainer]) -> None:
+    """One batch of equal images, so that their order does not matter."""
+    chosen = with_(rotation=0, dropout=0.5, learning_rate=1e-30, batch_size=160)
+    images, labels = mnist.read_training_set(mnist_folder, 1)
+    data = np.repeat(images, 160, axis=0), np.repeat(labels, 160)
+    run = kind(initialize("model_1", chosen), data, chosen)  # type: ignore[call-arg, arg-type]
+    assert run.train(0).loss != run.train(1).loss
+
+
 @pytest.mark.parametrize("ema_decay", [0, 0.5])
 @pytest.mark.parametrize("kind", KINDS)
 def test_evaluation_between_epochs_changes_nothing(
