@@ -39,7 +39,7 @@ from study.evidence.write_up import Target, WriteUp
 PLAN = "870c88be843f48ef606405b8f877c9b8a57b580c"
 """The commit that declared the procedure: the revision of each judged run descends from it."""
 PILOT = range(1, 6)
-"""The seeds that the pilot had for every configuration: we knew its verdicts before PLAN."""
+"""The seeds of the pilot, whose verdicts we knew before PLAN."""
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ TEMPLATE = "index.html.j2"
 FIRST_MODULE = "main.js"
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
 FILTERS = (
+    findings.check_text,
     findings.mean_and_sd,
     formats.interval,
     formats.number,
     formats.p_equals,
     formats.signed,
     formats.title,
-    tables.check_text,
     tables.difference_text,
     tables.difference_unit,
 )

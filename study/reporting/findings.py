@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from study.evaluation.metrics import METRICS
 from study.evidence.aggregates import ConfigurationStats, wrongly_ranked
 from study.evidence.claims_file import ACCURACIES, TARGET
-from study.evidence.verdicts import Claim, NumberResult, Verdicts
+from study.evidence.verdicts import CheckResult, Claim, NumberResult, Verdicts
 from study.evidence.write_up import WriteUp
 from study.reporting.formats import interval, listed, number, title
 
@@ -33,8 +33,8 @@ def findings(
         return [missing(verdicts)]
     found = (
         reproduction(verdicts.numbers, names),
-        conclusions("the write-up's", verdicts.claims),
-        answers(verdicts.questions, final, published),
+        conclusions("the write-up's", verdicts.claims, names),
+        answers(verdicts.questions, final, published, names),
         lesson(configurations, published),
     )
     return [each for each in found if each]
@@ -74,6 +74,7 @@ def reproduction(numbers: Sequence[NumberResult], names: Mapping[str, str]) -> s
     return (
         f"**Of the write-up's {len(numbers)} numbers** ({kinds}, one run each),"
         f" **{len(numbers) - len(outside)} reproduce**: they are {within}. Outside: {among}."
+        " About one in 20 is expected outside."
     )
 
 
@@ -88,15 +89,18 @@ def number_among(each: NumberResult) -> str:
     return f"{number(each.published, decimals)}; ours: {interval(each.interval, decimals + 1)}"
 
 
-def conclusions(whose: str, claims: Sequence[Claim]) -> str | None:
-    """Return how many claims have each verdict, and which are not supported; None without any."""
+def conclusions(whose: str, claims: Sequence[Claim], names: Mapping[str, str]) -> str | None:
+    """Return how many claims have each verdict, and which are not supported; None without any.
+
+    `names` are what to call configurations, by id.
+    """
     if not claims:
         return None
     by_verdict: Mapping[str, list[str]] = {
-        verdict: [f"“{claim.title}”" for claim in claims if claim.verdict == verdict]
+        verdict: [titled(claim, names) for claim in claims if claim.verdict == verdict]
         for verdict in ("supported", "contradicted", "inconclusive")
     }
-    supported, contradicted, inconclusive = (len(names) for names in by_verdict.values())
+    supported, contradicted, inconclusive = map(len, by_verdict.values())
     noun = "claim" if len(claims) == 1 else "claims"
     verb = "is" if supported == 1 else "are"
     text = (
@@ -110,16 +114,38 @@ def conclusions(whose: str, claims: Sequence[Claim]) -> str | None:
     return text
 
 
+def titled(claim: Claim, names: Mapping[str, str]) -> str:
+    """Return the title of a claim and, if others do not decide it, the checks that do.
+
+    `names` are what to call configurations, by id.
+    """
+    deciding = [check for check in claim.checks if check.verdict == claim.verdict]
+    if len(deciding) == len(claim.checks):
+        return f"“{claim.title}”"
+    return f"“{claim.title}” ({', '.join(check_text(check, names) for check in deciding)})"
+
+
+def check_text(check: CheckResult, names: Mapping[str, str]) -> str:
+    """Return a check as text, with the names of configurations: `Accuracy: Model 2 > Model 1`."""
+    sign = {"higher": ">", "lower": "<", "not_higher": "≤", "equivalent": "≈"}[check.relation]
+    sides = f"{names[check.of]} {sign} {names[check.than]}"
+    return f"{metric_title(check.metric)}: {sides}"
+
+
 def answers(
-    questions: Sequence[Claim], final: ConfigurationStats | None, published: WriteUp
+    questions: Sequence[Claim],
+    final: ConfigurationStats | None,
+    published: WriteUp,
+    names: Mapping[str, str],
 ) -> str | None:
     """Return the verdicts on our own questions; None without any.
 
-    If one is about the target, the answer is whether the configuration `final` reaches it.
+    If one is about the target, the answer is whether the configuration `final` reaches it. `names`
+    are what to call configurations, by id.
     """
     about = [claim for claim in questions if any(check.than == TARGET for check in claim.checks)]
     if final is None or not about:
-        return conclusions("our own", questions)
+        return conclusions("our own", questions, names)
     aim = published.target
     reached = {"supported": "reached", "contradicted": "missed"}.get(
         about[0].verdict, "not shown to be reached"
@@ -129,7 +155,9 @@ def answers(
         f" {aim.parameters:,} parameters. {title(final.model)} has {mean_and_sd(final)}% (mean ±"
         f" SD of {final.n} seeds) with {final.parameters:,}."
     )
-    others = [f"“{claim.title}” is {claim.verdict}" for claim in questions if claim not in about]
+    others = [
+        f"{titled(claim, names)} is {claim.verdict}" for claim in questions if claim not in about
+    ]
     return f"{text} {listed(others)}." if others else text
 
 

@@ -54,6 +54,11 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p is not None and p < 0.001 else number(p, 3)
 
 
+def three_digits(p: float) -> str:
+    """Return a p-value above 0 with three significant digits: which side of 0.05 it is on shows."""
+    return number(p, 2 - math.floor(math.log10(p)))
+
+
 def p_equals(p: float | None) -> str:
     """Return a p-value for use in a sentence: `p = 0.035`, `p < 0.001`."""
     written = p_value(p)

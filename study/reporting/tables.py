@@ -24,9 +24,9 @@ from study.reporting.formats import (
     cell,
     estimate,
     listed,
-    number,
     p_value,
     signed,
+    three_digits,
     title,
 )
 from study.training.history import Epoch
@@ -235,11 +235,14 @@ def without_pilot(evidence: Evidence) -> str | None:
         for claim in claims
         if claim.without_pilot not in (None, claim.verdict)
     ]
-    pilot = f"Without seeds {PILOT[0]} to {PILOT[-1]}, which the pilot had for every configuration,"
+    pilot = f"Without seeds {PILOT[0]} to {PILOT[-1]}, those of the pilot,"
     if not changed:
         return f"{pilot} all verdicts are the same."
     differ = "differs" if len(changed) == 1 else "differ"
-    return f"{pilot} {len(changed)} of {len(claims)} verdicts {differ}: {listed(changed)}."
+    return (
+        f"{pilot} {len(changed)} of {len(claims)} verdicts {differ}: {listed(changed)}."
+        " Fewer seeds also mean wider intervals."
+    )
 
 
 def ablation(evidence: Evidence) -> list[HeldOutRow]:
@@ -268,13 +271,6 @@ def description(evidence: Evidence, configuration: str) -> str:
     return cell(evidence.descriptions.get(configuration, title(configuration)))
 
 
-def check_text(check: CheckResult, names: Mapping[str, str]) -> str:
-    """Return a check as text, with the names of configurations: `Accuracy: Model 2 > Model 1`."""
-    sign = {"higher": ">", "lower": "<", "not_higher": "≤", "equivalent": "≈"}[check.relation]
-    sides = f"{names[check.of]} {sign} {names[check.than]}"
-    return f"{findings.metric_title(check.metric)}: {sides}"
-
-
 def decimals(check: CheckResult) -> int:
     """Return the decimals of a check's metric."""
     return METRICS[check.metric].decimals
@@ -293,15 +289,14 @@ def difference_unit(check: CheckResult) -> str:
 
 
 def p_corrected(check: CheckResult) -> str:
-    """Return how a check's p-value is corrected: `0.0104 × 5 = 0.052`; a word without one."""
-    if check.factor is None or check.p is None:
+    """Return how a check's p-value is corrected: `0.0104 × 5 = 0.0520`; a word without one."""
+    if check.factor is None or check.p is None or check.p_adjusted is None:
         return "count" if check.a is not None else MISSING
-    adjusted = p_value(check.p_adjusted)
-    if adjusted.startswith("<"):
-        return adjusted
-    two_digits = 1 - math.floor(math.log10(check.p))
-    product = f"{number(check.p, max(two_digits, 4))} × {check.factor}"
-    return f"{product} > 1" if check.p * check.factor > 1 else f"{product} = {adjusted}"
+    if check.p_adjusted < 0.001:
+        return p_value(check.p_adjusted)
+    product = f"{three_digits(check.p)} × {check.factor}"
+    over_one = check.p * check.factor > 1
+    return f"{product} > 1" if over_one else f"{product} = {three_digits(check.p_adjusted)}"
 
 
 def open_checks(claim: Claim, names: Mapping[str, str], margin: float) -> list[str]:

@@ -100,7 +100,7 @@ def test_claims_have_a_block_each_with_verdict_quote_and_checks() -> None:
     _, accuracy, loss, count = cells(block)
     assert accuracy == [
         "Accuracy: Model 2 > Model 1", "99.26, 99.04", "+0.220 (+0.030 to +0.410)",
-        "0.0300 × 2 = 0.060", "0.88", "inconclusive",
+        "0.0300 × 2 = 0.0600", "0.88", "inconclusive",
     ]  # fmt: skip
     assert loss[1] == "99.2600, 99.0400"
     assert count[1:] == ["14,796, 14,620", "+176", "count", "–", "supported"]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from study.evidence.claims_file import Relation
 from study.evidence.verdicts import Verdict, Verdicts
 from study.reporting import findings
 from tests.evidence.hand_made import PUBLISHED
@@ -61,14 +62,32 @@ def test_reproduction_names_the_numbers_outside() -> None:
 
 
 def test_conclusions_are_counted_and_all_but_the_supported_ones_named() -> None:
-    text = findings.conclusions(
-        "our",
-        [claim("first", "supported"), claim("second", "inconclusive"), claim("third", "supported")],
-    )
+    claims = [claim("first", "supported"), claim("second", "inconclusive")]
+    text = findings.conclusions("our", [*claims, claim("third", "supported")], NAMES)
     assert text is not None
     for part in ("2 are supported", "0 contradicted", "1 inconclusive", "“Title of second”"):
         assert part in text
     assert "first" not in text
+
+
+def test_checks_that_decide_a_claim_are_named_if_others_do_not() -> None:
+    helps, same = check(), check("equivalent", verdict="contradicted")
+    for checks, named in (((helps, same), ["≈"]), ((same,), []), ((same, same), [])):
+        text = findings.conclusions("our", [claim("it", "contradicted", *checks)], NAMES)
+        assert text is not None
+        assert [sign for sign in (">", "≈") if sign in text] == named
+
+
+@pytest.mark.parametrize(
+    ("relation", "than", "text"),
+    [
+        ("higher", "model-1", "Accuracy: Model 2 > Model 1"),
+        ("not_higher", "model-4-a", "Accuracy: Model 2 ≤ Model 4 | a"),
+        ("equivalent", "target", "Accuracy: Model 2 ≈ target"),
+    ],
+)
+def test_check_text_names_both_sides(relation: Relation, than: str, text: str) -> None:
+    assert findings.check_text(check(relation, than), NAMES) == text
 
 
 @pytest.mark.parametrize(
@@ -85,13 +104,13 @@ def test_answers_begin_with_the_verdict_on_the_target(verdict: Verdict, words: s
         claim("recipe-helps", "supported", check()),
     ]
     ours = stats("model-6", 99.57, 7954)
-    text = findings.answers(questions, ours, PUBLISHED)
+    text = findings.answers(questions, ours, PUBLISHED, NAMES)
     assert text is not None
     for part in (words, "99.4%", "8,000", "7,954", "99.57 ± 0.05", "5 seeds"):
         assert part in text
     assert "“Title of recipe-helps” is supported" in text
     assert "reaches-target" not in text
-    assert findings.answers([], ours, PUBLISHED) is None
+    assert findings.answers([], ours, PUBLISHED, NAMES) is None
 
 
 def test_answers_without_a_configuration_for_the_target_are_counted() -> None:
@@ -99,7 +118,7 @@ def test_answers_without_a_configuration_for_the_target_are_counted() -> None:
     about = claim("reaches-target", "supported", check("higher", "target", "supported"))
     other = claim("recipe-helps", "contradicted", check())
     for questions, final in (([about, other], None), ([other], ours)):
-        text = findings.answers(questions, final, PUBLISHED)
+        text = findings.answers(questions, final, PUBLISHED, NAMES)
         assert text is not None
         assert f"{len(questions)} claim" in text
         assert "Title of recipe-helps" in text
