@@ -7,13 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 from torch import nn
 
 from benchmarks import pen
 from study.networks import inputs
-from study.page import single_file
+from study.page import network_export, single_file
 from study.page.digits import MOST_IN_GROUP
 from tests.page.page_study import PageStudy
 
@@ -176,6 +184,35 @@ def logits(page: Page, name: str, images: NDArray[np.uint8]) -> NDArray[np.float
     return np.array(page.evaluate(script, [name, pixels]))
 
 
+def test_windows_that_no_model_has_agree_with_pytorch(
+    context: BrowserContext, study: PageStudy
+) -> None:
+    """Strides, dilation, groups of channels, and pooling that overlaps."""
+    torch.manual_seed(1)
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 5, stride=2, padding=2),
+        nn.AvgPool2d(3, stride=2),
+        nn.Conv2d(4, 6, 2, dilation=2, groups=2),
+        nn.MaxPool2d(2, stride=1),
+        nn.Conv2d(6, 10, 3),
+        nn.Flatten(),
+    )
+    exported = network_export.export("m", network)
+    model = {
+        "layers": exported.description(),
+        "numbers": base64.b64encode(exported.numbers.tobytes()).decode(),
+    }
+    page = context.new_page()
+    scripts = single_file.bundle(single_file.SITE, "network.js")
+    page.evaluate(f"{scripts}\nvoid (globalThis.Model = Network)")
+    script = """([model, scaling, pixels]) =>
+      [...new Model(model, scaling).run(Uint8Array.from(pixels)).at(-1).values]"""
+    image, scaling = study.images[0], {"mean": inputs.MEAN, "sd": inputs.SD}
+    found = page.evaluate(script, [model, scaling, image.reshape(-1).tolist()])
+    expected = inputs.logits(network, image[None])
+    np.testing.assert_allclose(found, expected[0], rtol=0, atol=1e-5)
+
+
 # The picture that they see
 
 
@@ -333,6 +370,14 @@ def test_eraser_erases(page: Page) -> None:
     assert not seen(page).any()
 
 
+def test_edge_that_the_eraser_leaves_is_answered(page: Page) -> None:
+    """A small drawing is answered as with thinner lines, and of those nothing is left here."""
+    draw_with_mouse(page, [(0.5, 0.33), (0.5, 0.56)])
+    page.locator("#eraser").click()
+    draw_with_mouse(page, [(0.4465, 0.2), (0.4465, 0.7)])
+    assert seen(page).any()
+
+
 def test_key_loads_an_example_as_it_is(page: Page, study: PageStudy) -> None:
     page.keyboard.press("7")
     next_frame(page)
@@ -343,6 +388,21 @@ def test_key_loads_an_example_as_it_is(page: Page, study: PageStudy) -> None:
     page.keyboard.press("7")
     next_frame(page)
     np.testing.assert_array_equal(seen(page), study.images[second])
+
+
+def test_key_held_down_loads_one_example(page: Page) -> None:
+    for _ in range(3):
+        page.keyboard.down("7")
+    page.keyboard.press("Control+z")
+    next_frame(page)
+    assert not seen(page).any()
+
+
+def test_key_is_for_the_board_only_near_it(page: Page) -> None:
+    page.locator("#misreader").focus()
+    page.keyboard.press("7")
+    next_frame(page)
+    assert not seen(page).any()
 
 
 def test_undo_brings_back_what_the_image_is(page: Page) -> None:
@@ -366,6 +426,8 @@ def test_drawing_on_an_erased_example_is_fitted(page: Page) -> None:
     page.locator("#eraser").click()
     for y in range(1, 10):
         draw_with_mouse(page, [(0, y / 10), (1, y / 10)])
+    assert set(digits(page)) == {"–"}
+    assert text(page, "#source") == ""
     page.locator("#pen").click()
     draw_with_mouse(page, [(0.1, 0.1), (0.12, 0.3)])
     rows, columns = np.nonzero(seen(page))
@@ -405,10 +467,12 @@ def test_hard_digits_are_those_of_the_group_and_the_model(page: Page, study: Pag
     wrong = is_wrong.sum(axis=1)
     most = (2 * wrong > len(study.networks)) & (wrong < len(study.networks))
     page.locator("#groups label", has=page.locator("[value=most]")).click()
-    assert page.locator(".thumb").count() == min(most.sum(), MOST_IN_GROUP)
+    # The hardest first, and of those as hard the first.
+    held = sorted(np.flatnonzero(most), key=lambda image: (-wrong[image], image))[:MOST_IN_GROUP]
+    assert page.locator(".thumb").count() == len(held)
+    assert (f"{most.sum():,} images" in text(page, "#gallery-note")) == (len(held) < most.sum())
     page.locator("#misreader").select_option("2")
-    shown = (most & is_wrong[:, 2]).sum()
-    assert page.locator(".thumb").count() == shown or most.sum() > MOST_IN_GROUP
+    assert page.locator(".thumb").count() == is_wrong[held, 2].sum()
 
 
 def marked(page: Page) -> list[int]:
@@ -462,6 +526,20 @@ def test_steps_go_through_the_hard_digits(page: Page) -> None:
     page.locator("#previous").click()
     next_frame(page)
     assert text(page, "#source") == first
+
+
+def test_undo_goes_back_to_the_hard_digit_before(page: Page) -> None:
+    counts = page.locator("#groups .count").all_inner_texts()
+    largest = int(np.argmax([int(each.replace(",", "")) for each in counts]))
+    page.locator("#groups label").nth(largest).click()
+    page.locator(".thumb").first.click()
+    page.locator("#next").click()
+    next_frame(page)
+    page.locator("#undo").click()
+    next_frame(page)
+    assert marked(page) == [0]
+    page.locator("#next").click()
+    assert marked(page) == [1]
 
 
 # Inside a model
@@ -547,7 +625,45 @@ def test_pointer_on_a_switch_singles_out_its_curve(page: Page, study: PageStudy)
     assert page.locator(".curve.is-faint").count() == 0
 
 
+def test_arrow_keys_choose_an_epoch(page: Page) -> None:
+    chart = page.locator("#curves svg")
+    chart.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert chart.get_attribute("aria-valuenow") == "2"
+    assert "epoch 2." in text(page, "#curves-note")
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowRight")
+    assert chart.get_attribute("aria-valuenow") == chart.get_attribute("aria-valuemax")
+    page.locator("#switches input").nth(1).focus()
+    assert page.locator(".curve.is-faint").count() == page.locator(".curve").count() - 1
+
+
 # For everybody
+
+
+@pytest.mark.parametrize(("button", "section"), [(".card", "inside"), (".thumb", "draw")])
+def test_focus_follows_the_view(page: Page, button: str, section: str) -> None:
+    page.emulate_media(reduced_motion="reduce")  # no animation to wait for
+    page.locator(button).last.focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.closest('section').id") == section
+    expect(page.locator(f"#{section}-title")).to_be_in_viewport()
+
+
+def test_page_without_scripts_says_so(browser: Browser, study: PageStudy) -> None:
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(study.page.as_uri())
+    assert page.locator("noscript p").is_visible()
+    page.close()
+
+
+@pytest.mark.parametrize("frame", [".board-frame", "#seen", ".thumb .picture"])
+def test_chalk_stays_on_its_board_in_a_contrast_theme(page: Page, frame: str) -> None:
+    color = f"getComputedStyle(document.querySelector('{frame}')).backgroundColor"
+    before = page.evaluate(color)
+    page.emulate_media(color_scheme="light", forced_colors="active")
+    assert page.evaluate(color) == before
 
 
 @pytest.mark.parametrize("width", [360, 768, 1024, 1600])

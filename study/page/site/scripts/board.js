@@ -22,7 +22,6 @@ const ERASER_BUTTON = 32;
  *
  * @typedef {{ kind: "picture", pixels: Uint8Array, source: Source }} Picture
  * @typedef {Line | Picture | { kind: "clear" }} Action
- * @typedef {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} Context
  */
 
 export class Board {
@@ -35,7 +34,7 @@ export class Board {
     this.canvas = canvas;
     this.context = chalk(canvas);
     /** A small drawing, again with thinner lines. */
-    this.thinned = chalk(new OffscreenCanvas(BOARD, BOARD));
+    this.thinned = chalk(square(BOARD));
     this.onChange = onChange;
     this.erases = false;
     /** @type {Action[]} */
@@ -75,7 +74,8 @@ export class Board {
     if (pen === PEN) return prepare(ink);
     this.thinned.clearRect(0, 0, BOARD, BOARD);
     for (const line of this.lines()) drawLine(this.thinned, line, 0, pen);
-    return prepare(inkOf(this.thinned));
+    // The eraser may have left no more than the edges of a line, which the thin one lacks.
+    return prepare(inkOf(this.thinned)) ?? prepare(ink);
   }
 
   /** Return the lines since the board was last empty. */
@@ -133,7 +133,7 @@ export class Board {
     this.canvas.setPointerCapture(event.pointerId);
     this.pointer = event.pointerId;
     // What is drawn after a picture has been erased need not stay in its place.
-    if (this.loaded && !boundingBox(inkOf(this.context), BOARD)) this.clear();
+    if (this.loaded && !this.picture()) this.clear();
     const erases = this.erases || Boolean(event.buttons & ERASER_BUTTON);
     this.line = { kind: "line", erases, points: [this.place(event)] };
     this.actions.push(this.line);
@@ -188,12 +188,33 @@ export class Board {
 }
 
 /**
+ * Return a canvas as high as wide, which is not on the page.
+ *
+ * @param {number} side
+ */
+function square(side) {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = side;
+  return canvas;
+}
+
+/**
+ * Return the context of a canvas.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {CanvasRenderingContext2DSettings} settings
+ */
+function contextOf(canvas, settings = {}) {
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", settings));
+}
+
+/**
  * Return the context of a canvas, to draw on with chalk.
  *
- * @param {HTMLCanvasElement | OffscreenCanvas} canvas
+ * @param {HTMLCanvasElement} canvas
  */
 function chalk(canvas) {
-  const context = /** @type {Context} */ (canvas.getContext("2d", { willReadFrequently: true }));
+  const context = contextOf(canvas, { willReadFrequently: true });
   context.lineCap = context.lineJoin = "round";
   context.strokeStyle = context.fillStyle = `rgb(${CHALK} ${CHALK} ${CHALK})`;
   context.imageSmoothingEnabled = false;
@@ -203,7 +224,7 @@ function chalk(canvas) {
 /**
  * Return how much ink each pixel of a board has, row by row.
  *
- * @param {Context} context
+ * @param {CanvasRenderingContext2D} context
  */
 function inkOf(context) {
   const { data } = context.getImageData(0, 0, BOARD, BOARD);
@@ -230,7 +251,7 @@ function penFor(ink) {
  * Draw a line from one of its points on. Each part is drawn by itself: at once or in steps, the
  * result is the same.
  *
- * @param {Context} context
+ * @param {CanvasRenderingContext2D} context
  * @param {Line} line
  * @param {number} first
  * @param {number} pen Width of a line that does not erase.
@@ -255,19 +276,15 @@ function drawLine(context, { erases, points }, first, pen) {
 /**
  * Draw a picture of 28x28 pixels in chalk; where it is 0, the canvas stays as it is.
  *
- * @param {Context} context
+ * @param {CanvasRenderingContext2D} context
  * @param {Uint8Array} pixels
  * @param {number} zoom
  */
 export function drawPicture(context, pixels, zoom) {
   const image = new ImageData(SIDE, SIDE);
   pixels.forEach((value, p) => image.data.set([CHALK, CHALK, CHALK, value], 4 * p));
-  const small = new OffscreenCanvas(SIDE, SIDE);
-  /** @type {OffscreenCanvasRenderingContext2D} */ (small.getContext("2d")).putImageData(
-    image,
-    0,
-    0,
-  );
+  const small = square(SIDE);
+  contextOf(small).putImageData(image, 0, 0);
   context.drawImage(small, 0, 0, SIDE * zoom, SIDE * zoom);
 }
 
@@ -277,9 +294,8 @@ export function drawPicture(context, pixels, zoom) {
  * @param {Uint8Array} pixels
  */
 export function pictureCanvas(pixels) {
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = SIDE;
+  const canvas = square(SIDE);
   canvas.className = "picture";
-  drawPicture(/** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), pixels, 1);
+  drawPicture(contextOf(canvas), pixels, 1);
   return canvas;
 }

@@ -17,11 +17,14 @@ export class Curves {
     this.last = Math.max(1, ...curves.map(({ points }) => points.length - 1));
     /** @type {number | null} */
     this.epoch = null;
-    /** Index of the curve whose switch is under the pointer; the others are faint. */
+    /** Index of the curve whose switch is pointed at or has the focus; the others are faint. */
     this.pointedAt = -1;
     this.svg = /** @type {SVGSVGElement} */ (shape("svg", {
-      role: "img",
+      tabindex: 0,
+      role: "slider", // of the epoch
       "aria-label": "Test accuracy of each model over the epochs",
+      "aria-valuemin": 1,
+      "aria-valuemax": this.last + 1,
     }));
     byId("curves").replaceChildren(this.svg);
     byId("switches").replaceChildren(...curves.map((curve, index) => this.switchOf(curve, index)));
@@ -29,10 +32,10 @@ export class Curves {
       this.svg.addEventListener(kind, (event) => this.read(event));
     }
     this.svg.addEventListener("pointerleave", ({ pointerType }) => {
-      if (pointerType === "touch") return; // a finger leaves as soon as it is lifted
-      this.epoch = null;
-      this.draw();
+      if (pointerType !== "touch") this.show(null); // a finger leaves as soon as it is lifted
     });
+    this.svg.addEventListener("keydown", (event) => this.move(event));
+    this.svg.addEventListener("blur", () => this.show(null));
     new ResizeObserver(() => this.draw()).observe(byId("curves"));
   }
 
@@ -54,8 +57,12 @@ export class Curves {
     const note = element("span", { class: "switch-runs" }, counted(runs, "run"));
     const name = element("span", {}, title);
     const label = element("label", { class: "switch" }, box, swatch, name, note, value);
-    label.addEventListener("pointerenter", () => this.pointAt(index));
-    label.addEventListener("pointerleave", () => this.pointAt(-1));
+    for (const start of ["pointerenter", "focusin"]) {
+      label.addEventListener(start, () => this.pointAt(index));
+    }
+    for (const end of ["pointerleave", "focusout"]) {
+      label.addEventListener(end, () => this.pointAt(-1));
+    }
     return label;
   }
 
@@ -125,14 +132,28 @@ export class Curves {
     const area = this.svg.getBoundingClientRect();
     const share = (event.clientX - area.left - MARGIN.left) /
       (area.width - MARGIN.left - MARGIN.right);
-    const epoch = Math.min(Math.max(Math.round(share * this.last), 0), this.last);
-    if (epoch !== this.epoch) {
-      this.epoch = epoch;
-      this.draw();
-    }
+    this.show(Math.round(share * this.last));
   }
 
-  /** Write the accuracy of each model at the epoch under the pointer, or at its last one. */
+  /** @param {KeyboardEvent} event Arrow keys, Home and End choose an epoch. */
+  move(event) {
+    const epoch = this.epoch ?? this.last;
+    const chosen =
+      { ArrowLeft: epoch - 1, ArrowRight: epoch + 1, Home: 0, End: this.last }[event.key];
+    if (chosen === undefined) return;
+    event.preventDefault();
+    this.show(chosen);
+  }
+
+  /** @param {number | null} epoch The one whose accuracies are shown; null for each curve's last. */
+  show(epoch) {
+    const shown = epoch === null ? null : Math.min(Math.max(epoch, 0), this.last);
+    if (shown === this.epoch) return;
+    this.epoch = shown;
+    this.draw();
+  }
+
+  /** Write the accuracy of each model after the epoch that is shown. */
   write() {
     const values =
       /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".switch-value"));
@@ -141,9 +162,17 @@ export class Curves {
       const point = this.epoch === null ? points.at(-1) : points[this.epoch];
       each.textContent = point?.[1]?.toFixed(2) ?? "–";
     }
-    byId("curves-note").textContent = this.epoch === null
-      ? "The numbers are the means after the last epoch. Point at the chart for another one."
-      : `The numbers are the means after epoch ${this.epoch + 1}.`;
+    const shown = this.epoch === null ? "the last epoch" : `epoch ${this.epoch + 1}`;
+    this.svg.setAttribute("aria-valuenow", String((this.epoch ?? this.last) + 1));
+    this.svg.setAttribute("aria-valuetext", shown);
+    byId("curves-note").replaceChildren(
+      `The numbers are the means after ${shown}.`,
+      element(
+        "span",
+        { class: "hint" },
+        " Point at the chart, or reach it with Tab and press the arrow keys, for another one.",
+      ),
+    );
   }
 }
 

@@ -10,6 +10,16 @@ export function byId(id) {
 }
 
 /**
+ * Show a section from its top. The focus moves to its title: Tab goes on from there.
+ *
+ * @param {string} section
+ */
+export function goTo(section) {
+  byId(section).scrollIntoView();
+  byId(`${section}-title`).focus({ preventScroll: true });
+}
+
+/**
  * Return a new HTML element: `element("button", { type: "button" }, "Undo")`.
  *
  * @param {string} name

@@ -1,7 +1,7 @@
 /** The hard images: those that models misread, by how many of them do. */
 
 import { pictureCanvas } from "./board.js";
-import { byId, element, listed, withArticle } from "./dom.js";
+import { byId, element, goTo, listed, withArticle } from "./dom.js";
 
 /**
  * @typedef {{ image: number, label: number, group: string, answers: number[], pixels: Uint8Array }} Misread
@@ -16,6 +16,7 @@ export class Gallery {
    */
   constructor(misread, counts, titles, onChoose) {
     this.misread = misread;
+    this.counts = counts;
     this.titles = titles;
     this.onChoose = onChoose;
     /** @type {Misread[]} */
@@ -24,16 +25,15 @@ export class Gallery {
     this.chosen = null;
     this.group = Object.keys(counts).find((group) => counts[group]) ?? "every";
     this.model = -1;
-    this.addGroups(counts);
+    this.addGroups();
     this.addModels();
     this.show();
   }
 
-  /** @param {Record<string, number>} counts */
-  addGroups(counts) {
+  addGroups() {
     const choices = document.querySelectorAll("#groups input");
     for (const choice of /** @type {NodeListOf<HTMLInputElement>} */ (choices)) {
-      const count = counts[choice.value];
+      const count = this.counts[choice.value];
       choice.checked = choice.value === this.group;
       choice.disabled = count === 0;
       /** @type {Element} */ (choice.parentElement).querySelector(".count")?.replaceChildren(
@@ -62,11 +62,33 @@ export class Gallery {
       group === this.group && (this.model < 0 || answers[this.model] !== label)
     );
     byId("gallery").replaceChildren(...this.shown.map((image) => this.item(image)));
-    byId("no-image").toggleAttribute("hidden", this.shown.length > 0);
+    this.note();
     this.mark();
   }
 
-  /** Mark the image that was chosen last. */
+  /** Say if no image is shown, or if the page does not have all images of the group. */
+  note() {
+    const held = this.misread.filter(({ group }) => group === this.group).length;
+    const count = this.counts[this.group];
+    const first = held < count ? `the first ${held} of ${count.toLocaleString("en")} images` : "";
+    byId("gallery-note").textContent = !this.shown.length
+      ? `This model misreads none of ${first || "them"}.`
+      : first && `These are among ${first}.`;
+  }
+
+  /**
+   * Mark the image that is on the board, if it is one of these.
+   *
+   * @param {number | undefined} image
+   */
+  follow(image) {
+    const found = this.misread.find((each) => each.image === image);
+    if (!found || found === this.chosen) return;
+    this.chosen = found;
+    this.mark();
+  }
+
+  /** Mark the image that was on the board last. */
   mark() {
     document.querySelectorAll(".thumb").forEach((thumb, place) => {
       thumb.setAttribute("aria-pressed", String(this.shown[place] === this.chosen));
@@ -94,7 +116,7 @@ export class Gallery {
     );
     button.addEventListener("click", () => {
       this.choose(image);
-      byId("draw").scrollIntoView();
+      goTo("draw");
     });
     return element("li", {}, button);
   }

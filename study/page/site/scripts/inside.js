@@ -180,7 +180,7 @@ class LayerView {
     this.zoom = 1;
     this.canvas = /** @type {HTMLCanvasElement} */ (element("canvas", {
       tabindex: "0",
-      role: "img",
+      role: "application", // a screen reader leaves the arrow keys to it
       "aria-label": `Maps: ${step.name}`,
       "aria-describedby": "reading",
     }));

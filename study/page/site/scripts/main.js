@@ -4,7 +4,7 @@ import { Answers } from "./answers.js";
 import { Board, drawPicture } from "./board.js";
 import { Curves } from "./curves.js";
 import { decodeBytes } from "./decode.js";
-import { byId, counted, element, withArticle } from "./dom.js";
+import { byId, counted, element, goTo, withArticle } from "./dom.js";
 import { Gallery } from "./gallery.js";
 import { Inside } from "./inside.js";
 import { greatestIndex, Network, SIDE, softmax } from "./network.js";
@@ -44,7 +44,7 @@ const board = new Board(/** @type {HTMLCanvasElement} */ (byId("board")), answer
 const inside = new Inside();
 const answers = new Answers(networks, (index) => {
   chooseModel(index);
-  byId("inside").scrollIntoView();
+  goTo("inside");
 });
 const gallery = new Gallery(
   misread,
@@ -68,7 +68,7 @@ function answer(since) {
   answers.show(found, board.loaded && !board.isChanged ? board.loaded.source.label : null);
   seenContext.clearRect(0, 0, SIDE, SIDE);
   if (picture) drawPicture(seenContext, picture, 1);
-  showSource();
+  showSource(picture !== null);
   document.body.classList.toggle("is-blank", !picture);
   byId("undo").toggleAttribute("disabled", board.isUntouched);
   const time = Math.max(performance.now() - since, 0);
@@ -79,10 +79,12 @@ function answer(since) {
   inside.show(picture, outputs?.[chosenModel] ?? networks[chosenModel].run(BLANK));
 }
 
-function showSource() {
+/** @param {boolean} isVisible False if the image has been erased. */
+function showSource(isVisible) {
   const set = data.validation ? "Validation" : "Test";
-  const source = board.loaded?.source;
+  const source = isVisible ? board.loaded?.source : undefined;
   const changed = board.isChanged ? ", changed" : "";
+  gallery.follow(source?.image);
   byId("source").textContent = source
     ? `${set} image ${source.image.toLocaleString("en")}: ${withArticle(source.label)}${changed}`
     : "";
@@ -120,13 +122,14 @@ function chooseTool(erases) {
 
 /** @param {KeyboardEvent} event */
 function press(event) {
-  // A list takes digits itself.
-  const inList = event.target instanceof Element && event.target.matches("select");
+  // Elsewhere, a key may be meant for the browser, or for a list.
+  const place = /** @type {Element} */ (event.target);
+  const isForBoard = place === document.body || place.closest("#draw, #inside");
   const withKey = event.ctrlKey || event.metaKey;
   if (withKey && event.key === "z") {
     event.preventDefault();
     board.undo();
-  } else if (inList || withKey || event.altKey) {
+  } else if (!isForBoard || withKey || event.altKey || event.repeat) {
     return;
   } else if (/^\d$/.test(event.key)) {
     loadExample(Number(event.key));

@@ -30,15 +30,16 @@ export function prepare(ink) {
 
 /**
  * Return a drawing as a picture without moving it: for an image of MNIST, which is prepared already.
+ * Null if the picture is black.
  *
  * @param {Uint8Array} ink
  * @returns {Uint8Array | null}
  */
 export function prepareInPlace(ink) {
   const side = Math.sqrt(ink.length);
-  if (!boundingBox(ink, side)) return null;
   const whole = { left: 0, top: 0, width: side, height: side };
-  return Uint8Array.from(shrunk(ink, side, whole, SIDE, SIDE), Math.round);
+  const picture = Uint8Array.from(shrunk(ink, side, whole, SIDE, SIDE), Math.round);
+  return picture.some(Boolean) ? picture : null;
 }
 
 /**
