@@ -28,7 +28,7 @@ from study.base import files
 from study.base.errors import UserError
 
 SUM_SIZE = sha256().digest_size
-"""Bytes of the sum at the start of a file."""
+"""Bytes of the checksum at the start of a file."""
 config: Any = numba.config
 SETTINGS = "OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT"
 """Numba's settings that change the code."""
@@ -43,8 +43,8 @@ class CodeCache(NullCache):  # type: ignore[misc]
     """The compiled code of a function, in one file for each signature and processor.
 
     A file starts with the SHA-256 of its other bytes and of everything that they were compiled
-    from. If the sum is wrong or the file cannot be read, the function is compiled anew. If it
-    cannot be written, there is no cache.
+    from. If that is wrong or the file cannot be read, the function is compiled anew. If it cannot
+    be written, there is no cache.
 
     The files are next to the module's .pyc file: whoever may write there can already make Python
     run any code. NUMBA_CACHE_DIR names another folder. There, too, files are ignored unless the
@@ -100,7 +100,7 @@ class CodeCache(NullCache):  # type: ignore[misc]
         return Path(cache_from_source(str(self.source))).parent
 
     def sealed(self, path: Path, code: bytes) -> bytes:
-        """Return the content of a file: sum and code. The sum is wrong under another name."""
+        """Return the content of a file: checksum and code, valid under this name only."""
         return sha256(path.name.encode() + self.compiled_from + code).digest() + code
 
 

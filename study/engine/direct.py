@@ -2,9 +2,10 @@
 
 As matrix products they would have a depth of kernel^2, too little for `product`. With a 3x3 kernel,
 a pass keeps the 9 weights of 8 channels in registers and moves along a row of pixels; with other
-kernels, it reads the weights for each pixel. Of an image, which has one channel, it broadcasts each
-pixel to all 8 lanes. A depthwise convolution's gradient with respect to its input is the same
-convolution of dz, padded by kernel - 1 zeros, with the weights in reverse order.
+kernels, which are depthwise, it reads the weights for each pixel. Of an image, which has one
+channel, it broadcasts each pixel to all 8 lanes. A depthwise convolution's gradient with respect to
+its input is the same convolution of dz, padded by kernel - 1 zeros, with the weights in reverse
+order.
 
 Cost per image: size^2 * kernel^2 * channels multiplications forward, twice as many backward (the
 same number in the first section, which needs no gradient of the image). Each multiplication of 8
@@ -88,7 +89,7 @@ def convolve(
 
     `a` is [rows + kernel - 1, width, channels], `k` [kernel^2, channels]. `tap` is the distance
     between weights, in floats; a negative one reverses their order. With `single`, `a` has one
-    channel, which all output channels share.
+    channel, which all output channels share, and the kernel is 3.
     """
     noinline()
     c = 1 if single else channels

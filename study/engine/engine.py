@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from study.engine import direct, mean, pointwise, taps, winograd
-from study.engine.epilogue import PIXELS, fold_norm, fold_norm_gradient
+from study.engine.epilogue import fold_norm, fold_norm_gradient
 from study.engine.loss import cross_entropy
 from study.engine.memory import Arrays, Bytes, Doubles, Floats, Labels, Memory
 from study.engine.optimizer import descend, move
@@ -21,7 +21,7 @@ from study.engine.plan import (
     parameters,
     sections,
 )
-from study.engine.record import Plan
+from study.engine.record import SIDE, Plan
 from study.engine.rng import RngState, draw_mask, threshold
 
 
@@ -123,9 +123,10 @@ class Engine:
         log-likelihoods, in nats, and the number of correct predictions, both before the step and
         with dropout. The sum is not finite if training diverges.
         """
-        n = len(labels)
+        if len(labels) != len(images):
+            raise ValueError(f"{len(images)} images need as many labels, got {len(labels)}")
         self.doubles[:] = 0
-        logits, gradient = self.forward(images, rng_state), self.rows("g", n)
+        logits, gradient = self.forward(images, rng_state), self.rows("g", len(labels))
         result = cross_entropy(logits, labels, self.classes, gradient)
         self.backward(images)
         descend(
@@ -145,10 +146,12 @@ class Engine:
         latest = self.values.copy()
         self.values[:] = self.average  # where kernels read the weights
         logits = np.empty((len(images), self.classes), np.float32)
-        for start in range(0, len(images), self.batch_size):
-            part = images[start : start + self.batch_size]
-            logits[start : start + len(part)] = self.forward(part)[:, : self.classes]
-        self.values[:] = latest
+        try:
+            for start in range(0, len(images), self.batch_size):
+                part = images[start : start + self.batch_size]
+                logits[start : start + len(part)] = self.forward(part)[:, : self.classes]
+        finally:
+            self.values[:] = latest
         return logits
 
     def forward(self, images: Bytes, rng_state: RngState | None = None) -> Floats:
@@ -156,7 +159,7 @@ class Engine:
         n, training = len(images), rng_state is not None
         if not 0 < n <= self.batch_size:
             raise ValueError(f"a batch has 1 to {self.batch_size} images, got {n}")
-        flat = np.ascontiguousarray(images, np.uint8).reshape(n * PIXELS)
+        flat = flattened(images)
         for index, section in enumerate(self.sections):
             if training and section.norm and n * section.size**2 == 1:
                 raise ValueError("a norm in training needs more than one value per channel")
@@ -166,7 +169,8 @@ class Engine:
                 start = int(record["mask"])
                 mask = self.bytes[start : start + n * side * side * int(record["channels"])]
                 draw_mask(rng_state, threshold(section.dropout), mask)
-            # Every second pass of a step starts from the last image, which is still in the cache.
+            # Every second pass of a step starts from the last block of images, which may still be
+            # in the cache. This decides in which order gradients are summed over the images.
             passes, reverse = PASSES[section.kind], index % 2 == 1
             passes.forward(self.memory, self.doubles, flat, self.plan, index, n, training, reverse)
             fold_norm(self.memory, self.doubles, self.plan, index, n, training)
@@ -174,8 +178,7 @@ class Engine:
 
     def backward(self, images: Bytes) -> None:
         """Compute all gradients, from the gradient with respect to the last z."""
-        n, count = len(images), len(self.sections)
-        flat = np.ascontiguousarray(images, np.uint8).reshape(n * PIXELS)
+        n, count, flat = len(images), len(self.sections), flattened(images)
         for index in reversed(range(count)):
             fold_norm_gradient(self.memory, self.doubles, self.plan, index, n)
             passes_before = count + (count - 1 - index)
@@ -230,3 +233,11 @@ class Engine:
         self.average[:] = state["average"]
         self.values[:], self.velocity[:] = state["values"], state["velocity"]
         self.batches_tracked = int(state["batches_tracked"])
+
+
+def flattened(images: Bytes) -> Bytes:
+    """Return images uint8 [n, 28, 28] as one row of pixels. Raises ValueError for anything else."""
+    if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE):
+        got = f"{images.dtype} {list(images.shape)}"
+        raise ValueError(f"images must be uint8 [n, {SIDE}, {SIDE}], got {got}")
+    return np.ascontiguousarray(images).reshape(-1)

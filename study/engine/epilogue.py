@@ -78,8 +78,8 @@ def make_input(
 ) -> None:
     """Write rows `first` to `end` of an image's input of section `index` into the frame at `to`.
 
-    The frame [width, width, channels] has zeros around the map: the convolution's padding. In
-    training, also store what the backward pass needs: the mask of a rectified section; for each
+    The frame [width, width, channels] has zeros around the map: the convolution's padding. Also
+    store what the backward pass needs: in training, the mask of a rectified section; for each
     pooled window, the position of its maximum (`corner`), and max(floor, z) and the mask there
     (`source`, `kept`).
     """

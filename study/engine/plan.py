@@ -35,8 +35,10 @@ class Section:
     """None is a copy: it starts a section for layers that did not fit into the one before."""
     size_in: int
     channels_in: int
+    """Not padded, unlike the field of a kernel's record."""
     size: int
     channels: int
+    """Not padded, unlike the field of a kernel's record."""
     first: bool = False
     """True if its input is the image."""
     relu: bool = False

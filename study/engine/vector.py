@@ -7,7 +7,7 @@ kernels' source, not on the processor, the instruction set or the version of LLV
 The engine keeps all its numbers in one float32 array, the memory `m`. An operand is an offset in
 it, an integer. Bytes (dropout masks) are in the same array; their offsets count bytes.
 
-No operation loses a NaN: see `largest`, `above` and `beats`.
+Used as their docstrings say, the operations lose no NaN.
 """
 
 import inspect
@@ -132,7 +132,7 @@ def fma(builder, a, b, c):  # type: ignore[no-untyped-def]
 
 @operation
 def largest(builder, a, b):  # type: ignore[no-untyped-def]
-    """Return the larger of a and b; b where either is NaN. `largest(zero, x)` is ReLU."""
+    """Return the larger of a and b; b where either is NaN, so a must be a constant, as in ReLU."""
     return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
 

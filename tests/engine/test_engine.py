@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,32 +62,36 @@ def test_engine_with_a_weight_that_is_not_finite_has_such_a_loss(model: str, val
     engine = Engine(network, 12)
     state = rng_state(np.random.SeedSequence(1))
     images, labels = digits(12)
-    for place, _ in engine.places.values():
+    trained = {name for name, _ in network.named_parameters()}
+    for name, (place, _) in engine.places.items():
         engine.load({k: v.numpy() for k, v in network.state_dict().items()})
-        # Training does not use running statistics; evaluation does.
         engine.values[place][0] = value
         loss_sum, _ = engine.step(images, labels, state, 0.01, 0.9)
         engine.average[:] = engine.values
         logits = engine.logits(images)
         tested, _ = loss.evaluate(logits, labels)
-        assert not (math.isfinite(loss_sum) and math.isfinite(tested))
+        assert not math.isfinite(tested)
+        # Training does not use running statistics; evaluation does.
+        assert math.isfinite(loss_sum) == (name not in trained)
 
 
 @pytest.mark.slow
 def test_max_pooling_keeps_an_infinite_pixel() -> None:
     """At each place in its window, and without a norm, whose mean would not be finite."""
-    layers = [nn.Conv2d(1, 8, 1), nn.MaxPool2d(2), nn.AvgPool2d(14), nn.Conv2d(8, 10, 1)]
-    engine = Engine(nn.Sequential(*layers, nn.Flatten()), 1)
-    images, labels = digits(1)
-    images[:] = 0
-    state = rng_state(np.random.SeedSequence(1))
-    assert math.isfinite(engine.step(images, labels, state, 0.0, 0.9)[0])
-    for row in (10, 11):
-        for column in (10, 11):
-            images[:] = 0
-            images[0, row, column] = 255
-            engine.values[engine.places["0.weight"][0]] = 3e38  # overflows at that pixel alone
-            assert not math.isfinite(engine.step(images, labels, state, 0.0, 0.9)[0])
+    convolution = nn.Conv2d(1, 8, 1)
+    nn.init.constant_(convolution.weight, 3e38)  # overflows for a white pixel
+    layers = [nn.ReLU(), nn.MaxPool2d(2), nn.AvgPool2d(14), nn.Conv2d(8, 10, 1), nn.Flatten()]
+    network = nn.Sequential(convolution, *layers)
+    black, labels = np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.int64)
+    places = [(row, column) for row in (10, 11) for column in (10, 11)]
+    for place in (None, *places):
+        images = black.copy()
+        if place:
+            images[0][place] = 255
+        # A step without a finite loss leaves no finite weights.
+        engine, state = Engine(network, 1), rng_state(np.random.SeedSequence(1))
+        loss_sum, _ = engine.step(images, labels, state, 0.0, 0.9)
+        assert math.isfinite(loss_sum) == (place is None)
 
 
 def test_evaluation_in_other_batches_gives_the_same_logits() -> None:
@@ -105,6 +110,26 @@ def test_step_with_a_wrong_batch_size_raises_value_error() -> None:
     for n in (0, 13):
         with pytest.raises(ValueError, match=f"1 to 12 images, got {n}"):
             engine.step(*digits(n), rng_state(np.random.SeedSequence(1)), 0.1, 0.9)
+
+
+def test_images_and_labels_that_do_not_fit_raise_value_error() -> None:
+    engine, state = trained("model_3", 0), rng_state(np.random.SeedSequence(1))
+    images, labels = digits(12)
+    others: list[Any] = [images / 255, images[:, 1:], images.reshape(12, 784)]
+    for wrong in others:
+        with pytest.raises(ValueError, match="uint8"):
+            engine.step(wrong, labels, state, 0.1, 0.9)
+    with pytest.raises(ValueError, match=r"12 images .* 11"):
+        engine.step(images, labels[:11], state, 0.1, 0.9)
+
+
+def test_engine_trains_on_after_an_evaluation_that_failed() -> None:
+    engine = trained("model_3", 1)
+    before = engine.values.copy()
+    assert (before != engine.average).any()
+    with pytest.raises(ValueError, match="uint8"):
+        engine.logits(np.zeros((2, 27, 27), np.uint8))
+    assert np.array_equal(engine.values, before)
 
 
 def test_weights_have_names_shapes_and_types_of_the_network() -> None:

@@ -23,7 +23,7 @@ def logs(x):  # type: ignore[no-untyped-def]
     return np.array([loss.log(value) for value in x])
 
 
-def test_exp_and_log_have_errors_below_two_ulp() -> None:
+def test_exp_and_log_are_as_exact_as_they_say() -> None:
     rng = np.random.default_rng(1)
     subnormal = 709 + rng.random(3000) * 35
     x = -np.concatenate(
@@ -33,7 +33,9 @@ def test_exp_and_log_have_errors_below_two_ulp() -> None:
     assert np.max(np.abs(exps(x) - exact) / np.spacing(exact.astype(float))) < 2
     x = 1 + rng.random(6000) * 9
     exact = np.log(x.astype(np.longdouble))
-    assert np.max(np.abs(logs(x) - exact)) < 4.5e-16
+    error, small = np.abs(logs(x) - exact), x <= math.sqrt(2)
+    assert np.max(error[small]) < 1.2e-16
+    assert np.max((error / np.spacing(exact.astype(float)))[~small]) < 2
     assert exps(np.array([-1e4, -np.inf])).tolist() == [0, 0]
     assert np.isnan(exps(np.array([np.nan, np.inf]))).all()
     assert logs(np.array([1.0])).tolist() == [0]

@@ -34,8 +34,8 @@ FEATURES = {
 OLDEST_COMPILER = ("numba==0.61.2", "llvmlite==0.44.0", "numpy==2.2.6")
 """The oldest versions in pyproject.toml: LLVM 15."""
 MODELS = ("model_5", "model_6", OTHER)
-"""Models that run every kernel: Model 5 has dropout, pooling and rotation by nearest neighbor,
-Model 6 elastic, bilinear augmentation and EMA."""
+"""Models that run every kernel that Python calls: Model 5 has dropout, pooling and rotation by the
+nearest neighbor, Model 6 elastic, bilinear augmentation and EMA."""
 
 together = pytest.mark.xdist_group("bytes")
 """For tests that share compiled kernels."""
@@ -96,7 +96,7 @@ def compiled(
 
 @pytest.mark.slow
 @together
-def test_few_batches_run_every_kernel(mnist_folder: Path) -> None:
+def test_few_batches_run_every_entry(mnist_folder: Path) -> None:
     after = """
 import sys
 from numba.core.dispatcher import Dispatcher
@@ -105,10 +105,10 @@ for module in [sys.modules[name] for name in sys.modules if name.startswith("stu
         if isinstance(value, Dispatcher) and value.signatures:
             print(f"{value.__module__}.{value.__name__}")
 """
-    assert kernels() <= {*few_batches(mnist_folder, after=after)}
+    assert entries() <= {*few_batches(mnist_folder, after=after)}
 
 
-def kernels() -> set[str]:
+def entries() -> set[str]:
     """Return module and name of each function that is decorated with `@entry`."""
     return {
         ".".join([*path.relative_to(ROOT).with_suffix("").parts, node.name])
@@ -220,7 +220,7 @@ cross_compilation.compile_only({arm64.TRIPLE!r}, {version!r})
     few_batches(mnist_folder, before=before, **target)
     files = {*tmp_path.rglob("*.nbc")}
     assert few_batches(mnist_folder, *python, **target) == expected
-    assert len(files) == len(kernels())
+    assert len(files) == len(entries())
     assert {*tmp_path.rglob("*.nbc")} == files, "compiled in the emulator"
 
 
