@@ -42,7 +42,7 @@ repro: $(VENV) ## Run the pipeline (JOBS=2: two models at once)
 	$(WATCHED) dvc repro
 
 # Each training by itself: make runs JOBS of them at once, and starts no more when one fails. The
-# last models train longest and go first, so that no core waits for them in the end.
+# last models train longest and go first, so that no core waits for them at the end.
 train:
 	@$(MAKE) --no-print-directory $$(dvc stage list --name-only | grep '^train@' | sort -r)
 train@%: $(VENV)
@@ -92,8 +92,8 @@ lock: $(VENV) ## Upgrade and pin requirements.lock
 	  --output-file requirements.lock pyproject.toml
 
 $(VENV): requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
-	  f"error: Python must be 3.11 or newer, {sys.executable} is {sys.version.split()[0]}; name another: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14) and \
+	  f"error: Python must be 3.11 to 3.14, {sys.executable} is {sys.version.split()[0]}; name another: make PYTHON=python3.11")'
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet --requirement requirements.lock
 	@touch $@
