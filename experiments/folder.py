@@ -5,7 +5,7 @@ from pathlib import Path
 FOLDER = Path(".dvc/tmp/experiments")
 LOCK = FOLDER / "lock"
 WORKSPACES = FOLDER / "workspaces"
-"""A clone of the study for each run at a time; removed in the end."""
+"""A clone of the study for each run at a time; removed at the end."""
 RATES = FOLDER / "rates.json"
 """Seconds per epoch of each configuration, in its last run."""
 

@@ -60,7 +60,7 @@ def has_trained(name: str) -> bool:
 
 @contextmanager
 def workers(revision: str) -> Iterator[Callable[[str], "Worker"]]:
-    """Yield a function that starts a worker for a commit; in the end, remove all workers.
+    """Yield a function that starts a worker for a commit; at the end, remove all workers.
 
     Only the runs in progress are lost: DVC's cache and Git here have the others.
     """

@@ -2,10 +2,10 @@
 
 Each run is a `dvc exp run`, as a user would call it, in a process forked from this one. DVC starts
 each stage in another fork instead of a shell with a new Python. So all of them share the packages
-that this process has imported, which takes as long as a short training.
+that this process has imported: importing them takes as long as a short training.
 
 For each line of stdin, which is a JSON list of a log file and DVC's arguments, it prints the exit
-status. When the process PARENT ends, it ends with all that it has started.
+status. When the process PARENT ends, this one kills all that it has started, and ends.
 """
 
 import copy
@@ -128,9 +128,9 @@ def stage(module: str, arguments: list[str], folder: str, environment: dict[str,
 
 
 def parse_once() -> None:
-    """Have DVC parse each text once, and no text that it has written.
+    """Have DVC parse each text only once, and no text that it has written.
 
-    It does so ten times a run with dvc.lock, in Python: more work than all else that it does.
+    Otherwise, it parses dvc.lock ten times a run, in Python: more work than all else that it does.
     """
     import dvc.utils.serialize._yaml as dvc_yaml
     import dvc.utils.strictyaml

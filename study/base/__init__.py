@@ -1,1 +1,1 @@
-"""What every room needs: errors, files and YAML. Knows no other room."""
+"""What every package needs: errors, files and YAML. Imports no other package of the study."""

@@ -1,6 +1,6 @@
 """The four raw files of MNIST: their names, checksums and shapes, and reading them.
 
-Only bytes with the sums in SHA256 get through, whichever source they come from.
+Only bytes with the checksums in SHA256 get through, whichever source they come from.
 """
 
 import hashlib

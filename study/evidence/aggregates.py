@@ -125,7 +125,7 @@ def named(
 
 
 def wrongly_ranked(configurations: Sequence[ConfigurationStats]) -> float | None:
-    """Return the probability that one run each ranks two configurations unlike their means.
+    """Return the probability that single runs of two configurations are not ordered as their means.
 
     It is the mean of all pairs, ties counted half; None without a pair.
     """

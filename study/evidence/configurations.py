@@ -78,7 +78,7 @@ class Configuration(BaseModel):
 
 
 class Closed(BaseModel):
-    """A trial that is over. Its rows stay; their revision has the model and the recipe."""
+    """A trial that is over. Its rows stay; the commit in their revision has model and recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -98,8 +98,8 @@ def from_csv(text: str) -> list[Row]:
         known = ",".join(COLUMNS)
         raise UserError(
             f"{at(1)}: header must be {known}; if a metric or a key of Recipe is new or renamed,"
-            " add or rename its column and give it its value in every old row (`make experiments`"
-            f" cannot); otherwise, `git restore {NAME}`"
+            " add or rename its column and fill in its value in every old row, which `make"
+            f" experiments` cannot do; otherwise, `git restore {NAME}`"
         )
     rows: dict[str, Row] = {}
     for number, cells in enumerate(lines[1:], start=2):
@@ -213,7 +213,7 @@ def inconsistencies(row: Row) -> Iterator[str]:
         "best_accuracy": max(row.test_accuracies),
         "last_epochs_std": last_epochs_std(row.test_accuracies),
     }
-    # A GPU rounds otherwise than the CPU on which the stage `evaluate` runs.
+    # A GPU rounds differently from the CPU on which the stage `evaluate` runs.
     if row.recipe.device == "cpu":
         computed["accuracy"] = row.test_accuracies[-1]
     for key, value in computed.items():

@@ -1,7 +1,7 @@
 """A trained network as what the page computes with: a list of layers, and their numbers.
 
-Batch normalization after training is a scale and a shift per channel: behind a convolution, both go
-into its weights; elsewhere, as behind a ReLU, they stay a layer. The page's side of this format is
+Batch normalization after training is a scale and a shift per channel: after a convolution, both go
+into its weights; elsewhere, as after a ReLU, they stay a layer. The page's side of this format is
 site/scripts/network.js.
 """
 

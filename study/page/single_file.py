@@ -60,7 +60,7 @@ def styles(site: Path) -> str:
 
 
 def bundle(site: Path, first: str = FIRST_MODULE) -> str:
-    """Return a module behind all modules that it imports, directly or not.
+    """Return a module, preceded by all modules that it imports, directly or not.
 
     They share one scope, so that each top-level name must be in one module only; otherwise, the
     browser reports the second one. They import by name, in braces.

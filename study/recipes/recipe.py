@@ -70,7 +70,7 @@ class Recipe(BaseModel):
     validation_images: int = Field(
         ge=0,
         lt=TRAINING_IMAGES,
-        description="Last training images to evaluate on instead of the test set",
+        description="Number of last training images to evaluate on instead of the test set",
     )
     device: Literal["cpu", "cuda"] = Field(
         description="Where to train; cuda (an NVIDIA GPU) gives slightly different results from cpu"

@@ -168,9 +168,10 @@ def lesson(configurations: Sequence[ConfigurationStats], published: WriteUp) -> 
     if wrong is None:
         return None
     return (
-        "**One run can mislead.** One run each of two of the write-up's models puts them in the"
-        f" opposite order of their means in {number(100 * wrong, 0)}% of cases, and reporting the"
-        f" best epoch on the test set adds {number(mean_gain(configurations))} points."
+        "**One run can mislead.** Two of the write-up's models, trained once each, are in the"
+        f" opposite order of their means in {number(100 * wrong, 0)}% of cases (mean of all pairs),"
+        " and reporting the best epoch on the test set adds"
+        f" {number(mean_gain(configurations))} points to the accuracy."
     )
 
 

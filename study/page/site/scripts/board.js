@@ -6,7 +6,7 @@ import { boundingBox, prepare, prepareInPlace } from "./preparation.js";
 /** Pixels of the board per pixel of a picture, along each axis. */
 const ZOOM = 16;
 const BOARD = ZOOM * SIDE;
-/** Width of a line: about that of MNIST's in a drawing of the side below. */
+/** Width of the pen. In a drawing whose side is USUAL, lines are about as thick as MNIST's. */
 const PEN = 38;
 const USUAL = 0.75 * BOARD;
 const ERASER = 64;
@@ -84,7 +84,7 @@ export class Board {
     return this.actions.slice(start + 1).filter((action) => action.kind === "line");
   }
 
-  /** The picture that was loaded, and not cleared since: it stays in its place. */
+  /** The picture that was loaded and not cleared since; it is not centered again. */
   get loaded() {
     const last = this.actions.findLast((action) => action.kind !== "line");
     return last?.kind === "picture" ? last : null;
@@ -132,7 +132,7 @@ export class Board {
     event.preventDefault();
     this.canvas.setPointerCapture(event.pointerId);
     this.pointer = event.pointerId;
-    // What is drawn after a picture has been erased need not stay in its place.
+    // What is drawn after a picture has been erased is centered.
     if (this.loaded && !this.picture()) this.clear();
     const erases = this.erases || Boolean(event.buttons & ERASER_BUTTON);
     this.line = { kind: "line", erases, points: [this.place(event)] };
@@ -234,8 +234,8 @@ function inkOf(context) {
 }
 
 /**
- * Return the width of lines that have MNIST's when the drawing is fitted: a small drawing is enlarged,
- * and with the board's pen its holes would be full of ink.
+ * Return the width of the pen that makes lines as thick as MNIST's once the drawing is fitted: a small
+ * drawing is enlarged, so that the board's pen would fill its holes with ink.
  *
  * @param {Uint8Array} ink The drawing with the board's pen.
  */

@@ -139,7 +139,7 @@ export class Gallery {
   /** @param {1 | -1} direction To the next image that is shown, or to the previous one. */
   step(direction) {
     const place = this.chosen ? this.shown.indexOf(this.chosen) : -1;
-    // An image that is not shown is before the first one and behind the last one.
+    // From an image that is not shown, the next one is the first, and the previous one the last.
     const start = place < 0 && direction < 0 ? 0 : place;
     const next = this.shown.at((start + direction) % this.shown.length);
     if (next) this.choose(next);

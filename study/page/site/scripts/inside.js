@@ -73,7 +73,7 @@ export class Inside {
     const canvas = /** @type {HTMLCanvasElement} */ (byId("inside-picture"));
     canvas.width = canvas.height = SIDE;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    // Maps out of sight are drawn when they come into sight: answers would wait for them.
+    // Maps are drawn only when they come into sight; otherwise, answers would wait for all.
     this.observer = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) {
         const view = this.views.find(({ item }) => item === target);
@@ -135,7 +135,7 @@ export class Inside {
    * @param {LayerView | null} view
    */
   point(place, view) {
-    // A map that is left may have been left for another one.
+    // The pointer may have left this map for another one, which is marked already.
     if (!place && view && this.pointed && this.pointed.view !== view) return;
     this.pointed = place && view && { place, view };
     const frame = byId("field");

@@ -92,7 +92,7 @@ function showSource(isVisible) {
   byId("seen-text").textContent = !source
     ? "Fitted into 20×20 pixels with gray levels, its lines about as thick as MNIST's, its center of mass in the middle of the 28×28 pixels."
     : board.isChanged
-    ? "An MNIST image that you changed, in its place."
+    ? "An MNIST image that you changed; it is not centered again."
     : "An MNIST image, unchanged.";
 }
 
