@@ -31,12 +31,16 @@ def main() -> None:
     runs, closed = project_files.runs(), project_files.closed()
     selected = select(runs, arguments.configurations, arguments.seeds)
     check_workspace()
+    # Now, because the user may commit something else during the download.
+    revision = git.call("rev-parse", "HEAD").strip()
     with lock():
         # Before signals are deferred: a download can take minutes, and Ctrl-C ends it at once.
         sources.download(paths.MNIST, sources.known(os.environ.get("MNIST_FOLDER")))
         signals = Signals()
-        collector = Collector(runs, git.call("rev-parse", "HEAD").strip(), selected, closed)
-        check_table(collector.obsolete())
+        collector = Collector(runs, revision, selected, closed)
+        if obsolete := collector.obsolete():
+            check_table(obsolete)
+            collector.remove_obsolete()
         remaining = collector.update()
         if remaining:
             run_all(collector, remaining, signals)
@@ -155,10 +159,8 @@ def check_workspace() -> None:
 def check_table(obsolete: Collection[str]) -> None:
     """Say how many rows are about to be removed. Raises UserError if Git does not have the table.
 
-    `obsolete` are the names of their runs.
+    `obsolete` are the names of their runs, at least one.
     """
-    if not obsolete:
-        return
     rows = (
         f"rows of runs that {paths.EXPERIMENTS} and {paths.PARAMS} no longer ask for"
         f" ({len(obsolete)}, such as {next(iter(obsolete))})"

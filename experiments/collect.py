@@ -45,17 +45,22 @@ class Collector:
         self.closed = closed
 
     def obsolete(self) -> list[str]:
-        """Return the names of the runs whose rows `update` removes."""
+        """Return the names of the rows that experiments.yaml and params.yaml no longer ask for."""
         rows = project_files.rows()
         kept = run_table.merge(rows, self.runs, self.closed)
         return [row.name for row in rows if row.name not in kept]
 
+    def remove_obsolete(self) -> None:
+        """Remove these rows from the run table."""
+        kept = run_table.merge(project_files.rows(), self.runs, self.closed)
+        write(paths.RUNS, run_table.to_csv(kept.values()))
+
     def update(self) -> list[str]:
         """Add finished runs to the run table; return the names of the selected runs without a row.
 
-        Rows of other runs stay, and those of runs that experiments.yaml no longer asks for go.
+        All other rows stay: the user may have added some since the runs began.
         """
-        rows = run_table.merge(project_files.rows(), self.runs, self.closed)
+        rows = {row.name: row for row in project_files.rows()}
         commits = {name: commit for name, commit in self.commits().items() if name not in rows}
         rows |= run_table.merge(self.rows(commits), self.runs)
         if rows or paths.RUNS.exists():

@@ -27,7 +27,9 @@ def run_all(jobs: int, collector: Collector, remaining: list[str], signals: Sign
     queued, failed = deque(remaining), 0
     running: dict[str, Worker] = {}
     with workers(collector.revision) as new_worker:
-        idle = [new_worker(f"{number}") for number in range(min(jobs, len(remaining)))]
+        at_once = min(jobs, len(remaining))
+        workspace.check_room(at_once)
+        idle = [new_worker(f"{number}") for number in range(at_once)]
         while signals.received is None:
             while idle and queued:
                 running[queued[0]] = idle.pop(0)

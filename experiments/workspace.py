@@ -21,12 +21,7 @@ def create(name: str, revision: str, cache: Path) -> Path:
     """
     target = clone_root(name)
     shutil.rmtree(target, ignore_errors=True)
-    # A run that fails for lack of room would not say so where the user sees it.
-    if (free := shutil.disk_usage(FOLDER).free) < NEEDED:
-        raise UserError(
-            f"{WORKSPACES}: a run takes up to {NEEDED // 2**20} MiB, but only {free // 2**20} MiB"
-            " are free; make room, and rerun `make experiments`"
-        )
+    check_room(1)
     # It shares the objects of this repository.
     git.call("clone", "--quiet", "--shared", "--no-checkout", root(), str(target))
     git.call("checkout", "--quiet", "--detach", revision, folder=target)
@@ -38,6 +33,18 @@ def create(name: str, revision: str, cache: Path) -> Path:
     compiled.copy(Path(), study)
     dvc.call("cache", "dir", "--local", str(cache), folder=study)
     return study
+
+
+def check_room(count: int) -> None:
+    """Raise UserError if the disk has no room for some more workspaces.
+
+    A run that fails for lack of room would not say so where the user sees it.
+    """
+    if (free := shutil.disk_usage(FOLDER).free) < count * NEEDED:
+        raise UserError(
+            f"{WORKSPACES}: takes up to {count * NEEDED // 2**20} MiB with JOBS={count}, but only"
+            f" {free // 2**20} MiB are free; make room, or rerun `make experiments` with fewer JOBS"
+        )
 
 
 def clone_root(name: str) -> Path:
@@ -65,7 +72,7 @@ def remove_all() -> None:
     """
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended, or belongs to another user
-            if Path(process.cwd()).is_relative_to(WORKSPACES.absolute()):
+            if Path(process.cwd()).is_relative_to(WORKSPACES.resolve()):
                 process.kill()
     for each in WORKSPACES.glob("*"):
         compiled.copy(each / prefix(), Path())

@@ -5,6 +5,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import NoReturn
 
 import psutil
@@ -17,9 +19,18 @@ SIGNALS = tuple(
 GRACE = 5
 """Seconds in which a stage ends by itself."""
 
-PARENTS = psutil.Process().parents()
-"""The ancestors of this process, nearest first. Read at import: a process whose parent has ended
-gets another one."""
+
+def ancestors() -> Iterator[psutil.Process]:
+    """Yield the ancestors of this process, nearest first, as far as the user may see them."""
+    with suppress(psutil.AccessDenied):
+        parent = psutil.Process().parent()
+        while parent:
+            yield parent
+            parent = parent.parent()
+
+
+PARENTS = [*ancestors()]
+"""Read at import: a process whose parent has ended gets another one."""
 
 
 def handled() -> list[int]:
@@ -93,3 +104,5 @@ def is_alive(each: psutil.Process) -> bool:
         return bool(each.is_running() and each.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+    except psutil.AccessDenied:
+        return True

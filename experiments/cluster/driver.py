@@ -67,6 +67,11 @@ def run_all(address: str, collector: Collector, remaining: list[str], signals: S
         ray.shutdown()
 
 
+def md5(contents: bytes) -> str:
+    """Return the checksum under which DVC keeps a file."""
+    return hashlib.md5(contents, usedforsecurity=False).hexdigest()
+
+
 def connect(address: str) -> None:
     """Join the cluster. Raises UserError."""
     try:
@@ -89,7 +94,7 @@ class Cluster:
         for name in raw.SHA256:
             # As if a stage had fetched them here: experiments refer to them.
             contents = (paths.MNIST / name).read_bytes()
-            self.cache_output(hashlib.md5(contents, usedforsecurity=False).hexdigest(), contents)
+            self.cache_output(md5(contents), contents)
         self.tasks: dict[Any, str] = {}
         """Each run by its Ray task: a generator of the node's messages."""
         self.running: set[str] = set()
@@ -163,8 +168,10 @@ class Cluster:
         del self.tasks[task]
         self.running.discard(name)
         if isinstance(message, node.Finished):
-            self.import_commit(name, message)
-            return True
+            if all(key.removesuffix(".dir") == md5(it) for key, it in message.outputs.items()):
+                self.import_commit(name, message)
+                return True
+            message = node.Failed("the node has returned damaged outputs\n")
         if isinstance(message, node.Unfit):
             self.exclude_node(message)
             self.returned.append(name)
@@ -175,16 +182,16 @@ class Cluster:
 
     def import_commit(self, name: str, finished: node.Finished) -> None:
         """Give DVC an experiment as if it had run here."""
-        for md5, contents in finished.outputs.items():
-            self.cache_output(md5, contents)
+        for checksum, contents in finished.outputs.items():
+            self.cache_output(checksum, contents)
         with TemporaryDirectory() as folder:
             bundle = Path(folder) / "bundle"
             bundle.write_bytes(finished.bundle)
             self.collector.fetch(bundle, name)
 
-    def cache_output(self, md5: str, contents: bytes) -> None:
-        """Put a file into DVC's cache."""
-        path = self.cache / "files/md5" / md5[:2] / md5[2:]
+    def cache_output(self, checksum: str, contents: bytes) -> None:
+        """Put a file into DVC's cache, under its MD5."""
+        path = self.cache / "files/md5" / checksum[:2] / checksum[2:]
         if not path.exists():
             write(path, contents)
             path.chmod(0o444)  # as DVC does

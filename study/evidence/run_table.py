@@ -164,7 +164,7 @@ def contradictions(
     recipes: Mapping[str, Recipe],
     metrics: Mapping[str, Metrics],
 ) -> Iterator[str]:
-    """Yield one line for each row without a run, and for each number that is wrong.
+    """Yield one line for each row without a run, each number that is wrong, and mixed networks.
 
     `rows` are in the order of the file. `closed` are configurations that have rows and no runs.
     `recipes` and `metrics` are those of the models in params.yaml and in metrics/models/.
@@ -176,6 +176,13 @@ def contradictions(
             *inconsistencies(row),
         ):
             yield f"{at(number)}: {row.name}: {line}"
+    for name, of_name in by_configuration(rows).items():
+        sizes = sorted({row.metrics["parameters"] for row in of_name})
+        if len(sizes) > 1:
+            yield (
+                f"{NAME}: {name} has runs of networks with {' and '.join(sizes)} parameters; delete"
+                " the rows of the old network"
+            )
 
 
 def disagreements(

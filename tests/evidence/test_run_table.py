@@ -164,6 +164,13 @@ def test_contradictions_none_in_rows_that_agree() -> None:
     assert contradictions([row("base-seed-1", **failed)], {"model_4": failed}) == []
 
 
+def test_rows_of_two_networks_in_one_configuration_are_a_contradiction() -> None:
+    """The model's file was edited after the first run."""
+    found = contradictions([row("short-seed-1"), row("short-seed-7", parameters=3)], {})
+    assert len(found) == 1
+    assert all(part in found[0] for part in ("metrics/runs.csv", "short", "3", "7416"))
+
+
 def test_accuracy_of_a_gpu_may_differ_from_that_of_the_cpu() -> None:
     evaluated = replace(row("base-seed-1", accuracy=99.05), configuration="closed")
     assert len(contradictions([evaluated], {})) == 1

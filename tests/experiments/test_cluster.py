@@ -351,6 +351,18 @@ def test_experiment_that_ray_gives_up_is_a_failed_one(cluster: Cluster) -> None:
     assert "the worker has died" in log(DEFAULT).read_text("utf-8")
 
 
+def test_experiment_with_a_damaged_output_is_a_failed_one(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported: list[object] = []
+    monkeypatch.setattr(ray, "get", lambda message: message)
+    monkeypatch.setattr(cluster, "import_commit", lambda *given: imported.append(given))
+    task = iter([node.Finished(b"", {driver.md5(b"intact"): b"damaged"})])
+    cluster.tasks = {task: DEFAULT}
+    assert not cluster.handle_message(task)
+    assert (cluster.failed, imported) == ({DEFAULT}, [])
+
+
 class RefusedTask:
     """A task that node b refuses."""
 

@@ -44,18 +44,16 @@ def test_collector_keeps_rows_without_an_experiment() -> None:
     assert update(SHORT) == []
 
 
-def test_collector_keeps_rows_of_closed_trials_only() -> None:
+def test_rows_of_closed_trials_are_not_obsolete() -> None:
     finish(SHORT)
     update(SHORT)
     (row,) = project_files.rows()
-    revision = git.call("rev-parse", "HEAD").strip()
-    Collector({}, revision, closed=[row.configuration]).update()
-    assert project_files.rows() == [row]
-    Collector({}, revision).update()
-    assert project_files.rows() == []
+    assert Collector({}, "", closed=[row.configuration]).obsolete() == []
+    assert Collector({}, "").obsolete() == [SHORT]
 
 
-def test_obsolete_rows_are_those_that_an_update_removes() -> None:
+def test_obsolete_rows_are_removed_once() -> None:
+    """What the user adds to the table while runs are executed stays."""
     finish(SHORT)
     finish(DEFAULT)
     update(SHORT, DEFAULT)
@@ -64,6 +62,8 @@ def test_obsolete_rows_are_those_that_an_update_removes() -> None:
     only = Collector({SHORT: RUNS[SHORT]}, revision)
     assert only.obsolete() == [DEFAULT]
     only.update()
+    assert {row.name for row in project_files.rows()} == {SHORT, DEFAULT}
+    only.remove_obsolete()
     assert [row.name for row in project_files.rows()] == [SHORT]
 
 

@@ -156,7 +156,6 @@ def test_rows_that_go_must_be_committed(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(paths.RUNS, "a row\n")
-    program.check_table([])
     with pytest.raises(UserError, match=rf"^{paths.RUNS} .*2.*a-seed-1.*commit"):
         program.check_table(["a-seed-1", "a-seed-2"])
     git.call("add", ".")

@@ -10,7 +10,7 @@ import pytest
 
 from experiments import git, local
 from experiments.collect import Collector
-from experiments.folder import RATES, log
+from experiments.folder import FOLDER, RATES, log
 from experiments.signals import Signals
 from experiments.status_line import StatusLine, duration
 from stages import project_files
@@ -55,6 +55,7 @@ def fails() -> set[str]:
 def calls(repository: Path, monkeypatch: pytest.MonkeyPatch, fails: set[str]) -> list[str]:
     """Replace workers and DVC's commits; return the list to which workers add what they do."""
     calls: list[str] = []
+    FOLDER.mkdir(parents=True)
 
     @contextmanager
     def workers(_: str) -> Iterator[Callable[[str], FakeWorker]]:

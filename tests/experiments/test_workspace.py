@@ -1,6 +1,7 @@
 """The clones in which runs are executed."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from experiments import compiled, dvc, git, workspace
 from experiments.folder import FOLDER, WORKSPACES
+from study.base.errors import UserError
 from study.base.files import write
 from tests.experiments.examples import commit
 
@@ -40,6 +42,16 @@ def test_workspace_has_the_files_of_the_commit_and_the_settings_of_the_user(
     write(study / "params.yaml", "half-written")
     study = workspace.create("0", revision, dvc.cache())
     assert (study / "params.yaml").read_text() == "committed\n"
+
+
+def test_workspaces_must_have_room_for_all_at_once(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FOLDER.mkdir(parents=True)
+    monkeypatch.setattr(workspace, "NEEDED", shutil.disk_usage(FOLDER).free // 3)
+    workspace.check_room(2)
+    with pytest.raises(UserError, match="JOBS=4"):
+        workspace.check_room(4)
 
 
 def test_removal_ends_what_works_in_a_workspace_and_keeps_compiled_code(repository: Path) -> None:

@@ -129,3 +129,16 @@ def test_stage_outside_of_dvc_runs_on_when_its_parent_ends() -> None:
         parent.wait()
         with pytest.raises(psutil.TimeoutExpired):
             stage.wait(timeout=1.5)
+
+
+def test_ancestors_that_the_user_may_not_see_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with /proc mounted with hidepid."""
+    nearest = psutil.Process().parent()
+
+    def parent(process: psutil.Process) -> psutil.Process | None:
+        if process == nearest:
+            raise psutil.AccessDenied(process.pid)
+        return nearest
+
+    monkeypatch.setattr(psutil.Process, "parent", parent)
+    assert [*lifetime.ancestors()] == [nearest]
