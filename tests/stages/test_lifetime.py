@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stages import lifetime
 from tests.checkout import ROOT, Checkout
 from tests.stages import stand_in
 
