@@ -1,5 +1,6 @@
 /** The board: draw, erase, undo, clear, and load a picture to change. */
 
+import { contextOf } from "./dom.js";
 import { SIDE } from "./network.js";
 import { boundingBox, prepare, prepareInPlace } from "./preparation.js";
 
@@ -196,16 +197,6 @@ function square(side) {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = side;
   return canvas;
-}
-
-/**
- * Return the context of a canvas.
- *
- * @param {HTMLCanvasElement} canvas
- * @param {CanvasRenderingContext2DSettings} settings
- */
-function contextOf(canvas, settings = {}) {
-  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", settings));
 }
 
 /**

@@ -54,6 +54,16 @@ function filled(node, attributes, children) {
 }
 
 /**
+ * Return the context of a canvas.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {CanvasRenderingContext2DSettings} settings
+ */
+export function contextOf(canvas, settings = {}) {
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", settings));
+}
+
+/**
  * Return words as a list for use in a sentence: `a, b and c`.
  *
  * @param {string[]} words

@@ -1,6 +1,6 @@
 /** Inside a model: the maps of each layer, and what a place on a map sees of the picture. */
 
-import { byId, element } from "./dom.js";
+import { byId, contextOf, element } from "./dom.js";
 import { drawPicture } from "./board.js";
 import { SIDE } from "./network.js";
 
@@ -72,7 +72,7 @@ export class Inside {
     this.pointed = null;
     const canvas = /** @type {HTMLCanvasElement} */ (byId("inside-picture"));
     canvas.width = canvas.height = SIDE;
-    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    this.context = contextOf(canvas);
     // Maps are drawn only when they come into sight; otherwise, answers would wait for all.
     this.observer = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) {
@@ -247,11 +247,7 @@ class LayerView {
     });
     Object.assign(this.canvas, { width: image.width, height: image.height });
     this.canvas.style.width = `${image.width * this.zoom}px`;
-    /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d")).putImageData(
-      image,
-      0,
-      0,
-    );
+    contextOf(this.canvas).putImageData(image, 0, 0);
   }
 
   /** @param {number} channels Write the digits below the logits, if all are in one row. */

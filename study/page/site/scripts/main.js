@@ -4,7 +4,7 @@ import { Answers } from "./answers.js";
 import { Board, drawPicture } from "./board.js";
 import { Curves } from "./curves.js";
 import { decodeBytes } from "./decode.js";
-import { byId, counted, element, goTo, withArticle } from "./dom.js";
+import { byId, contextOf, counted, element, goTo, withArticle } from "./dom.js";
 import { Gallery } from "./gallery.js";
 import { Inside } from "./inside.js";
 import { greatestIndex, Network, SIDE, softmax } from "./network.js";
@@ -39,7 +39,7 @@ const shownExamples = examples.map(() => -1);
 
 const seen = /** @type {HTMLCanvasElement} */ (byId("seen"));
 seen.width = seen.height = SIDE;
-const seenContext = /** @type {CanvasRenderingContext2D} */ (seen.getContext("2d"));
+const seenContext = contextOf(seen);
 const board = new Board(/** @type {HTMLCanvasElement} */ (byId("board")), answer);
 const inside = new Inside();
 const answers = new Answers(networks, (index) => {
