@@ -484,13 +484,6 @@ def marked(page: Page) -> list[int]:
     return places
 
 
-def test_hard_digit_chosen_last_is_marked(page: Page) -> None:
-    page.locator("#groups label", has=page.locator("[value=most]")).click()
-    page.locator(".thumb").first.click()
-    page.locator("#next").click()
-    assert marked(page) == [1 % page.locator(".thumb").count()]
-
-
 def test_step_back_from_a_hard_digit_that_is_not_shown_leads_to_the_last_one(page: Page) -> None:
     counts = page.locator("#groups .count").all_inner_texts()
     # Some groups are empty: which ones depends on whether the study has been trained.
@@ -590,14 +583,6 @@ def test_field_beyond_the_picture_is_not_counted(page: Page) -> None:
     page.get_by_role("button", name="Model 6: ").click()
     fields = page.locator(".layer-field").all_inner_texts()
     assert fields[-1] == f"sees {SIDE}×{SIDE} pixels"
-
-
-def test_arrow_keys_move_over_the_maps(page: Page) -> None:
-    page.locator(".layer canvas").first.focus()
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowDown")
-    frame = page.locator("#field")
-    assert (frame.get_attribute("x"), frame.get_attribute("y")) == ("1", "1")
 
 
 # The study

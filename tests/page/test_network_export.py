@@ -93,9 +93,14 @@ def test_field_is_the_pixels_that_a_place_depends_on(network: nn.Sequential) -> 
         assert int(pixels.max()) == last
 
 
+class MyReLU(nn.ReLU):
+    """It might compute something else."""
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
+        (MyReLU, "must be one that the page can compute, got MyReLU; use Conv2d, "),
         (nn.GELU, "must be one that the page can compute, got GELU; use Conv2d, "),
         (lambda: nn.Conv2d(1, 1, (3, 5)), r"kernel_size must be one number for both axes, got \(3"),
         (lambda: nn.Conv2d(1, 1, 3, padding="same"), "padding must be one number .*, got same"),

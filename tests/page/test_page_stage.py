@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from torch import nn
 
 import models
 from stages import page, paths
-from study.base.errors import UserError
 from study.evidence import run_table, verdicts
 from study.evidence.verdicts import CheckResult, Claim, Verdicts
 from tests.evidence.hand_made import rows
@@ -62,24 +60,6 @@ def test_added_model_appears(copy: PageStudy, monkeypatch: pytest.MonkeyPatch) -
     text = copy.page.read_text("utf-8")
     assert '"name":"model_7"' in text
     assert '<th scope="row" data-value="2">Model 7</th>' in text
-
-
-class MyReLU(nn.ReLU):
-    """It might compute something else."""
-
-
-@pytest.mark.parametrize("layer", [nn.Softplus(), MyReLU()])
-def test_model_with_an_unknown_layer_is_named(
-    copy: PageStudy, layer: nn.Module, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name = type(layer).__name__
-    before = copy.page.read_bytes()
-    unknown = nn.Sequential(nn.Conv2d(1, 10, 28), layer, nn.Flatten())
-    monkeypatch.setattr("study.evaluation.trained_network.load", lambda *_: unknown)
-    (first, *_) = yaml.safe_load((copy.folder / paths.PARAMS).read_text("utf-8"))["models"]
-    with pytest.raises(UserError, match=rf"^models/{first}\.py: layer 1 .*, got {name}; use "):
-        copy.run(page.main)
-    assert copy.page.read_bytes() == before
 
 
 def test_page_with_runs_has_a_row_per_configuration(copy: PageStudy) -> None:

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-from study.base.errors import UserError
 from study.page import single_file
 
 
@@ -39,11 +38,6 @@ def test_render_fills_the_template_with_one_style_and_one_script(site: Path) -> 
     assert single_file.checksum(script) in policy
     assert data == '{"text":"\\u003c/script>"}'
     assert word == "&lt;b&gt;"
-
-
-def test_mistake_in_the_template_is_reported_with_its_line(site: Path) -> None:
-    with pytest.raises(UserError, match=r"index\.html\.j2 line 1: 'word' is undefined"):
-        single_file.render({}, {}, site)
 
 
 def test_checksum_is_that_of_a_content_security_policy() -> None:
