@@ -8,6 +8,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from study.evaluation.metrics import Labels
+
 Group = Literal["every", "most", "some", "one"]
 """Who misreads an image: every model, more than half of them, fewer than that, or one."""
 
@@ -15,8 +17,6 @@ MOST_IN_GROUP = 120
 """Maximum number of images of a group: badly trained networks misread thousands."""
 EXAMPLES = 6
 """Number of examples of each digit."""
-
-Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -65,19 +65,20 @@ def examples(labels: Labels, predictions: Mapping[str, Labels]) -> list[list[int
 def data(
     images: NDArray[np.uint8], labels: Labels, predictions: Mapping[str, Labels]
 ) -> dict[str, Any]:
-    """Return the images for the page's scripts, of an evaluation set uint8 [n, 28, 28].
+    """Return the images for the page's scripts, of an evaluation set uint8 [n, 28, 28]."""
 
-    `pixels` has the images of `misread`, then those of `examples`, one after the other.
-    """
+    def pixels(image: int) -> str:
+        return base64.b64encode(images[image].tobytes()).decode()
+
     found = misread(labels, predictions)
     shown: list[Misread] = []
     for name in get_args(Group):
         shown += [each for each in found if each.group == name][:MOST_IN_GROUP]
-    chosen = examples(labels, predictions)
-    numbers = [each.image for each in shown] + [image for of_digit in chosen for image in of_digit]
     return {
-        "misread": [asdict(each) for each in shown],
+        "misread": [asdict(each) | {"pixels": pixels(each.image)} for each in shown],
         "groups": {name: sum(each.group == name for each in found) for name in get_args(Group)},
-        "examples": chosen,
-        "pixels": base64.b64encode(images[numbers].tobytes()).decode(),
+        "examples": [
+            [{"image": image, "pixels": pixels(image)} for image in of_digit]
+            for of_digit in examples(labels, predictions)
+        ],
     }

@@ -75,8 +75,9 @@ def export(model: str, network: nn.Sequential) -> Network:
         if type(module) not in KNOWN:
             known = ", ".join(kind.__name__ for kind in KNOWN)
             raise UserError(
-                f"{where} must be one that the page can compute, got {name(module)}; use {known},"
-                " or add it to study/page/network_export.py and study/page/site/scripts/layers.js"
+                f"{where} must be one that the page can compute, got {type(module).__name__};"
+                f" use {known}, or add it to study/page/network_export.py and"
+                " study/page/site/scripts/layers.js"
             )
         if isinstance(module, IGNORED):
             continue
@@ -90,7 +91,7 @@ def export(model: str, network: nn.Sequential) -> Network:
         elif isinstance(module, nn.ReLU):
             layers.append(Layer("relu", {}, (), field))
         elif isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
-            where += f", {name(module)}"
+            where += f", {type(module).__name__}"
             if requirement := next(unmet(module), None):
                 raise UserError(f"{where}: {requirement} for the page to compute it")
             options = {
@@ -156,12 +157,7 @@ def unmet(module: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> Iterator[str]:
         value = getattr(module, key, 0)
         if any(value) if isinstance(value, tuple) else value:
             yield f"{key} must be {'0' if key == 'padding' else 'False'}, got {value}"
-    if side(getattr(module, "dilation", 1), name(module)) != 1:
+    if side(getattr(module, "dilation", 1), type(module).__name__) != 1:
         yield f"dilation must be 1, got {module.dilation}"
     if getattr(module, "divisor_override", None):
         yield f"divisor_override must be None, got {module.divisor_override}"
-
-
-def name(module: nn.Module) -> str:
-    """Return the name of a kind of layer: `Conv2d`."""
-    return type(module).__name__

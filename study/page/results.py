@@ -69,22 +69,12 @@ class Model:
     sha256: str
     """Checksum of the file with the weights."""
 
-    @property
-    def title(self) -> str:
-        """Its name as text."""
-        return title(self.name)
-
-    @property
-    def parameters(self) -> int | None:
-        """Number of its parameters."""
-        return self.metrics.parameters
-
     def for_scripts(self) -> dict[str, Any]:
         """Return what the page's scripts need to compute with the network."""
         return {
             "name": self.name,
-            "title": self.title,
-            "parameters": self.parameters,
+            "title": title(self.name),
+            "parameters": self.metrics.parameters,
             "layers": self.network.description(),
             "numbers": base64.b64encode(self.network.numbers.tobytes()).decode(),
         }

@@ -100,7 +100,7 @@ function newCard(network) {
       { class: "card-head", "aria-hidden": "true" },
       element(
         "span",
-        { class: "card-name" },
+        {},
         element("span", { class: "card-title" }, network.title),
         element("span", { class: "card-size" }, parameters, element("span", {}, " parameters")),
       ),

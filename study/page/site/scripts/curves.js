@@ -27,7 +27,7 @@ export class Curves {
       "aria-valuemax": this.last + 1,
     }));
     byId("curves").replaceChildren(this.svg);
-    byId("switches").replaceChildren(...curves.map((curve, index) => this.switchOf(curve, index)));
+    byId("switches").append(...curves.map((curve, index) => this.switchOf(curve, index)));
     for (const kind of /** @type {const} */ (["pointermove", "pointerdown"])) {
       this.svg.addEventListener(kind, (event) => this.read(event));
     }
@@ -53,7 +53,6 @@ export class Curves {
     const swatch = element("span", { class: "swatch" });
     swatch.style.setProperty("--hue", hue(index, this.curves.length));
     const value = element("span", { class: "switch-value" });
-    value.dataset.index = String(index);
     const note = element("span", { class: "switch-runs" }, counted(runs, "run"));
     const name = element("span", {}, title);
     const label = element("label", { class: "switch" }, box, swatch, name, note, value);
@@ -155,13 +154,11 @@ export class Curves {
 
   /** Write the accuracy of each model after the epoch that is shown. */
   write() {
-    const values =
-      /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".switch-value"));
-    for (const each of values) {
-      const { points } = this.curves[Number(each.dataset.index)];
+    document.querySelectorAll(".switch-value").forEach((each, index) => {
+      const { points } = this.curves[index];
       const point = this.epoch === null ? points.at(-1) : points[this.epoch];
       each.textContent = point?.[1]?.toFixed(2) ?? "–";
-    }
+    });
     const shown = this.epoch === null ? "the last epoch" : `epoch ${this.epoch + 1}`;
     this.svg.setAttribute("aria-valuenow", String((this.epoch ?? this.last) + 1));
     this.svg.setAttribute("aria-valuetext", shown);
@@ -211,25 +208,16 @@ function* axes(x, y, low, high, last, width) {
       y1: place,
       y2: place,
     });
-    const at = { class: "tick", x: MARGIN.left - 8, y: place, dy: "0.32em", "text-anchor": "end" };
+    const at = { x: MARGIN.left - 8, y: place, dy: "0.32em", "text-anchor": "end" };
     yield shape("text", at, (tick * step).toFixed(step < 1 ? 1 : 0));
   }
   const every = Math.ceil((last + 1) / (width < 480 ? 8 : 14));
   for (let epoch = 0; epoch <= last; epoch += every) {
-    const at = {
-      class: "tick",
-      x: x(epoch),
-      y: HEIGHT - MARGIN.bottom + 18,
-      "text-anchor": "middle",
-    };
+    const at = { x: x(epoch), y: HEIGHT - MARGIN.bottom + 18, "text-anchor": "middle" };
     yield shape("text", at, String(epoch + 1));
   }
   const middle = (MARGIN.left + width - MARGIN.right) / 2;
-  yield shape(
-    "text",
-    { class: "axis", x: middle, y: HEIGHT - 4, "text-anchor": "middle" },
-    "epoch",
-  );
+  yield shape("text", { x: middle, y: HEIGHT - 4, "text-anchor": "middle" }, "epoch");
 }
 
 /**

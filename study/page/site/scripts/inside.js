@@ -1,7 +1,6 @@
 /** Inside a model: the maps of each layer, and what a place on a map sees of the picture. */
 
 import { byId, contextOf, element } from "./dom.js";
-import { drawPicture } from "./board.js";
 import { SIDE } from "./network.js";
 
 /** Side of a map, in pixels of the page. */
@@ -70,9 +69,6 @@ export class Inside {
     this.room = 0;
     /** @type {{ place: Place, view: LayerView } | null} */
     this.pointed = null;
-    const canvas = /** @type {HTMLCanvasElement} */ (byId("inside-picture"));
-    canvas.width = canvas.height = SIDE;
-    this.context = contextOf(canvas);
     // Maps are drawn only when they come into sight; otherwise, answers would wait for all.
     this.observer = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) {
@@ -88,30 +84,29 @@ export class Inside {
 
   /**
    * @param {import("./network.js").Network} network
-   * @param {Uint8Array | null} pixels
-   * @param {Maps[]} maps
+   * @param {Maps[]} maps Output of each layer.
    */
-  choose(network, pixels, maps) {
+  choose(network, maps) {
     byId("inside-name").textContent = network.title;
     this.observer.disconnect();
     this.views = stepsOf(network.layers).map((step) =>
-      new LayerView(network.layers[step.last], step, (place, view) => this.point(place, view))
+      new LayerView(
+        network.layers[step.last],
+        step,
+        maps[step.last],
+        (place, view) => this.point(place, view),
+      )
     );
     byId("layers").replaceChildren(...this.views.map(({ item }) => item));
     for (const { item } of this.views) this.observer.observe(item);
     this.point(null, null);
-    this.show(pixels, maps);
+    this.maps = maps;
     this.drawAll();
   }
 
-  /**
-   * @param {Uint8Array | null} pixels
-   * @param {Maps[]} maps Output of each layer.
-   */
-  show(pixels, maps) {
+  /** @param {Maps[]} maps Output of each layer. */
+  show(maps) {
     this.maps = maps;
-    this.context.clearRect(0, 0, SIDE, SIDE);
-    if (pixels) drawPicture(this.context, pixels, 1);
     for (const view of this.views) {
       if (view.isVisible || view === this.pointed?.view) this.drawView(view);
     }
@@ -154,8 +149,7 @@ export class Inside {
     const value = view.valueAt(place);
     const digit = view.isLast ? `Logit of digit ${place.channel}` : `Channel ${place.channel + 1}`;
     const where = view.isLast ? "" : `, row ${place.y + 1}, column ${place.x + 1}`;
-    byId("reading").textContent =
-      `${digit}${where}: ${value?.toFixed(2).replace("-", "−") ?? "–"}. ` +
+    byId("reading").textContent = `${digit}${where}: ${value.toFixed(2).replace("-", "−")}. ` +
       `It sees ${inPicture(top, size)}×${inPicture(left, size)} pixels of the picture.`;
   }
 }
@@ -165,14 +159,14 @@ class LayerView {
   /**
    * @param {Layer} layer
    * @param {Step} step
+   * @param {Maps} maps
    * @param {(place: Place | null, view: LayerView) => void} onPoint
    */
-  constructor(layer, step, onPoint) {
+  constructor(layer, step, maps, onPoint) {
     this.layer = layer;
     this.step = step;
+    this.maps = maps;
     this.onPoint = onPoint;
-    /** @type {Maps | null} */
-    this.maps = null;
     /** @type {Place} */
     this.place = { channel: 0, y: 0, x: 0 };
     this.isVisible = false;
@@ -261,13 +255,13 @@ class LayerView {
 
   /** @param {Place} place */
   valueAt({ channel, y, x }) {
-    const maps = this.maps;
-    return maps ? maps.values[(channel * maps.height + y) * maps.width + x] : null;
+    const { height, width, values } = this.maps;
+    return values[(channel * height + y) * width + x];
   }
 
   /** @param {Place | null} place */
   pointAt(place) {
-    if (!place || !this.maps) {
+    if (!place) {
       this.unmark();
       this.onPoint(null, this);
       return;
@@ -297,7 +291,6 @@ class LayerView {
    * @returns {Place | null}
    */
   placeOf(event) {
-    if (!this.maps) return null;
     const { channels, height, width } = this.maps;
     const column = Math.floor(event.offsetX / this.zoom);
     const row = Math.floor(event.offsetY / this.zoom);
@@ -310,21 +303,17 @@ class LayerView {
 
   /** @param {KeyboardEvent} event Arrow keys move within a map, and from its edge to the next one. */
   move(event) {
-    const maps = this.maps;
+    const { channels, height, width } = this.maps;
     const step =
       { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-    if (!maps || !step) return;
+    if (!step) return;
     event.preventDefault();
     let { channel, y, x } = this.place;
     [y, x] = [y + step[0], x + step[1]];
-    if (x < 0 || x >= maps.width) channel += step[1];
-    if (y < 0 || y >= maps.height) channel += step[0] * this.columns;
-    if (channel < 0 || channel >= maps.channels) return;
-    this.pointAt({
-      channel,
-      y: (y + maps.height) % maps.height,
-      x: (x + maps.width) % maps.width,
-    });
+    if (x < 0 || x >= width) channel += step[1];
+    if (y < 0 || y >= height) channel += step[0] * this.columns;
+    if (channel < 0 || channel >= channels) return;
+    this.pointAt({ channel, y: (y + height) % height, x: (x + width) % width });
   }
 }
 

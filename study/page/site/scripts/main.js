@@ -7,7 +7,7 @@ import { decodeBytes } from "./decode.js";
 import { byId, contextOf, counted, element, goTo, withArticle } from "./dom.js";
 import { Gallery } from "./gallery.js";
 import { Inside } from "./inside.js";
-import { greatestIndex, Network, SIDE, softmax } from "./network.js";
+import { Network, SIDE, softmax } from "./network.js";
 import { makeSortable } from "./table.js";
 
 const BLANK = new Uint8Array(SIDE ** 2);
@@ -15,31 +15,21 @@ const BLANK = new Uint8Array(SIDE ** 2);
 const data = JSON.parse(/** @type {string} */ (byId("data").textContent));
 /** @type {Network[]} */
 const networks = data.models.map((/** @type {any} */ model) => new Network(model, data));
-const pixels = decodeBytes(data.digits.pixels);
-
-/** @param {number} index */
-const pictureAt = (index) => pixels.subarray(index * SIDE ** 2, (index + 1) * SIDE ** 2);
-
+/** @param {any} each Its pixels as base64. */
+const withPixels = (each) => ({ ...each, pixels: decodeBytes(each.pixels) });
 /** @type {import("./gallery.js").Misread[]} */
-const misread = data.digits.misread.map((/** @type {any} */ each, /** @type {number} */ index) => ({
-  ...each,
-  pixels: pictureAt(index),
-}));
+const misread = data.digits.misread.map(withPixels);
 /** @type {{ image: number, pixels: Uint8Array }[][]} */
-const examples = [];
-let nextPicture = misread.length;
-for (const images of data.digits.examples) {
-  examples.push(
-    images.map((/** @type {number} */ image) => ({ image, pixels: pictureAt(nextPicture++) })),
-  );
-}
+const examples = data.digits.examples.map((/** @type {any[]} */ ofDigit) =>
+  ofDigit.map(withPixels)
+);
 
 let chosenModel = 0;
 const shownExamples = examples.map(() => -1);
 
-const seen = /** @type {HTMLCanvasElement} */ (byId("seen"));
-seen.width = seen.height = SIDE;
-const seenContext = contextOf(seen);
+const seen = ["seen", "inside-picture"].map((id) =>
+  contextOf(/** @type {HTMLCanvasElement} */ (byId(id)))
+);
 const board = new Board(/** @type {HTMLCanvasElement} */ (byId("board")), answer);
 const inside = new Inside();
 const answers = new Answers(networks, (index) => {
@@ -63,11 +53,13 @@ function answer(since) {
   const outputs = picture && networks.map((network) => network.run(picture));
   const found = outputs && outputs.map((maps) => {
     const logits = /** @type {import("./layers.js").Maps} */ (maps.at(-1)).values;
-    return { digit: greatestIndex(logits), probabilities: softmax(logits) };
+    return { digit: logits.indexOf(Math.max(...logits)), probabilities: softmax(logits) };
   });
   answers.show(found, board.loaded && !board.isChanged ? board.loaded.source.label : null);
-  seenContext.clearRect(0, 0, SIDE, SIDE);
-  if (picture) drawPicture(seenContext, picture, 1);
+  for (const context of seen) {
+    context.clearRect(0, 0, SIDE, SIDE);
+    if (picture) drawPicture(context, picture, 1);
+  }
   showSource(picture !== null);
   document.body.classList.toggle("is-blank", !picture);
   byId("undo").toggleAttribute("disabled", board.isUntouched);
@@ -76,7 +68,7 @@ function answer(since) {
     ? `${counted(networks.length, "network")}, ${time.toFixed(0)} ms`
     : "";
   byId("time").dataset.milliseconds = picture ? String(time) : "";
-  inside.show(picture, outputs?.[chosenModel] ?? networks[chosenModel].run(BLANK));
+  inside.show(outputs?.[chosenModel] ?? networks[chosenModel].run(BLANK));
 }
 
 /** @param {boolean} isVisible False if the image has been erased. */
@@ -100,8 +92,7 @@ function showSource(isVisible) {
 function chooseModel(index) {
   chosenModel = index;
   answers.mark(index);
-  const picture = board.picture();
-  inside.choose(networks[index], picture, networks[index].run(picture ?? BLANK));
+  inside.choose(networks[index], networks[index].run(board.picture() ?? BLANK));
 }
 
 /** @param {number} digit Load its next example. */

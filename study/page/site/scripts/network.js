@@ -70,14 +70,3 @@ export function softmax(logits) {
   const sum = powers.reduce((a, b) => a + b);
   return powers.map((power) => power / sum);
 }
-
-/**
- * Return the index of the greatest value; the first one if there are several.
- *
- * @param {ArrayLike<number>} values
- */
-export function greatestIndex(values) {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
-  return best;
-}

@@ -22,11 +22,10 @@ export function makeSortable(table) {
  */
 function sort(body, column, direction) {
   /** @param {HTMLTableRowElement} row */
-  const value = (row) => row.cells[column].dataset.value ?? "";
+  const value = (row) => Number.parseFloat(row.cells[column].dataset.value ?? "");
   const rows = [...body.rows].sort((a, b) => {
-    if (!value(a) || !value(b)) return Number(!value(a)) - Number(!value(b));
-    const order = Number(value(a)) - Number(value(b));
-    return direction * (Number.isNaN(order) ? value(a).localeCompare(value(b)) : order);
+    const last = Number(Number.isNaN(value(a))) - Number(Number.isNaN(value(b)));
+    return last || direction * (value(a) - value(b));
   });
   body.append(...rows);
 }
