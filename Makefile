@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 WATCHED := END_WITH_PID=$${END_WITH_PID:-$$PPID}
 
 # Texts with parts that cog fills in.
-FILLED := README.md docs/engine.md
+FILLED := README.md docs/engine.md docs/performance.md docs/scaling.md
 
 # The page's source; deno lints and formats JavaScript and style sheets, without a network.
 SCRIPTS := study/page/site
@@ -69,6 +69,7 @@ verify: $(VENV) ## Retrain and compare with dvc.lock (MODELS=model_3)
 
 bench: $(VENV) ## Benchmark against a plain PyTorch loop
 	@python -m benchmarks
+	@$(MAKE) --no-print-directory readme
 
 readme: $(VENV) ## Fill in generated parts of README and docs
 	cog -P -I . -r $(FILLED)

@@ -1,4 +1,4 @@
-"""Benchmark training against a plain PyTorch loop, and write docs/performance.md."""
+"""Benchmark training against a plain PyTorch loop, for docs/performance.md."""
 
 import json
 from collections.abc import Sequence
@@ -10,27 +10,18 @@ from benchmarks import comparison, performance_page, pipeline
 from benchmarks.machine import RAW, check_raw_data, this_machine
 from benchmarks.performance_page import Results
 from benchmarks.processes import ROOT
-from stages.command import ArgumentParser, run
+from stages.command import no_arguments, run
 from study.base import resources
 from study.base.files import write
-
-PAGE = ROOT / "docs/performance.md"
 
 
 def main() -> None:
     """Measure everything, in about 20 minutes on two idle cores."""
-    parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "--page-only",
-        action="store_true",
-        help="write the page from results.json without measuring",
-    )
-    if not parser.parse_args().page_only:
-        check_raw_data()
-        results = measure(comparison.order(), ROOT, RAW, turns=3, batches=60, train_images=6_000)
-        write(performance_page.RESULTS, json.dumps(results, indent=2) + "\n")
-    write(PAGE, performance_page.markdown(performance_page.read()))
-    print(f"wrote {PAGE.relative_to(ROOT)}")
+    no_arguments()
+    check_raw_data()
+    results = measure(comparison.order(), ROOT, RAW, turns=3, batches=60, train_images=6_000)
+    write(performance_page.RESULTS, json.dumps(results, indent=2) + "\n")
+    print(f"wrote {performance_page.RESULTS.relative_to(ROOT)}")
 
 
 def measure(

@@ -1,4 +1,4 @@
-"""docs/performance.md, written from benchmarks/results.json."""
+"""The text of docs/performance.md, from benchmarks/results.json."""
 
 import json
 from pathlib import Path

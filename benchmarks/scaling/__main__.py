@@ -1,4 +1,4 @@
-"""Measure experiments on a Ray cluster, and write docs/scaling.md."""
+"""Measure experiments on a Ray cluster, for docs/scaling.md."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, overload
+from typing import Any
 
 import yaml
 
@@ -20,12 +20,10 @@ from benchmarks.scaling import local_cluster, scaling_page
 from experiments import git
 from experiments.collect import Collector
 from stages import paths, project_files
-from stages.command import ArgumentParser, run
+from stages.command import no_arguments, run
 from study.base.errors import UserError
 from study.base.files import write
 
-RESULTS = ROOT / "benchmarks/cluster.json"
-PAGE = ROOT / "docs/scaling.md"
 STAND_IN = Path(__file__).parent / "stand_in.py"
 MODEL = "model_3"
 STAGES = ("recipes", "download", "train", "evaluate")
@@ -38,17 +36,10 @@ SEEDS, EPOCHS = 4, 3  # of the study that is trained for real
 
 def main() -> None:
     """Measure everything, in about 20 minutes on two idle cores."""
-    parser = ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
-    parser.add_argument(
-        "--page-only",
-        action="store_true",
-        help="write the page from cluster.json without measuring",
-    )
-    if not parser.parse_args().page_only:
-        check_raw_data()
-        write(RESULTS, json.dumps(measure(), indent=2) + "\n")
-    write(PAGE, scaling_page.markdown(json.loads(RESULTS.read_text("utf-8"))))
-    print(f"wrote {PAGE.relative_to(ROOT)}")
+    no_arguments()
+    check_raw_data()
+    write(scaling_page.RESULTS, json.dumps(measure(), indent=2) + "\n")
+    print(f"wrote {scaling_page.RESULTS.relative_to(ROOT)}; `make readme` writes docs/scaling.md")
 
 
 def measure() -> dict[str, Any]:
@@ -173,9 +164,9 @@ def sizes(study: Path) -> dict[str, int]:
     ]
     return {
         "raw": sum(path.stat().st_size for path in RAW.iterdir()),
-        "commit": len(call(study, "git", "bundle", "create", "--quiet", "-", "HEAD", text=False)),
+        "commit": len(git.output("bundle", "create", "--quiet", "-", "HEAD", folder=study)),
         "experiment": len(
-            call(study, "git", "bundle", "create", "--quiet", "-", ref, "^HEAD", text=False)
+            git.output("bundle", "create", "--quiet", "-", ref, "^HEAD", folder=study)
         )
         + sum(output["size"] for output in kept),
     }
@@ -245,11 +236,7 @@ def timed(do: Callable[[], object]) -> float:
     return round(time.perf_counter() - start, 2)
 
 
-@overload
-def call(folder: Path, *command: str, text: Literal[True] = True) -> str: ...
-@overload
-def call(folder: Path, *command: str, text: Literal[False]) -> bytes: ...
-def call(folder: Path, *command: str, text: bool = True) -> str | bytes:
+def call(folder: Path, *command: str) -> str:
     """Run a command and return its output. Raises UserError with the last line if it fails."""
     python = str(Path(sys.executable).parent)
     done = subprocess.run(
@@ -265,7 +252,7 @@ def call(folder: Path, *command: str, text: bool = True) -> str | bytes:
     if done.returncode:
         last = (done.stderr or done.stdout).decode().strip().rpartition("\n")[2]
         raise UserError(f"{' '.join(command)}: {last}")
-    return done.stdout.decode() if text else done.stdout
+    return done.stdout.decode()
 
 
 if __name__ == "__main__":

@@ -1,14 +1,23 @@
-"""docs/scaling.md, written from benchmarks/cluster.json."""
+"""The text of docs/scaling.md, from benchmarks/cluster.json."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import versions
+from benchmarks.processes import ROOT
 from study.reporting import templates
 
+RESULTS = ROOT / "benchmarks/cluster.json"
 TEMPLATE = Path(__file__).parent / "scaling.md.j2"
 LARGE = 100_000
 NODES = 2  # of one core each, in the study that is trained
+
+
+def read() -> dict[str, Any]:
+    """Return the last results."""
+    results: dict[str, Any] = json.loads(RESULTS.read_text("utf-8"))
+    return results
 
 
 def markdown(results: dict[str, Any]) -> str:

@@ -190,10 +190,6 @@ def test_performance_page_shows_the_results() -> None:
     assert {line.count("|") for line in lines if line.startswith("|")} == {7}
 
 
-def test_performance_page_is_written_from_the_results() -> None:
-    assert performance_page.markdown(performance_page.read()) == bench.PAGE.read_text("utf-8")
-
-
 @pytest.mark.parametrize("module", ["benchmarks", "benchmarks.scaling", "benchmarks.steps"])
 def test_help_measures_nothing(module: str) -> None:
     command = [sys.executable, "-m", module, "--help"]

@@ -1,6 +1,5 @@
 """The cost of a cluster: the studies that are measured, and the page."""
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -90,8 +89,3 @@ def test_bottleneck_depends_on_the_measurements(fetch: float, cores: str | None)
     (bottleneck,) = re.findall(r"\*\*100,000 experiments: (.*?)\.\*\*", text)
     assert bottleneck.endswith("the driver")
     assert re.findall(r"\d+", bottleneck) == ([cores] if cores else [])
-
-
-def test_page_is_written_from_the_results() -> None:
-    measured = json.loads(scaling.RESULTS.read_text("utf-8"))
-    assert scaling_page.markdown(measured) == scaling.PAGE.read_text("utf-8")
