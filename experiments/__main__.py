@@ -13,7 +13,7 @@ from experiments import folder, git, local
 from experiments.collect import Collector
 from experiments.signals import Signals
 from stages import paths, project_files
-from stages.command import ArgumentParser, run
+from stages.command import ArgumentParser, parser, run
 from study.base.errors import UserError, quote
 from study.data import sources
 from study.evidence import configurations
@@ -25,7 +25,7 @@ RunAll = Callable[[Collector, list[str], Signals], None]
 
 def main() -> None:
     """Execute the remaining runs; end with status 1 if some failed."""
-    arguments = parser().parse_args()
+    arguments = command_line().parse_args()
     jobs = parse_jobs(arguments.jobs)
     run_all = on_cluster(arguments.ray) if arguments.ray else partial(local.run_all, jobs)
     runs, closed = project_files.runs(), project_files.closed()
@@ -58,30 +58,30 @@ def main() -> None:
     sys.exit(1 if remaining else 0)
 
 
-def parser() -> ArgumentParser:
-    """Return the parser of the command line."""
-    parser = ArgumentParser(prog="python -m experiments", description=__doc__)
-    parser.add_argument(
+def command_line() -> ArgumentParser:
+    """Return the parser of the options."""
+    command = parser()
+    command.add_argument(
         "--jobs", required=True, help="number of runs at once on this machine, at least 1"
     )
-    parser.add_argument(
+    command.add_argument(
         "--ray",
         metavar="ADDRESS",
         help="run on a Ray cluster instead: `auto` for the one that this machine is in, or"
         " host:port of its head",
     )
-    parser.add_argument(
+    command.add_argument(
         "--configurations",
         nargs="*",
         default=[],
         metavar="ID",
         help="ids of the configurations in experiments.yaml to run; by default, all of them",
     )
-    parser.add_argument(
+    command.add_argument(
         "--seeds",
         help="seeds to run, such as 1-5, of those in experiments.yaml; by default, all of them",
     )
-    return parser
+    return command
 
 
 def parse_jobs(text: str) -> int:

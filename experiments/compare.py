@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import models
 from stages import project_files
-from stages.command import ArgumentParser, run
+from stages.command import parser, run
 from study.base.errors import UserError, quote
 from study.evaluation.metrics import METRICS
 from study.reporting import findings, tables
@@ -28,10 +28,10 @@ def main() -> None:
 
 def parse_models() -> tuple[str, str]:
     """Return the two models that the command names. Raises UserError."""
-    parser = ArgumentParser(prog="python -m experiments.compare", description=__doc__)
-    parser.add_argument("A", help="name of a model, as in params.yaml")
-    parser.add_argument("B", help="name of the model to compare it with")
-    arguments = parser.parse_args()
+    command = parser()
+    command.add_argument("A", help="name of a model, as in params.yaml")
+    command.add_argument("B", help="name of the model to compare it with")
+    arguments = command.parse_args()
     for key, model in vars(arguments).items():
         if model not in models.names():
             raise UserError(

@@ -70,7 +70,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def no_arguments() -> None:
-    """Parse the command line of a stage without arguments, which supports --help."""
+    """Parse a command line without arguments, which supports --help."""
     parser().parse_args()
 
 
@@ -84,9 +84,10 @@ def model_argument() -> str:
 
 
 def parser() -> ArgumentParser:
-    """Return the parser of the running stage, described by the first line of its docstring."""
-    stage = sys.modules["__main__"]
+    """Return the parser of the running module, described by the first line of its docstring."""
+    module = sys.modules["__main__"]
+    name = module.__spec__ and module.__spec__.name.removesuffix(".__main__")
     return ArgumentParser(
-        prog=f"python -m {stage.__spec__.name}" if stage.__spec__ else None,
-        description=(stage.__doc__ or "").partition("\n")[0],
+        prog=f"python -m {name}" if name else None,
+        description=(module.__doc__ or "").partition("\n")[0],
     )

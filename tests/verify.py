@@ -15,7 +15,7 @@ import yaml
 
 import models
 from experiments import workspace
-from stages.command import ArgumentParser, run
+from stages.command import parser, run
 from study.base.errors import UserError
 
 Sums = dict[str, dict[str, str]]
@@ -45,16 +45,14 @@ def main() -> None:
 
 def parse_models() -> list[str]:
     """Return the models that the command names; none for all. Raises UserError."""
-    parser = ArgumentParser(
-        prog="python -m tests.verify", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument(
+    command = parser()
+    command.add_argument(
         "models",
         nargs="*",
         metavar="MODEL",
         help="name of a model to verify, as in params.yaml; if none is named, the whole study is",
     )
-    chosen: list[str] = parser.parse_args().models
+    chosen: list[str] = command.parse_args().models
     for model in chosen:
         if model not in models.names():
             raise UserError(f"MODELS must be some of {', '.join(models.names())}, got {model}")

@@ -49,7 +49,7 @@ def test_missing_ray_is_named_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_help_describes_each_argument() -> None:
-    options = program.parser().format_help().partition("options:")[2].split("\n  -")[1:]
+    options = program.command_line().format_help().partition("options:")[2].split("\n  -")[1:]
     assert len(options) == 5
     assert all(len(option.split()) > 4 for option in options)
 
