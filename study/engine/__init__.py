@@ -7,13 +7,11 @@ every processor.
 from study.engine.engine import Engine
 from study.engine.memory import Arrays
 from study.engine.plan import unsupported_reason
-from study.engine.processor import has_fma
 from study.engine.rng import initialize, rng_state
 
 __all__ = [
     "Arrays",
     "Engine",
-    "has_fma",
     "initialize",
     "rng_state",
     "unsupported_reason",

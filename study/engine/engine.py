@@ -74,7 +74,7 @@ class Engine:
         """Copy the network's weights. Raises UnsupportedError if the engine lacks a layer."""
         self.batch_size, self.ema_decay = batch_size, ema_decay
         self.sections = sections(network)
-        self.parameters = list(parameters(self.sections))
+        self.parameters = parameters(self.sections)
         self.names = list(network.state_dict())
         memory = Memory()
         self.records, n_doubles = layout(self.sections, batch_size, memory)
@@ -211,11 +211,10 @@ class Engine:
     def load(self, weights: Arrays) -> None:
         """Continue from these weights, with a velocity of 0; the average starts from them, too."""
         for name in self.names:
-            if name not in self.places:  # the number of batches, below
-                continue
-            self.values[self.places[name][0]] = weights[name].ravel()
-        tracked = [weights[name] for name in self.names if name not in self.places]
-        self.batches_tracked = int(tracked[0]) if tracked else 0
+            if name in self.places:
+                self.values[self.places[name][0]] = weights[name].ravel()
+            else:
+                self.batches_tracked = int(weights[name])
         self.velocity[:] = 0
         self.average[:] = self.values
 

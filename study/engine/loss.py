@@ -8,7 +8,6 @@ each of them to the last bit.
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from study.engine.compilation import entry, kernel
 from study.engine.memory import Floats, Labels
@@ -91,10 +90,3 @@ def cross_entropy(
                 one = 1.0 if c == labels[row] else 0.0
                 gradient[row, c] = np.float32((powers[c] / total - one) / n)
     return loss, correct
-
-
-def evaluate(logits: Floats, labels: Labels) -> tuple[float, NDArray[np.int64]]:
-    """Return the mean negative log-likelihood, in nats, and the predicted digits [n]."""
-    nothing = np.zeros((0, 0), np.float32)
-    loss, _ = cross_entropy(logits, labels, logits.shape[1], nothing)
-    return loss / len(labels), logits.argmax(axis=1)

@@ -5,7 +5,6 @@ layers between it and the next one. `layout` returns them as a table that kernel
 and places in memory.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -246,28 +245,32 @@ class Parameter:
     state_dict does not have."""
 
 
-def parameters(found: list[Section]) -> Iterator[Parameter]:
-    """Yield all arrays of a network's state; weights of convolutions, which decay, come first."""
-    for kind in ("weight", "bias", "norm", "running", "fixed"):
-        for index, section in enumerate(found):
-            linear, norm = section.linear, section.norm
-            if kind == "weight" and isinstance(linear, nn.Conv2d):
-                yield Parameter(
-                    f"{section.name}.weight", index, "weight", tuple(linear.weight.shape), True
-                )
-            if kind == "bias" and isinstance(linear, nn.Conv2d) and linear.bias is not None:
-                yield Parameter(f"{section.name}.bias", index, "bias", (section.channels,), True)
-            for name, field in (("weight", "gain"), ("bias", "offset")) if norm else ():
-                trained = getattr(norm, name) is not None
-                if kind == ("norm" if trained else "fixed"):
-                    yield Parameter(
-                        f"{section.norm_name}.{name}", index, field, (section.channels,), trained
-                    )
-            if kind == "running" and norm:
-                for name in ("running_mean", "running_var"):
-                    yield Parameter(
-                        f"{section.norm_name}.{name}", index, name, (section.channels,), False
-                    )
+NORM_FIELDS = {
+    "weight": "gain",
+    "bias": "offset",
+    "running_mean": "running_mean",
+    "running_var": "running_var",
+}
+"""Names in the plan of what a norm's state_dict may have."""
+
+
+def parameters(found: list[Section]) -> list[Parameter]:
+    """Return all arrays of a network's state: weights of convolutions, which decay, come first.
+
+    Then come the others that are trained.
+    """
+    arrays = []
+    for index, section in enumerate(found):
+        linear, norm, channels = section.linear, section.norm, (section.channels,)
+        if isinstance(linear, nn.Conv2d):
+            shape = tuple(linear.weight.shape)
+            arrays.append(Parameter(f"{section.name}.weight", index, "weight", shape, True))
+            if linear.bias is not None:
+                arrays.append(Parameter(f"{section.name}.bias", index, "bias", channels, True))
+        for name, field in NORM_FIELDS.items() if norm else ():
+            trained = isinstance(getattr(norm, name), nn.Parameter)
+            arrays.append(Parameter(f"{section.norm_name}.{name}", index, field, channels, trained))
+    return sorted(arrays, key=lambda each: (not each.trained, each.field != "weight"))
 
 
 def padded(channels: int) -> int:

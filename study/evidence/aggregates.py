@@ -10,7 +10,6 @@ from typing import Any
 from study.evaluation.metrics import METRICS
 from study.evidence import statistics
 from study.evidence.run_table import Row, by_configuration, metric_values
-from study.evidence.verdicts import Claim
 from study.evidence.write_up import WriteUp
 
 ROUNDING = 4
@@ -37,7 +36,6 @@ class ConfigurationStats:
     """SD between seeds; None for a single run."""
     loss: float
     best_accuracy: float
-    last_epochs_std: float
     published: float | None
     """Published accuracy of the default configuration of a model."""
     published_best: bool
@@ -69,21 +67,6 @@ class EpochBand:
     published: float | None
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A check about accuracies, in points."""
-
-    claim: str
-    metric: str
-    of: str
-    relation: str
-    than: str
-    difference: float
-    low: float
-    high: float
-    verdict: str
-
-
 def configuration_stats(
     rows: Iterable[Row], published: WriteUp, defaults: Mapping[str, str]
 ) -> list[ConfigurationStats]:
@@ -108,7 +91,6 @@ def configuration_stats(
                 sd=rounded(accuracy.sd) if len(runs) > 1 else None,
                 loss=rounded(mean["loss"].mean),
                 best_accuracy=rounded(mean["best_accuracy"].mean),
-                last_epochs_std=rounded(mean["last_epochs_std"].mean),
                 published=model.reported_accuracy if model else None,
                 published_best=model is not None and model.reports_best_epoch,
                 accuracies=tuple(metrics["accuracy"]),
@@ -158,26 +140,6 @@ def epoch_bands(
             for epoch, accuracies in enumerate(curves)
         ]
     return found
-
-
-def differences(claims: Iterable[Claim]) -> list[Difference]:
-    """Return the checks of accuracies that have been measured, claim by claim."""
-    return [
-        Difference(
-            claim=claim.id,
-            metric=check.metric,
-            of=check.of,
-            relation=check.relation,
-            than=check.than,
-            difference=check.difference,
-            low=check.interval[0],
-            high=check.interval[1],
-            verdict=check.verdict,
-        )
-        for claim in claims
-        for check in claim.checks
-        if check.is_about_accuracy and check.difference is not None and check.interval
-    ]
 
 
 def rounded(value: float) -> float:

@@ -1,6 +1,6 @@
 """claims.yaml: the claims with their checks, and what else is compared with the runs."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -111,19 +111,15 @@ def published_number(
     number: Number, published: WriteUp, experiments: ExperimentsFile
 ) -> float | None:
     """Return a number of the write-up; None if it does not give exactly one."""
-    found: float | None
+    sources: Iterable[object]
     if number.quoted_in is None:
-        model = published.models.get(experiments.defaults.get(number.of, ""))
-        found = getattr(model, number.metric, None)
-        return found
-    quoted = [
-        found
-        for claim in published.claims
-        if claim.id == number.quoted_in
-        for metrics in claim.metrics
-        if (found := getattr(metrics, number.metric, None)) is not None
-    ]
-    return quoted[0] if len(quoted) == 1 else None
+        sources = [published.models.get(experiments.defaults.get(number.of, ""))]
+    else:
+        quoting = (claim for claim in published.claims if claim.id == number.quoted_in)
+        sources = (metrics for claim in quoting for metrics in claim.metrics)
+    found = (getattr(source, number.metric, None) for source in sources)
+    values: list[float] = [each for each in found if each is not None]
+    return values[0] if len(values) == 1 else None
 
 
 def _mistakes(

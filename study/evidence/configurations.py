@@ -1,6 +1,7 @@
 """experiments.yaml: the configurations, each run with several seeds."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Annotated
@@ -152,11 +153,17 @@ def _read(text: str) -> tuple[Document, ExperimentsFile]:
     file = document.to(ExperimentsFile)
     ids: dict[str, str] = {}
     default_of: dict[str, str] = {}
+    groups: dict[str, Sequence[Configuration | Closed]] = {
+        "configurations": file.configurations,
+        "closed": file.closed,
+    }
+    for group, members in groups.items():
+        for number, member in enumerate(members):
+            name, where = member.id, document.at(group, number, "id")
+            if name in ids:
+                raise UserError(f"{where}: duplicate id {name}, also in {ids[name]}; rename one")
+            ids[name] = where
     for number, each in enumerate(file.configurations):
-        where = document.at("configurations", number, "id")
-        if each.id in ids:
-            raise UserError(f"{where}: duplicate id {each.id}, also in {ids[each.id]}; rename one")
-        ids[each.id] = where
         if not each.default:
             continue
         where = document.at("configurations", number, "default")
@@ -170,13 +177,6 @@ def _read(text: str) -> tuple[Document, ExperimentsFile]:
                 f" got {default_of[each.model]} and {each.id}"
             )
         default_of[each.model] = each.id
-    for number, trial in enumerate(file.closed):
-        where = document.at("closed", number, "id")
-        if trial.id in ids:
-            raise UserError(
-                f"{where}: duplicate id {trial.id}, also in {ids[trial.id]}; rename one"
-            )
-        ids[trial.id] = where
     if file.final is not None and file.final not in {each.id for each in file.configurations}:
         raise UserError(
             f"{document.at('final')}: final must be the id of a configuration,"

@@ -198,42 +198,31 @@ class Prediction:
     """Accuracies within it count as equivalent, in points."""
 
     @property
-    def p_for(self) -> Floats:
-        """One-sided p-values for the prediction.
+    def ps(self) -> tuple[Floats, Floats]:
+        """One-sided p-values for and against the prediction.
 
         Equivalence takes two tests: Schuirmann 1987, "A comparison of the two one-sided tests
         procedure and the power approach for assessing the equivalence of average bioavailability",
         Journal of Pharmacokinetics and Biopharmaceutics 15:657.
         """
-        above, below = self.difference.p_above, self.difference.p_below
+        above, below, margin = self.difference.p_above, self.difference.p_below, self.margin
         match self.relation:
             case "higher":
-                return above(0)
+                return above(0), below(0)
             case "lower":
-                return below(0)
+                return below(0), above(0)
             case "not_higher":
-                return below(self.margin)
+                return below(margin), above(margin)
             case "equivalent":
-                return np.maximum(below(self.margin), above(-self.margin))
-
-    @property
-    def p_against(self) -> Floats:
-        """One-sided p-values against the prediction."""
-        above, below = self.difference.p_above, self.difference.p_below
-        match self.relation:
-            case "higher":
-                return below(0)
-            case "lower":
-                return above(0)
-            case "not_higher":
-                return above(self.margin)
-            case "equivalent":
-                return np.minimum(above(self.margin), below(-self.margin))
+                inside = np.maximum(below(margin), above(-margin))
+                outside = np.minimum(above(margin), below(-margin))
+                return inside, outside
 
     @property
     def favors(self) -> NDArray[np.bool_]:
         """True if the difference is as predicted, however uncertain it is."""
-        return self.p_for <= self.p_against
+        p_for, p_against = self.ps
+        return p_for <= p_against
 
     def factor(self, checks: int, left: ArrayLike) -> NDArray[np.int64]:
         """Return the factor that corrects the p-value of the favored direction.
@@ -245,9 +234,9 @@ class Prediction:
 
     def verdicts(self, checks: int, left: ArrayLike) -> NDArray[np.str_]:
         """Return the verdict on the check, `checks` and `left` as for `factor`."""
-        p = np.where(self.favors, self.p_for, self.p_against)
-        decided = np.where(self.favors, "supported", "contradicted")
-        return np.where(p * self.factor(checks, left) <= LEVEL, decided, "inconclusive")
+        p = np.minimum(*self.ps) * self.factor(checks, left)
+        favored = np.where(self.favors, "supported", "contradicted")
+        return np.where(p <= LEVEL, favored, "inconclusive")
 
 
 def claim_p(tests: Sequence[Prediction]) -> Floats:
@@ -257,9 +246,9 @@ def claim_p(tests: Sequence[Prediction]) -> Floats:
     acceptance sampling", Technometrics 24:295. Against it, the smallest one times their number
     (Bonferroni).
     """
-    p_for = np.max([test.p_for for test in tests], axis=0)
-    p_against = len(tests) * np.min([test.p_against for test in tests], axis=0)
-    return np.asarray(np.minimum(np.minimum(p_for, p_against), 1))
+    p_for, p_against = zip(*(test.ps for test in tests), strict=True)
+    least = np.minimum(np.max(p_for, axis=0), len(tests) * np.min(p_against, axis=0))
+    return np.asarray(np.minimum(least, 1))
 
 
 def measure(
@@ -270,7 +259,7 @@ def measure(
     if not np.isfinite(test.difference.mean + test.difference.se):
         return replace(unmeasured(check), verdict="inconclusive")
     factor = int(test.factor(checks, left))
-    p = float(np.where(test.favors, test.p_for, test.p_against))
+    p = float(np.minimum(*test.ps))
     low, high = test.difference.interval(LEVEL / factor)
     verdict: Verdict = str(test.verdicts(checks, left))  # type: ignore[assignment]
     return replace(

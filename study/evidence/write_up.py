@@ -14,9 +14,6 @@ from study.base.files import read_text
 from study.base.yaml_io import from_yaml, typed
 from study.networks.receptive_field import COLUMNS, Row
 
-# A key that is not a field is a typing error; this holds for all classes below.
-known_keys_only = with_config(ConfigDict(extra="forbid"))
-
 
 def _rows(table: str | None) -> list[dict[str, str]] | None:
     """Return the cells of a receptive-field table as printed: a header, a rule, and the rows."""
@@ -132,7 +129,7 @@ class QuotedClaim:
     """The two logged models that it compares, baseline first; None if it does not."""
 
 
-@known_keys_only
+@with_config(ConfigDict(extra="forbid"))  # also for the classes within
 @dataclass(frozen=True)
 class WriteUp:
     """Everything in reference/; `models` by name, as in models/."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from study.evidence.judging import PLAN
 from study.evidence.write_up import WriteUp
 from study.reporting import findings, formats, tables, templates
 from study.reporting.tables import Evidence, Models
@@ -31,6 +32,14 @@ def render(models: Models, evidence: Evidence, published: WriteUp) -> str:
     values = {
         "models": models,
         "evidence": evidence,
+        "findings": findings.findings(
+            evidence.verdicts,
+            evidence.configurations,
+            evidence.final,
+            published,
+            evidence.descriptions,
+        ),
+        "plan": PLAN[:7],
         "published": published,
         "row": formats.row,
         "tables": tables,

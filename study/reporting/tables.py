@@ -12,7 +12,7 @@ from study.evaluation.metrics import METRICS, Metrics
 from study.evidence import statistics
 from study.evidence.aggregates import ConfigurationStats
 from study.evidence.held_out import HeldOutRow
-from study.evidence.judging import PILOT, PLAN
+from study.evidence.judging import PILOT
 from study.evidence.statistics import Correct
 from study.evidence.verdicts import CheckResult, Claim, Verdicts
 from study.evidence.write_up import PublishedModel, WriteUp
@@ -202,22 +202,6 @@ def reaching_target(models: Models, published: WriteUp) -> list[str]:
         and each.parameters < aim.parameters
         and each.accuracy > aim.accuracy
     ]
-
-
-def opening(evidence: Evidence, published: WriteUp) -> list[str]:
-    """Return what the study found, in sentences."""
-    return findings.findings(
-        evidence.verdicts,
-        evidence.configurations,
-        evidence.final,
-        published,
-        evidence.descriptions,
-    )
-
-
-def plan() -> str:
-    """Return the commit that declared how claims are judged."""
-    return PLAN[:7]
 
 
 def all_claims(evidence: Evidence) -> list[Claim]:

@@ -42,10 +42,3 @@ def test_validation_images_are_the_last_training_images(mnist_folder: Path) -> N
     validation_set = mnist.read_evaluation_set(mnist_folder, 700)
     assert np.array_equal(validation_set[0], images[59_300:])
     assert np.array_equal(validation_set[1], labels[59_300:])
-
-
-@pytest.mark.parametrize("count", [-1, 60_000])
-def test_impossible_number_of_validation_images_is_rejected(mnist_folder: Path, count: int) -> None:
-    for read in (mnist.read_training_set, mnist.read_evaluation_set):
-        with pytest.raises(ValueError, match=str(count)):
-            read(mnist_folder, validation_images=count)

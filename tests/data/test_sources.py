@@ -312,9 +312,6 @@ def test_right_files_are_kept_and_altered_ones_replaced(mnist_folder: Path, tmp_
 
     with (folder / "t10k-images-idx3-ubyte").open("r+b") as file:
         file.write(b"\1")
-    with subprocess.Popen([sys.executable, "-c", ""]) as killed:
-        pass
-    (folder / f".train-images-idx3-ubyte.{killed.pid}").write_bytes(b"left by a killed run")
     sources.download(folder, {"folder": from_folder})
     assert is_complete(folder)
     second = written()

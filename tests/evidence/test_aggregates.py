@@ -2,7 +2,6 @@ import pytest
 
 from study.evidence import aggregates
 from study.evidence.aggregates import ConfigurationStats
-from study.evidence.verdicts import CheckResult, Claim
 from tests.evidence.hand_made import PUBLISHED, rows
 
 DEFAULTS = {"model-4": "model_4"}
@@ -59,17 +58,6 @@ def test_wrongly_ranked_is_the_mean_of_all_pairs() -> None:
     # One of four pairs of runs is in the wrong order for a and b, none for c.
     assert aggregates.wrongly_ranked(stats) == pytest.approx(1 / 4 / 3)
     assert aggregates.wrongly_ranked(stats[:1]) is None
-
-
-def test_differences_are_the_decided_checks_of_accuracies() -> None:
-    def result(metric: str, difference: float | None) -> CheckResult:
-        interval = (0.1, 0.3) if difference else None
-        return CheckResult(metric, "a", "higher", "b", difference=difference, interval=interval)
-
-    checks = result("accuracy", 0.2), result("loss", 0.2), result("accuracy", None)
-    (difference,) = aggregates.differences([Claim("it", checks, "supported")])
-    assert (difference.claim, difference.metric) == ("it", "accuracy")
-    assert (difference.low, difference.high) == (0.1, 0.3)
 
 
 def test_to_csv_leaves_none_empty() -> None:

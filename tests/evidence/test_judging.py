@@ -97,8 +97,8 @@ def test_equivalence_of_sleep_matches_toster() -> None:
     Caldwell 2022, "An introduction to t_TOST", vignette of the R package TOSTER.
     """
     difference = statistics.difference(FIRST, SECOND)
-    assert Prediction("equivalent", difference, 0.5).p_for == pytest.approx(0.890, abs=5e-4)
-    assert Prediction("not_higher", difference, 0.5).p_for == pytest.approx(0.012, abs=5e-4)
+    assert Prediction("equivalent", difference, 0.5).ps[0] == pytest.approx(0.890, abs=5e-4)
+    assert Prediction("not_higher", difference, 0.5).ps[0] == pytest.approx(0.012, abs=5e-4)
 
 
 def test_check_compares_with_the_target() -> None:

@@ -75,7 +75,6 @@ def stats(
         sd=0.05 if several else None,
         loss=0.03,
         best_accuracy=accuracy + 0.03,
-        last_epochs_std=0.1,
         published=published,
         published_best=False,
         accuracies=(accuracy,) * n,
