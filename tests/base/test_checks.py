@@ -4,8 +4,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from study.base.checks import check
-from study.base.errors import UserError
 from study.base.yaml_io import requirement
+from tests.errors import message_of
 
 
 class Settings(BaseModel):
@@ -82,6 +82,4 @@ def test_check_names_a_missing_key_and_its_rule() -> None:
 
 
 def complaint(values: dict[str, object]) -> str:
-    with pytest.raises(UserError) as caught:
-        check(Settings, values, "file.yaml: part.")
-    return str(caught.value)
+    return message_of(lambda: check(Settings, values, "file.yaml: part."))

@@ -8,6 +8,7 @@ import pytest
 
 from study.base.errors import UserError
 from study.base.files import read_text, write
+from tests.errors import message_of
 
 
 def test_read_text_skips_a_byte_order_mark(tmp_path: Path) -> None:
@@ -19,10 +20,9 @@ def test_read_text_skips_a_byte_order_mark(tmp_path: Path) -> None:
 def test_read_text_names_the_first_byte_that_is_not_utf_8(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes("seed: 1 # é\n".encode("latin-1"))
-    with pytest.raises(UserError) as caught:
-        read_text(path)
-    assert str(caught.value).startswith(f"{path}: ")
-    assert "UTF-8 (byte 10)" in str(caught.value)
+    message = message_of(lambda: read_text(path))
+    assert message.startswith(f"{path}: ")
+    assert "UTF-8 (byte 10)" in message
 
 
 def test_write_shows_no_half_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,13 +59,12 @@ def test_write_to_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(UserError) as caught:
-            write(path, 2000 * "x")
+        message = message_of(lambda: write(path, 2000 * "x"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignored)
-    assert str(caught.value).startswith(f"{path}: {os.strerror(errno.EFBIG)}")
-    assert "2,000 bytes" in str(caught.value)
+    assert message.startswith(f"{path}: {os.strerror(errno.EFBIG)}")
+    assert "2,000 bytes" in message
     assert path.read_text("utf-8") == "before"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from study.base.errors import UserError
 from study.base.yaml_io import from_yaml, load
+from tests.errors import message_of
 
 
 def even(value: int) -> int:
@@ -110,6 +110,4 @@ def test_document_reads_aliases_once() -> None:
 
 
 def complaint(text: str, kind: Any = Whole) -> str:
-    with pytest.raises(UserError) as error:
-        from_yaml(kind, "x.yaml", text)
-    return str(error.value)
+    return message_of(lambda: from_yaml(kind, "x.yaml", text))

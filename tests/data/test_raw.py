@@ -1,44 +1,25 @@
 import math
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from study.base.errors import UserError
 from study.data import raw
+from tests.errors import message_of
 
 NAME = "t10k-labels-idx1-ubyte"
 
 
-def flip_a_bit(content: bytes) -> bytes:
-    return content[:-1] + bytes([content[-1] ^ 1])
-
-
-def truncate(content: bytes) -> bytes:
-    return content[:-1]
-
-
-def empty(_: bytes) -> bytes:
-    return b""
-
-
-@pytest.mark.parametrize("damage", [flip_a_bit, truncate, empty])
-def test_read_rejects_a_damaged_file(
-    mnist_folder: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
-) -> None:
+def test_read_rejects_a_damaged_file(mnist_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.symlink_to(mnist_folder / NAME)
     assert raw.read(path).tobytes() == (mnist_folder / NAME).read_bytes()[8:]
 
     # The checksum is verified at every read, not only at the first.
-    damaged = damage((mnist_folder / NAME).read_bytes())
+    damaged = (mnist_folder / NAME).read_bytes()[:-1] + b"\xff"
     path.unlink()
     path.write_bytes(damaged)
-    with pytest.raises(UserError) as caught:
-        raw.read(path)
-    message = str(caught.value)
-    assert "\n" not in message
+    message = message_of(lambda: raw.read(path))
     for part in (str(path), raw.sha256(damaged), raw.SHA256[NAME], "dvc repro --force download"):
         assert part in message
 
@@ -65,15 +46,12 @@ def test_read_names_what_the_code_is_not_made_for(
     path = tmp_path / NAME
     path.write_bytes(content)
     monkeypatch.setitem(raw.SHA256, NAME, raw.sha256(content))
-    with pytest.raises(UserError) as caught:
-        raw.read(path)
-    message = str(caught.value)
+    message = message_of(lambda: raw.read(path))
     assert message.startswith(f"{path}: ")
     assert all(part in message for part in (*parts, "docs/extending.md")), message
 
 
 def test_read_names_a_missing_file_and_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(UserError) as caught:
-        raw.read(tmp_path / NAME)
-    assert str(tmp_path / NAME) in str(caught.value)
-    assert "`dvc repro download`" in str(caught.value)
+    message = message_of(lambda: raw.read(tmp_path / NAME))
+    assert str(tmp_path / NAME) in message
+    assert "`dvc repro download`" in message

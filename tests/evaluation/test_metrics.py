@@ -4,10 +4,10 @@ import json
 import numpy as np
 import pytest
 
-from study.base.errors import UserError
 from study.evaluation import metrics
 from study.evaluation.metrics import Metrics
 from study.training.history import Epoch
+from tests.errors import message_of
 
 EPOCHS = [
     Epoch(0, 0.5, 90.0, 0.123456, 0.2, 95.5),
@@ -51,10 +51,9 @@ def test_metrics_may_be_missing_not_a_number_or_unknown() -> None:
 
 
 def test_metrics_that_are_not_numbers_are_an_error() -> None:
-    with pytest.raises(UserError) as error:
-        metrics.from_json("metrics/models/m.json", '{"accuracy": "high"}')
-    assert "metrics/models/m.json" in str(error.value)
-    assert "accuracy" in str(error.value)
+    message = message_of(lambda: metrics.from_json("metrics/models/m.json", '{"accuracy": "high"}'))
+    assert "metrics/models/m.json" in message
+    assert "accuracy" in message
 
 
 @pytest.mark.parametrize(

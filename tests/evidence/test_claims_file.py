@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from study.base.errors import UserError
 from study.evidence import claims_file, configurations
 from tests.checkout import ROOT
+from tests.errors import message_of
 from tests.evidence.hand_made import PUBLISHED
 
 TEXT = (ROOT / "claims.yaml").read_text("utf-8")
@@ -17,10 +17,7 @@ def read(text: str) -> claims_file.ClaimsFile:
 
 
 def complaint(text: str) -> str:
-    with pytest.raises(UserError) as error:
-        read(text)
-    assert str(error.value).isprintable()
-    return str(error.value)
+    return message_of(lambda: read(text))
 
 
 def test_claims_are_in_the_order_of_the_write_up() -> None:

@@ -3,10 +3,10 @@ from collections import Counter
 import pytest
 
 import models
-from study.base.errors import UserError
 from study.evidence import configurations
 from study.recipes import params_file
 from tests.checkout import ROOT
+from tests.errors import message_of
 
 PARAMS = params_file.read((ROOT / "params.yaml").read_text("utf-8"), models.names())
 TEXT = """\
@@ -178,9 +178,7 @@ def test_runs_names_line_key_and_value(
 
 
 def complaint(text: str) -> str:
-    with pytest.raises(UserError) as caught:
-        configurations.runs(text, PARAMS)
-    return str(caught.value)
+    return message_of(lambda: configurations.runs(text, PARAMS))
 
 
 def test_experiments_yaml_has_every_model_with_enough_seeds() -> None:

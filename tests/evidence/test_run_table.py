@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from study.base.errors import UserError
 from study.base.files import read_text
 from study.evaluation.metrics import Metrics
 from study.evidence import configurations, run_table
 from study.evidence.run_table import Row
+from tests.errors import message_of
 from tests.evidence.test_configurations import PARAMS, TEXT
 
 RUNS = configurations.runs(TEXT, PARAMS)
@@ -122,9 +122,7 @@ def test_from_csv_empty_file_names_the_header() -> None:
 
 
 def complaint(text: str) -> str:
-    with pytest.raises(UserError) as error:
-        run_table.from_csv(text)
-    return str(error.value)
+    return message_of(lambda: run_table.from_csv(text))
 
 
 def test_merge_keeps_valid_rows_and_the_last_of_a_name() -> None:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binom, mannwhitneyu, ttest_ind
+from scipy.stats import ttest_ind
 
 from study.evidence import statistics
 from study.evidence.statistics import Correct, Mean
@@ -80,26 +80,11 @@ def test_mean_of_a_single_run_has_no_intervals() -> None:
     assert (found.n, found.mean, found.interval, found.prediction) == (1, 99.1, None, None)
 
 
-def test_intervals_cover_95_percent() -> None:
-    generator = np.random.Generator(np.random.SFC64(1))
-    trials = 1000
-    means = runs = 0
-    for sample in generator.normal(99.1, 0.07, (trials, 6)):
-        found = statistics.mean(sample[:5].tolist())
-        assert found.interval is not None
-        assert found.prediction is not None
-        means += found.interval[0] <= 99.1 <= found.interval[1]
-        runs += found.prediction[0] <= sample[5] <= found.prediction[1]
-    # Three standard errors of 95% in 1000.
-    assert (means / trials, runs / trials) == pytest.approx((0.95, 0.95), abs=0.021)
-
-
 def test_p_superior_counts_pairs_and_halves_ties() -> None:
     # Of six pairs, 3 wins and 2 ties.
     assert statistics.p_superior([1, 2, 3], [2, 1]) == pytest.approx((3 + 2 / 2) / 6)
     # `wilcox.test(extra ~ group, data = sleep)` of R: W = 25.5.
     assert statistics.p_superior(FIRST, SECOND) == pytest.approx(25.5 / 100)
-    assert mannwhitneyu(FIRST, SECOND).statistic == pytest.approx(25.5)
     assert statistics.p_superior([99.3, 99.4, 99.5, 99.6], 99.4) == pytest.approx(2.5 / 4)
 
 
@@ -134,6 +119,7 @@ def test_compare_gives_mcnemar_p_by_hand() -> None:
     compared = statistics.compare(*pair(20, 12, 2, 16))
     assert (compared.only_a_correct, compared.only_b_correct) == (12, 2)
     assert compared.p == pytest.approx(2 * sum(math.comb(14, k) for k in range(3)) / 2**14)
+    assert statistics.compare(*pair(90, 0, 0, 10)).p == 1
 
 
 def test_compare_matches_fagerland_2017() -> None:
@@ -143,12 +129,3 @@ def test_compare_matches_fagerland_2017() -> None:
     numbers as in its R package, contingencytables.
     """
     assert statistics.compare(*pair(59, 6, 16, 80)).p == pytest.approx(0.052479, abs=6e-7)
-
-
-def test_compare_equal_networks_rejects_at_most_5_percent() -> None:
-    draw = np.random.Generator(np.random.SFC64(2))
-    counts = draw.multinomial(10_000, (0.98, 0.005, 0.005, 0.01), size=500)
-    found = sum(statistics.compare(*pair(*each)).p < 0.05 for each in counts)
-    # The exact test is conservative.
-    assert 5 <= found <= binom.ppf(0.9995, 500, 0.05)
-    assert statistics.compare(*pair(90, 0, 0, 10)).p == 1

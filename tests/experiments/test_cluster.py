@@ -32,6 +32,7 @@ from study.base.errors import UserError
 from study.base.files import write
 from study.evidence.configurations import Run
 from tests.checkout import ROOT
+from tests.errors import message_of
 from tests.experiments.examples import DEFAULT, RUNS, SHORT, commit
 
 Usage = namedtuple("Usage", "total used free")
@@ -39,9 +40,7 @@ Usage = namedtuple("Usage", "total used free")
 
 def address_error(address: str) -> str:
     """Return the error for an address."""
-    with pytest.raises(UserError) as raised:
-        driver.check_address(address)
-    return str(raised.value)
+    return message_of(lambda: driver.check_address(address))
 
 
 @pytest.mark.parametrize("address", ["nowhere", "ray://head:10001", "head:port"])

@@ -32,16 +32,6 @@ def names(checkout: Checkout) -> list[str]:
 
 
 @pytest.mark.slow
-def test_make_rejects_jobs_that_are_not_a_number(tmp_path: Path, mnist_folder: Path) -> None:
-    checkout = Checkout.create(tmp_path, mnist_folder)
-    status, output = checkout.attempt("make", "VENV=", "JOBS=two", "experiments")
-    assert status != 0
-    (line,) = (line for line in output.splitlines() if line.startswith("error: "))
-    assert "JOBS" in line
-    assert "two" in line
-
-
-@pytest.mark.slow
 def test_interrupted_experiments_continue(tmp_path: Path, mnist_folder: Path) -> None:
     checkout, trainings = held_study.create(tmp_path, mnist_folder)
     plan(checkout, [1, 10], broken_seeds=[1, 10])

@@ -22,11 +22,6 @@ from tests.reporting.report_inputs import (
 )
 
 
-def test_standard_error_is_that_of_a_proportion() -> None:
-    right = np.random.Generator(np.random.SFC64(1)).binomial(10_000, 0.99, size=20_000)
-    assert tables.standard_error(99.0, 10_000) == pytest.approx(right.std() / 100, rel=0.02)
-
-
 def test_standard_errors_are_larger_for_fewer_images() -> None:
     one = study_of({"model_1": replace(METRICS["model_1"], accuracy=99.0)})
     # √(99 · 1 / n)

@@ -93,7 +93,7 @@ def test_unknown_model_is_named_with_the_known_ones(stage: Stage, name: str) -> 
     assert files() == []
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", ["report", "train"])
 def test_superfluous_argument_is_named(stage: Stage, name: str) -> None:
     model = ["model_1"] if name in ON_ONE_MODEL else []
     assert "--steps" in line(stage(name, *model, "--steps"))

@@ -1,7 +1,7 @@
 import pytest
 
-from study.base.errors import UserError
 from study.recipes.recipe import Recipe
+from tests.errors import message_of
 from tests.recipes import VALUES, recipe
 
 RANGES: dict[str, tuple[str, list[object], list[object]]] = {
@@ -29,9 +29,7 @@ RANGES: dict[str, tuple[str, list[object], list[object]]] = {
 
 
 def complaint(values: dict[str, object]) -> str:
-    with pytest.raises(UserError) as caught:
-        Recipe.parse(VALUES | values, "train.")
-    return str(caught.value)
+    return message_of(lambda: Recipe.parse(VALUES | values, "train."))
 
 
 @pytest.mark.fault("an invalid value in a recipe", "one line with what is allowed")

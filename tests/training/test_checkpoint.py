@@ -6,7 +6,6 @@ import pytest
 
 from study.base.errors import UserError
 from study.data import mnist
-from study.recipes.recipe import Recipe
 from study.training import checkpoint
 from study.training.checkpoint import Checkpoint
 from study.training.engine_trainer import EngineTrainer
@@ -85,22 +84,6 @@ def test_load_ignores_a_checkpoint_with_another_key(mnist_folder: Path, saved: P
     untouched, begun = trainer(mnist_folder), trainer(mnist_folder)
     assert Checkpoint(saved, MODEL, other).load(begun) == []
     assert equal(begun, untouched)
-
-
-@pytest.mark.parametrize("name", Recipe.model_fields)
-def test_key_depends_on_the_recipe(name: str) -> None:
-    other = {
-        "scheduler": "constant",
-        "interpolation": "bilinear",
-        "device": "cuda",
-        "train_images": 99,
-        "epochs": 4,
-        "batch_size": 31,
-        "seed": 2,
-        "validation_images": 1,
-    }
-    changed = RECIPE.model_copy(update={name: other.get(name, 0.25)})
-    assert checkpoint.key(MODEL, changed) != checkpoint.key(MODEL, RECIPE)
 
 
 def test_key_depends_on_model_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
