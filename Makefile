@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 WATCHED := END_WITH_PID=$${END_WITH_PID:-$$PPID}
 
 # Texts with parts that cog fills in.
-FILLED := README.md docs/engine.md docs/performance.md docs/scaling.md
+FILLED := $(shell grep --files-with-matches '^<!-- \[\[\[cog' README.md docs/*.md)
 
 # The page's source; deno lints and formats JavaScript and style sheets, without a network.
 SCRIPTS := study/page/site

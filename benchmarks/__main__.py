@@ -21,7 +21,8 @@ def main() -> None:
     check_raw_data()
     results = measure(comparison.order(), ROOT, RAW, turns=3, batches=60, train_images=6_000)
     write(performance_page.RESULTS, json.dumps(results, indent=2) + "\n")
-    print(f"wrote {performance_page.RESULTS.relative_to(ROOT)}")
+    results_file = performance_page.RESULTS.relative_to(ROOT)
+    print(f"wrote {results_file}; `make readme` writes docs/performance.md")
 
 
 def measure(

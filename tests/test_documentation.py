@@ -33,6 +33,12 @@ def test_links_lead_to_files(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("name", ["README.md", "engine.md", "performance.md", "scaling.md"])
+def test_measured_numbers_are_filled_in(name: str) -> None:
+    """`make check` compares what is between the markers; without them, nothing."""
+    assert re.search(r"(?m)^<!-- \[\[\[cog (?s:.*?)\]\]\] -->$(?s:.*?)^<!-- \[\[\[end", TEXT[name])
+
+
 def test_readme_tree_lists_existing_paths() -> None:
     lines = re.findall(r"^((?:[\w.]+/ )+|[\w.]+\.yaml ) +", TEXT["README.md"], re.MULTILINE)
     tree = " ".join(lines).split()
