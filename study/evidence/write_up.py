@@ -12,7 +12,8 @@ from pydantic import BeforeValidator, ConfigDict, with_config
 from study.base.errors import UserError
 from study.base.files import read_text
 from study.base.yaml_io import from_yaml, typed
-from study.networks.receptive_field import COLUMNS, Row
+from study.networks import receptive_field
+from study.networks.receptive_field import COLUMNS
 
 
 def _rows(table: str | None) -> list[dict[str, str]] | None:
@@ -42,7 +43,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PublishedRecipe:
     """The training parameters in the write-up."""
 
     optimizer: str
@@ -56,10 +57,10 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Epoch:
+class PublishedEpoch:
     """One logged epoch of one model, a row of epochs.csv: epochs from 0, accuracies in percent."""
 
-    model: int
+    model: str
     epoch: int
     train_accuracy: float
     last_batch_loss: float
@@ -73,12 +74,12 @@ class PublishedModel:
     """The published facts about one model; None if not published."""
 
     architecture: str
-    recipe: Recipe | None
-    receptive_field: Annotated[tuple[Row, ...] | None, BeforeValidator(_rows)]
+    recipe: PublishedRecipe | None
+    receptive_field: Annotated[tuple[receptive_field.Row, ...] | None, BeforeValidator(_rows)]
     summary: str
     parameters: int
     stated_best_accuracy: float | None
-    epochs: tuple[Epoch, ...] = ()
+    epochs: tuple[PublishedEpoch, ...] = ()
 
     @property
     def accuracy(self) -> float | None:
@@ -147,9 +148,9 @@ def read(path: Path, log: Path) -> WriteUp:
     """
     published = from_yaml(WriteUp, str(path), read_text(path))
     rows = list(csv.DictReader(read_text(log).splitlines()))
-    epochs = typed(list[Epoch], rows, lambda row, *_: f"{log} line {row + 2}")
+    epochs = typed(list[PublishedEpoch], rows, lambda row, *_: f"{log} line {row + 2}")
     models = {
-        name: replace(model, epochs=tuple(e for e in epochs if f"model_{e.model}" == name))
+        name: replace(model, epochs=tuple(e for e in epochs if e.model == name))
         for name, model in published.models.items()
     }
     published = replace(published, models=models)
@@ -158,10 +159,10 @@ def read(path: Path, log: Path) -> WriteUp:
     return published
 
 
-def _contradictions(published: WriteUp, epochs: Sequence[Epoch]) -> Iterator[str]:
+def _contradictions(published: WriteUp, epochs: Sequence[PublishedEpoch]) -> Iterator[str]:
     """Yield one line for each number that is given twice and differs."""
     models = published.models
-    for name in sorted({f"model_{epoch.model}" for epoch in epochs} - set(models)):
+    for name in sorted({epoch.model for epoch in epochs} - set(models)):
         yield f"epochs.csv has a log of {name}, which is not in models"
     for name, model in models.items():
         if f"Total params: {model.parameters:,}" not in model.summary.splitlines():

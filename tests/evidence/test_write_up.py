@@ -20,7 +20,8 @@ def test_read_has_every_logged_epoch() -> None:
     assert sum(counts.values()) == len(lines) - 1
     # Field by field, in the file's order.
     for line, epoch in zip(lines[1:], (e for m in MODELS.values() for e in m.epochs), strict=True):
-        assert [float(cell) for cell in line.split(",")] == list(vars(epoch).values())
+        model, *numbers = line.split(",")
+        assert [model, *map(float, numbers)] == list(vars(epoch).values())
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_reported_accuracy_is_of_the_best_epoch_if_no_other_is_published() -> No
 
 
 def test_recipes_are_those_of_models_1_and_2() -> None:
-    recipe = write_up.Recipe("SGD", 0.9, 0.01, 128, 64, 15, 0.1)
+    recipe = write_up.PublishedRecipe("SGD", 0.9, 0.01, 128, 64, 15, 0.1)
     assert [model.recipe for model in MODELS.values()] == [recipe, recipe, None, None, None]
 
 
@@ -91,7 +92,7 @@ TEXT, LOG = "write_up.yaml", "epochs.csv"
         (TEXT, "test_images: 10000", "test_images: 9999", ("9568 of 9999", "95.68")),
         (LOG, "1,3,97.76", "1,4,97.76", ("model_1", "epoch 4", "epoch 3")),
         (LOG, "9568,95.68", "9569,95.68", ("model_1", "epoch 0", "9569 of 10000", "95.68")),
-        (LOG, "5,24,", "6,0,", ("model_6", "epochs.csv")),
+        (LOG, "model_5,24,", "model_6,0,", ("model_6", "epochs.csv")),
         # Not what its key allows.
         (TEXT, "test_images:", "test_image:", ("test_image",)),
         (TEXT, "momentum: 0.9", "momentum: high", ("models.model_1.recipe.momentum", "high")),
