@@ -31,6 +31,7 @@ NEEDED = (
     "tqdm",
     "yaml",
 )
+"""Names under which code imports the packages; pyproject.toml has their distributions."""
 
 if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit(

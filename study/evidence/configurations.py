@@ -225,9 +225,12 @@ def _run(configuration: Configuration, params: Params, document: Document, numbe
     keys = {place: key for key, place in params.places[model].items() if key != "seed"}
     for place in overrides:
         if place not in keys:
+            # Where params.yaml has this key for the model: at another place than the user thinks.
+            same = [known for known in keys if known.rpartition(".")[2] == place.rpartition(".")[2]]
             raise UserError(
                 f"{document.at('configurations', number, 'set', place)}: set.{quote(place)} is not"
-                f" a known key; use one of {', '.join(keys)}"
+                f" a key that applies to {model};"
+                f" use {' or '.join(same or keys)}"
             )
     overrides = of_recipe(model, configuration.recipe or model, params) | overrides
     changed = {keys[place]: value for place, value in overrides.items()}

@@ -37,7 +37,10 @@ from study.evidence.verdicts import (
 from study.evidence.write_up import Target, WriteUp
 
 PLAN = "870c88be843f48ef606405b8f877c9b8a57b580c"
-"""The commit that declared the procedure: the revision of each judged run descends from it."""
+"""The commit that declared the procedure, for the report.
+
+A test, not this module, checks that the revision of each run descends from it.
+"""
 PILOT = range(1, 6)
 """The seeds of the pilot, whose verdicts we knew before PLAN."""
 
