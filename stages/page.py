@@ -40,7 +40,7 @@ def main() -> None:
     values = {
         "accuracy_axis": results.accuracy_axis(stats, published),
         "configurations": stats,
-        "descriptions": claims_file.names(experiments),
+        "descriptions": claims_file.descriptions(experiments),
         "difference_axis": results.difference_axis(
             [*judged.claims, *judged.questions], params.equivalence_margin
         ),

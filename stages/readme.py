@@ -18,7 +18,7 @@ def found() -> str:
         stats,
         aggregates.named(stats, experiments.final),
         project_files.published(),
-        claims_file.names(experiments),
+        claims_file.descriptions(experiments),
     )
     return "\n".join(f"- {sentence}" for sentence in sentences)
 

@@ -44,7 +44,7 @@ def main() -> None:
         verdicts=project_files.judged(),
         margin=params.equivalence_margin,
         configurations=stats,
-        descriptions=claims_file.names(experiments),
+        descriptions=claims_file.descriptions(experiments),
         final=aggregates.named(stats, experiments.final),
         held_out=held_out.on_validation_images(rows, experiments.final),
         closed=project_files.closed(),

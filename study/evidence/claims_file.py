@@ -102,8 +102,8 @@ def read(text: str, published: WriteUp, experiments: ExperimentsFile) -> ClaimsF
     return file.model_copy(update={"claims": ordered})
 
 
-def names(experiments: ExperimentsFile) -> dict[str, str]:
-    """Return what to call configurations, closed trials and the target, by id."""
+def descriptions(experiments: ExperimentsFile) -> dict[str, str]:
+    """Return the descriptions of configurations, closed trials and the target, by id."""
     return experiments.descriptions | {TARGET: TARGET}
 
 

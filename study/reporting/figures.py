@@ -232,10 +232,10 @@ def seeds(bands: Mapping[str, Sequence[EpochBand]]) -> Figure:
 
 
 @drawing
-def forest(claims: Sequence[Claim], names: Mapping[str, str], margin: float) -> Figure:
+def forest(claims: Sequence[Claim], descriptions: Mapping[str, str], margin: float) -> Figure:
     """Draw the differences in accuracy that claims are about, claim by claim.
 
-    The intervals are those of the verdicts. `names`: what to call configurations, by id. `margin`:
+    The intervals are those of the verdicts. `descriptions`: of configurations, by id. `margin`:
     accuracies within it count as equivalent, in points.
     """
     shown = [(claim, checks) for claim in claims if (checks := accuracy_checks(claim))]
@@ -257,7 +257,7 @@ def forest(claims: Sequence[Claim], names: Mapping[str, str], margin: float) -> 
         panel.text(1.02, y, claim.verdict.upper(), color=color, transform=right, **bold)
         for check in checks:
             y += 1
-            labels.append((y, compared(check, names, margin)))
+            labels.append((y, compared(check, descriptions, margin)))
             mark = VERDICTS[check.verdict]
             assert check.interval
             panel.plot(check.interval, [y, y], color=mark["color"], linewidth=1.4, zorder=2)
@@ -283,12 +283,12 @@ def accuracy_checks(claim: Claim) -> list[CheckResult]:
     return [check for check in claim.checks if check.is_about_accuracy and check.interval]
 
 
-def compared(check: CheckResult, names: Mapping[str, str], margin: float) -> str:
+def compared(check: CheckResult, descriptions: Mapping[str, str], margin: float) -> str:
     """Return what a check predicts about a difference: `Model 2 − Model 1 > 0`."""
     shown = {"accuracy": "", "best_accuracy": "best epoch: "}
     metric = shown.get(check.metric, f"{METRICS[check.metric].name}: ")
     predicted = PREDICTED[check.relation].format(margin=margin)
-    return f"{metric}{names[check.of]} − {names[check.than]} {predicted}"
+    return f"{metric}{descriptions[check.of]} − {descriptions[check.than]} {predicted}"
 
 
 @drawing

@@ -22,19 +22,19 @@ def findings(
     configurations: Sequence[ConfigurationStats],
     final: ConfigurationStats | None,
     published: WriteUp,
-    names: Mapping[str, str],
+    descriptions: Mapping[str, str],
 ) -> list[str]:
     """Return the findings as items of a list, in Markdown.
 
-    `final` is the configuration that aims at the target, and `names` are what to call
+    `final` is the configuration that aims at the target, and `descriptions` are those of
     configurations, by id. Nothing is found while runs are missing.
     """
     if verdicts.missing:
         return [missing(verdicts)]
     found = (
-        reproduction(verdicts.numbers, names),
-        conclusions("the write-up's", verdicts.claims, names),
-        answers(verdicts.questions, final, published, names),
+        reproduction(verdicts.numbers, descriptions),
+        conclusions("the write-up's", verdicts.claims, descriptions),
+        answers(verdicts.questions, final, published, descriptions),
         lesson(configurations, published),
     )
     return [each for each in found if each]
@@ -49,10 +49,10 @@ def missing(verdicts: Verdicts) -> str:
     )
 
 
-def reproduction(numbers: Sequence[NumberResult], names: Mapping[str, str]) -> str | None:
+def reproduction(numbers: Sequence[NumberResult], descriptions: Mapping[str, str]) -> str | None:
     """Return how many of the write-up's numbers are among ours; None without any.
 
-    `names` are what to call configurations, by id.
+    `descriptions` are those of configurations, by id.
     """
     if not numbers:
         return None
@@ -70,7 +70,9 @@ def reproduction(numbers: Sequence[NumberResult], names: Mapping[str, str]) -> s
             f"**The write-up's numbers reproduce.** All {len(numbers)} ({kinds}, one run each) are"
             f" {within}."
         )
-    among = listed([f"the {number_name(each, names)} ({number_among(each)})" for each in outside])
+    among = listed(
+        [f"the {number_name(each, descriptions)} ({number_among(each)})" for each in outside]
+    )
     return (
         f"**Of the write-up's {len(numbers)} numbers** ({kinds}, one run each),"
         f" **{len(numbers) - len(outside)} reproduce**: they are {within}. Outside: {among}."
@@ -78,9 +80,9 @@ def reproduction(numbers: Sequence[NumberResult], names: Mapping[str, str]) -> s
     )
 
 
-def number_name(each: NumberResult, names: Mapping[str, str]) -> str:
+def number_name(each: NumberResult, descriptions: Mapping[str, str]) -> str:
     """Return the name of a number of the write-up: `accuracy of Model 1`."""
-    return f"{METRICS[each.metric].name} of {names[each.of]}"
+    return f"{METRICS[each.metric].name} of {descriptions[each.of]}"
 
 
 def number_among(each: NumberResult) -> str:
@@ -89,15 +91,15 @@ def number_among(each: NumberResult) -> str:
     return f"{number(each.published, decimals)}; ours: {interval(each.interval, decimals + 1)}"
 
 
-def conclusions(whose: str, claims: Sequence[Claim], names: Mapping[str, str]) -> str | None:
+def conclusions(whose: str, claims: Sequence[Claim], descriptions: Mapping[str, str]) -> str | None:
     """Return how many claims have each verdict, and which are not supported; None without any.
 
-    `names` are what to call configurations, by id.
+    `descriptions` are those of configurations, by id.
     """
     if not claims:
         return None
     by_verdict: Mapping[str, list[str]] = {
-        verdict: [titled(claim, names) for claim in claims if claim.verdict == verdict]
+        verdict: [titled(claim, descriptions) for claim in claims if claim.verdict == verdict]
         for verdict in ("supported", "contradicted", "inconclusive")
     }
     supported, contradicted, inconclusive = map(len, by_verdict.values())
@@ -114,21 +116,21 @@ def conclusions(whose: str, claims: Sequence[Claim], names: Mapping[str, str]) -
     return text
 
 
-def titled(claim: Claim, names: Mapping[str, str]) -> str:
+def titled(claim: Claim, descriptions: Mapping[str, str]) -> str:
     """Return the title of a claim and, if others do not decide it, the checks that do.
 
-    `names` are what to call configurations, by id.
+    `descriptions` are those of configurations, by id.
     """
     deciding = [check for check in claim.checks if check.verdict == claim.verdict]
     if len(deciding) == len(claim.checks):
         return f"“{claim.title}”"
-    return f"“{claim.title}” ({', '.join(check_text(check, names) for check in deciding)})"
+    return f"“{claim.title}” ({', '.join(check_text(check, descriptions) for check in deciding)})"
 
 
-def check_text(check: CheckResult, names: Mapping[str, str]) -> str:
+def check_text(check: CheckResult, descriptions: Mapping[str, str]) -> str:
     """Return a check as text, with the names of configurations: `Accuracy: Model 2 > Model 1`."""
     sign = {"higher": ">", "lower": "<", "not_higher": "≤", "equivalent": "≈"}[check.relation]
-    sides = f"{names[check.of]} {sign} {names[check.than]}"
+    sides = f"{descriptions[check.of]} {sign} {descriptions[check.than]}"
     return f"{metric_title(check.metric)}: {sides}"
 
 
@@ -136,16 +138,16 @@ def answers(
     questions: Sequence[Claim],
     final: ConfigurationStats | None,
     published: WriteUp,
-    names: Mapping[str, str],
+    descriptions: Mapping[str, str],
 ) -> str | None:
     """Return the verdicts on our own questions; None without any.
 
-    If one is about the target, the answer is whether the configuration `final` reaches it. `names`
-    are what to call configurations, by id.
+    If one is about the target, the answer is whether the configuration `final` reaches it.
+    `descriptions` are those of configurations, by id.
     """
     about = [claim for claim in questions if any(check.than == TARGET for check in claim.checks)]
     if final is None or not about:
-        return conclusions("our own", questions, names)
+        return conclusions("our own", questions, descriptions)
     aim = published.target
     reached = {"supported": "reached", "contradicted": "missed"}.get(
         about[0].verdict, "not shown to be reached"
@@ -156,7 +158,9 @@ def answers(
         f" SD of {final.n} seeds) with {final.parameters:,}."
     )
     others = [
-        f"{titled(claim, names)} is {claim.verdict}" for claim in questions if claim not in about
+        f"{titled(claim, descriptions)} is {claim.verdict}"
+        for claim in questions
+        if claim not in about
     ]
     return f"{text} {listed(others)}." if others else text
 

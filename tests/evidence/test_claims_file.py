@@ -115,7 +115,7 @@ def test_read_names_a_question_with_the_id_of_a_claim() -> None:
 
 
 def test_names_are_those_of_configurations_and_of_the_target() -> None:
-    names = claims_file.names(EXPERIMENTS)
+    names = claims_file.descriptions(EXPERIMENTS)
     assert names["model-4-dropout-15"] == "Model 4 (15% dropout)"
     assert names.keys() - EXPERIMENTS.descriptions.keys() == {"target"}
 
