@@ -1,4 +1,8 @@
-"""Readers of the files that several stages and programs read. All raise UserError."""
+"""Readers of the files that several stages and programs read.
+
+They raise UserError for a mistake in what a user edits, in the run table or in metrics; what else
+stages write is written again by `dvc repro`.
+"""
 
 from collections.abc import Iterable
 

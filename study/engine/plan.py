@@ -33,14 +33,17 @@ class Section:
     linear: nn.Conv2d | nn.AvgPool2d | None
     """None is a copy: it starts a section for layers that did not fit into the one before."""
     size_in: int
+    """Height and width of its input, in pixels."""
     channels_in: int
     """Not padded, unlike the field of a kernel's record."""
     size: int
+    """Height and width of the convolution's output, before max pooling, in pixels."""
     channels: int
     """Not padded, unlike the field of a kernel's record."""
     first: bool = False
     """True if its input is the image."""
     relu: bool = False
+    """True if a ReLU comes before the norm, or if one comes and there is no norm."""
     norm: nn.BatchNorm2d | None = None
     norm_name: str = ""
     rectified: bool = False
@@ -62,17 +65,17 @@ class Section:
 
     @property
     def kind(self) -> str:
-        """Kind of the kernels that compute the convolution."""
+        """Kind of its passes: the first one in the table of docs/engine.md that applies."""
         if not isinstance(self.linear, nn.Conv2d):
             return MEAN
-        kernel, framed = self.linear.kernel_size[0], padding(self.linear) > 0
-        if not framed and (kernel == self.size_in or (kernel == 1 and not self.first)):
-            return POINTWISE if self.linear.groups == 1 else DEPTHWISE
-        if self.first:
-            return FIRST if kernel == 3 else TAPS
         if self.linear.groups > 1:
             return DEPTHWISE
-        return WINOGRAD if kernel == 3 else TAPS
+        kernel, framed = self.linear.kernel_size[0], padding(self.linear) > 0
+        if not framed and (kernel == self.size_in or (kernel == 1 and not self.first)):
+            return POINTWISE
+        if kernel == 3:
+            return FIRST if self.first else WINOGRAD
+        return TAPS
 
 
 class UnsupportedError(Exception):
@@ -255,9 +258,9 @@ NORM_FIELDS = {
 
 
 def parameters(found: list[Section]) -> list[Parameter]:
-    """Return all arrays of a network's state: weights of convolutions, which decay, come first.
+    """Return all arrays of a network's state, in the order in which `Engine` slices them.
 
-    Then come the others that are trained.
+    First the weights of convolutions, which decay, then what else is trained, then the rest.
     """
     arrays = []
     for index, section in enumerate(found):

@@ -34,8 +34,9 @@ class Evaluation:
 def evaluate(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Evaluation:
     """Evaluate logits [n, 10] on labels int64 [n]. The loss is NaN if a logit is not finite."""
     no_gradient = np.zeros((0, 0), np.float32)
-    loss, correct = cross_entropy(logits, labels, logits.shape[1], no_gradient)
-    return Evaluation(loss / len(labels), logits.argmax(axis=1), correct)
+    loss, _ = cross_entropy(logits, labels, logits.shape[1], no_gradient)
+    predictions = logits.argmax(axis=1)
+    return Evaluation(loss / len(labels), predictions, int((predictions == labels).sum()))
 
 
 def logits(network: nn.Sequential, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -49,19 +49,19 @@ class Metrics:
     """
 
     accuracy: float | None = None
-    """On the test set after the last epoch, in percent."""
+    """After the last epoch, in percent, on the images that `validation_images` says."""
     loss: float | None = None
-    """On the test set after the last epoch, in nats per image."""
+    """After the last epoch, on the same images, in nats per image."""
     best_accuracy: float | None = None
-    """On the test set after the best epoch, in percent."""
+    """After the best epoch, on the same images, in percent."""
     train_accuracy: float | None = None
     """Of the last epoch's training, in percent."""
     last_epochs_std: float | None = None
-    """SD of the test accuracy over the last epochs, in points."""
+    """SD of the accuracy on the same images over the last epochs, in points."""
     parameters: int | None = None
     """Number of parameters."""
     validation_images: Annotated[int, Field(ge=0, lt=TRAINING_IMAGES)] = 0
-    """Number of training images that replaced the test set; 0 for the test set."""
+    """Number of last training images that it was evaluated on; 0 for the test set."""
 
 
 def measure(

@@ -34,7 +34,7 @@ class Row:
     metrics: Mapping[str, str]
     """As in metrics/models/, with the decimals of each; `nan` after a failed training."""
     test_accuracies: tuple[float, ...]
-    """After each epoch, in percent."""
+    """After each epoch, in percent; on the validation images if the recipe has any."""
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
 """recipes/M.yaml: the values in effect for one model, and what else decides the bytes."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +14,13 @@ from study.recipes.recipe import Recipe
 DECISIVE = ("torch", "numpy", "numba", "llvmlite")
 """Packages whose version may change a bit of the weights; llvmlite is Numba's compiler."""
 HEAD = "# Written by the stage `recipes`; edit params.yaml instead.\n"
+
+
+@dataclass(frozen=True)
+class Written:
+    """The part of a recipe file that says what it was written with; other keys are ignored."""
+
+    versions: dict[str, str]
 
 
 def versions() -> dict[str, str]:
@@ -44,7 +52,7 @@ def from_text(name: str, text: str) -> Recipe:
 
 def written_versions(name: str, text: str) -> dict[str, str]:
     """Return the versions in the recipe file `name`. Raises UserError if it is damaged."""
-    return dict(from_yaml(dict[str, Any], name, text)["versions"])
+    return from_yaml(Written, name, text).versions
 
 
 def described(versions: object) -> str:

@@ -11,7 +11,8 @@ class Epoch:
     """Results of one pass over the training images and of the evaluation after it.
 
     Accuracies are in percent, losses are mean negative log-likelihoods in nats per image. Training
-    results are averages over the epoch, with dropout, while the network learns.
+    results are averages over the epoch, with dropout, while the network learns. Test results are on
+    the validation images if the recipe has any.
     """
 
     epoch: int

@@ -65,3 +65,15 @@ def test_recipe_file_names_what_is_damaged(old: str, new: str, parts: tuple[str,
     assert old in TEXT
     message = complaint(TEXT.replace(old, new, 1))
     assert [part for part in parts if part not in message] == [], message
+
+
+def test_versions_are_those_that_it_was_written_with() -> None:
+    assert recipe_file.written_versions(NAME, TEXT) == recipe_file.versions()
+
+
+@pytest.mark.parametrize("versions", ["", "versions: abc", "versions: [1]"])
+def test_versions_that_are_not_readable_are_named(versions: str) -> None:
+    text = f"{TEXT.partition('versions:')[0]}{versions}\n"
+    message = message_of(lambda: recipe_file.written_versions(NAME, text))
+    assert message.startswith(NAME)
+    assert "versions" in message

@@ -79,8 +79,11 @@ def test_load_without_a_file_keeps_the_trainer(mnist_folder: Path, tmp_path: Pat
     assert equal(begun, untouched)
 
 
-def test_load_ignores_a_checkpoint_with_another_key(mnist_folder: Path, saved: Path) -> None:
-    other = RECIPE.model_copy(update={"seed": 2})
+@pytest.mark.parametrize("values", [{"seed": 2}, {"dropout": 0.25}, {"validation_images": 1}])
+def test_load_ignores_a_checkpoint_with_another_recipe(
+    mnist_folder: Path, saved: Path, values: dict[str, object]
+) -> None:
+    other = RECIPE.model_copy(update=values)
     untouched, begun = trainer(mnist_folder), trainer(mnist_folder)
     assert Checkpoint(saved, MODEL, other).load(begun) == []
     assert equal(begun, untouched)
