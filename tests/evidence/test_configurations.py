@@ -153,6 +153,9 @@ CLOSED = "closed: [{description: a trial, id: "
         (f"set: {{{DROPOUT}}}", "default: true", 15, ("default", "model_4", "base", "dropout")),
         (f"set: {{{DROPOUT}}}", f"set: {{{DROPOUT}}}\n    default: true", 16, ("default", "set")),
         (DROPOUT, "train.droput: 0.1", 15, ("train.droput", "train.dropout")),
+        # A model has its own value of some keys, and takes the others from `train`.
+        ("models.model_5.epochs", "train.epochs", 21, ("use models.model_5.epochs",)),
+        (DROPOUT, "models.model_4.dropout: 0.1", 15, ("use train.dropout",)),
         (DROPOUT, "train.seed: 2", 15, ("train.seed", "train.epochs")),
         (DROPOUT, "candidate: model_1", 15, ("candidate", "train.epochs")),
         (DROPOUT, "models.model_5.epochs: 2", 15, ("models.model_5.epochs", "train.epochs")),
