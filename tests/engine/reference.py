@@ -92,9 +92,13 @@ def step(
 ) -> tuple[Tensor, nn.Sequential]:
     """Return the loss, and a copy of the network with its gradients and new running statistics."""
     network = copy.deepcopy(network).to(dtype)
+    # The number of threads decides how PyTorch divides its sums, and so how far they are off.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
     logits = forward(network, normalized(images, dtype), drawn)
     loss = F.cross_entropy(logits, torch.from_numpy(labels))
     loss.backward()  # type: ignore[no-untyped-call]
+    torch.set_num_threads(threads)
     return loss.detach(), network
 
 
