@@ -114,10 +114,10 @@ def test_read_names_a_question_with_the_id_of_a_claim() -> None:
     assert complaint(text).startswith(f"claims.yaml line {line}: {FIRST} must")
 
 
-def test_names_are_those_of_configurations_and_of_the_target() -> None:
-    names = claims_file.descriptions(EXPERIMENTS)
-    assert names["model-4-dropout-15"] == "Model 4 (15% dropout)"
-    assert names.keys() - EXPERIMENTS.descriptions.keys() == {"target"}
+def test_descriptions_are_those_of_configurations_and_of_the_target() -> None:
+    descriptions = claims_file.descriptions(EXPERIMENTS)
+    assert descriptions["model-4-dropout-15"] == "Model 4 (15% dropout)"
+    assert descriptions.keys() - EXPERIMENTS.descriptions.keys() == {"target"}
 
 
 def test_read_names_a_claim_without_a_title() -> None:
