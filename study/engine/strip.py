@@ -9,16 +9,7 @@ from numba import types
 from numba.core import cgutils
 
 from study.engine.compilation import intrinsic
-from study.engine.vector import (
-    EIGHT,
-    FLOAT,
-    LANES,
-    multiply_add,
-    pointer,
-    read,
-    spread,
-    write,
-)
+from study.engine.vector import FLOAT, multiply_add, pointer, read, spread, write
 
 UNROLLED = 4
 """Steps of the depth between two branches."""
@@ -26,13 +17,14 @@ UNROLLED = 4
 
 @dataclass(frozen=True)
 class Strip:
-    """Emits the LLVM code of a product for `vectors` vectors of columns and any number of rows.
+    """Emits the LLVM code of a product for a few columns and any number of rows.
 
     The operands are those of `product`, as LLVM's values; a, b and c are addresses.
     """
 
     builder: Any
-    vectors: int
+    columns: dict[int, ir.VectorType]
+    """By its first column, the type of each vector that the columns are divided into."""
     heights: tuple[int, ...]
     """Numbers of rows per block, from the most whose sums fit into registers down to 1."""
     transposed: bool
@@ -86,26 +78,27 @@ class Strip:
         a = self.at(self.a, row if self.transposed else builder.mul(self.a_row, row))
         c = self.at(self.c, builder.mul(self.c_row, row))
         places = [
-            self.at(self.at(c, builder.mul(self.c_row, self.const(y))), self.const(LANES * x))
+            self.at(self.at(c, builder.mul(self.c_row, self.const(y))), self.const(x))
             for y in range(height)
-            for x in range(self.vectors)
+            for x in self.columns
         ]
+        kinds = list(self.columns.values()) * height
         totals = [total for line in self.sums[:height] for total in line]
         with builder.if_else(self.add) as (continued, fresh):
             with continued:
-                for place, total in zip(places, totals, strict=True):
-                    builder.store(read(builder, place, EIGHT), total)
+                for place, kind, total in zip(places, kinds, totals, strict=True):
+                    builder.store(read(builder, place, kind), total)
             with fresh:
-                for total in totals:
-                    builder.store(ir.Constant(EIGHT, [0.0] * LANES), total)
+                for kind, total in zip(kinds, totals, strict=True):
+                    builder.store(ir.Constant(kind, None), total)
         most = builder.and_(self.depth, self.const(-UNROLLED))
         for steps, start, end in ((UNROLLED, self.const(0), most), (1, most, self.depth)):
             every = self.const(steps)
             with cgutils.for_range_slice(builder, start, end, every, inc=True) as (k, _):
                 here = self.at(a, builder.mul(self.a_row, k) if self.transposed else k)
                 self.advance(here, self.at(self.b, builder.mul(self.b_row, k)), height, steps)
-        for place, total in zip(places, totals, strict=True):
-            write(builder, builder.load(total, typ=EIGHT), place)
+        for place, kind, total in zip(places, kinds, totals, strict=True):
+            write(builder, builder.load(total, typ=kind), place)
 
     def advance(self, a: Any, b: Any, height: int, steps: int) -> None:
         """Add the products of some steps of the depth to the sums of a block."""
@@ -113,21 +106,22 @@ class Strip:
         for k in range(steps):
             row = self.at(b, builder.mul(self.b_row, self.const(k)))
             columns = [
-                read(builder, self.at(row, self.const(LANES * x)), EIGHT)
-                for x in range(self.vectors)
+                read(builder, self.at(row, self.const(x)), kind) for x, kind in self.columns.items()
             ]
             for i, line in enumerate(self.sums[:height]):
                 far, near = (k, i) if self.transposed else (i, k)
                 start = self.at(a, builder.mul(self.a_row, self.const(far)))
                 place = self.at(start, self.const(near))
-                factor = spread(builder, builder.load(place, typ=FLOAT))
+                number = builder.load(place, typ=FLOAT)
                 for column, total in zip(columns, line, strict=True):
-                    before = builder.load(total, typ=EIGHT)
+                    factor = spread(builder, number, column.type)
+                    before = builder.load(total, typ=column.type)
                     builder.store(multiply_add(builder, factor, column, before), total)
 
 
-def strip(vectors: int, heights: tuple[int, ...]) -> Callable[..., Any]:
-    """Return the operation that computes a product for `vectors` vectors of columns."""
+def strip(lanes: tuple[int, ...], heights: tuple[int, ...]) -> Callable[..., Any]:
+    """Return the operation that computes a product for vectors of so many columns."""
+    columns = {sum(lanes[:i]): ir.VectorType(FLOAT, n) for i, n in enumerate(lanes)}
 
     @intrinsic
     def emitted(context, m, a, a_row, transposed, b, b_row, c, c_row, rows, depth, add):  # type: ignore[no-untyped-def]
@@ -135,7 +129,7 @@ def strip(vectors: int, heights: tuple[int, ...]) -> Callable[..., Any]:
             m, a, a_row, transposed, b, b_row, c, c_row, rows, depth, add = args
             a, b, c = (pointer(context, builder, signature.args[0], m, at) for at in (a, b, c))
             sums = [
-                [cgutils.alloca_once(builder, EIGHT) for _ in range(vectors)]
+                [cgutils.alloca_once(builder, kind) for kind in columns.values()]
                 for _ in range(heights[0])
             ]
             add = builder.icmp_signed("!=", add, ir.Constant(add.type, 0))
@@ -144,7 +138,7 @@ def strip(vectors: int, heights: tuple[int, ...]) -> Callable[..., Any]:
                 for layout, branch in zip((True, False), branches, strict=True):
                     with branch:
                         Strip(
-                            builder, vectors, heights, layout,
+                            builder, columns, heights, layout,
                             a, a_row, b, b_row, c, c_row, rows, depth, add, sums,
                         ).emit()  # fmt: skip
             return context.get_dummy_value()
@@ -155,6 +149,8 @@ def strip(vectors: int, heights: tuple[int, ...]) -> Callable[..., Any]:
     return emitted
 
 
-# The 16 registers of AVX2 hold the sums, a row of b and a number of a. With 8 or more sums, two
-# fused multiply-adds of 4 cycles each can start in every cycle.
-strip_1, strip_2, strip_3 = strip(1, (12, 8, 4, 1)), strip(2, (6, 4, 1)), strip(3, (4, 2, 1))
+# The 16 registers of AVX2, of 8 floats, hold the sums, a row of b and a number of a. With 8 or more
+# sums, two fused multiply-adds of 4 cycles each can start in every cycle. A vector of 16 floats is
+# one register of AVX-512, and two of AVX2.
+strip_1 = strip((8,), (12, 8, 4, 1))
+strip_2, strip_3 = strip((16,), (6, 4, 1)), strip((16, 8), (4, 2, 1))

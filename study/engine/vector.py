@@ -77,19 +77,18 @@ def write(builder: Any, value: Any, address: Any, align: int = 4) -> None:
     builder.store(value, builder.bitcast(address, value.type.as_pointer())).align = align
 
 
-def spread(builder: Any, scalar: Any) -> Any:
+def spread(builder: Any, scalar: Any, kind: Any = EIGHT) -> Any:
     """Return a vector with `scalar` in every lane."""
-    nothing = ir.Constant(EIGHT, ir.Undefined)
+    nothing = ir.Constant(kind, ir.Undefined)
     one = builder.insert_element(nothing, scalar, ir.Constant(INT32, 0))
-    return builder.shuffle_vector(
-        one, nothing, ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
-    )
+    return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(INT32, kind.count), None))
 
 
 def multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
     """Return a * b + c, rounded once."""
-    kind = ir.FunctionType(EIGHT, [EIGHT, EIGHT, EIGHT])
-    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.fma.v8f32")
+    kind = ir.FunctionType(c.type, [c.type] * 3)
+    name = f"llvm.fma.v{c.type.count}f32"
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
     return builder.call(function, [a, b, c])
 
 
