@@ -106,7 +106,9 @@ def select(runs: Mapping[str, Run], ids: Collection[str], seeds: str | None) -> 
     try:
         wanted = configurations.seed_range(seeds) if seeds else None
     except ValueError as error:
-        raise UserError(f"SEEDS {error}; run `make experiments SEEDS=1-5`") from None
+        raise UserError(
+            f"SEEDS {error}, got {quote(seeds)}; run `make experiments SEEDS=1-5`"
+        ) from None
     selected = [
         name
         for name, run in runs.items()

@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from study.base.yaml_io import from_yaml
 from study.data.raw import CLASSES
@@ -43,20 +43,17 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Metrics:
-    """The metrics of one run, in the order of metrics/models/M.json.
+    """The metrics of one run, in the order of metrics/models/M.json; None for a missing one."""
 
-    A metric may be missing (None) or, after a failed training, nan.
-    """
-
-    accuracy: float | None = None
+    accuracy: FiniteFloat | None = None
     """After the last epoch, in percent, on the images that `validation_images` says."""
-    loss: float | None = None
+    loss: FiniteFloat | None = None
     """After the last epoch, on the same images, in nats per image."""
-    best_accuracy: float | None = None
+    best_accuracy: FiniteFloat | None = None
     """After the best epoch, on the same images, in percent."""
-    train_accuracy: float | None = None
+    train_accuracy: FiniteFloat | None = None
     """Of the last epoch's training, in percent."""
-    last_epochs_std: float | None = None
+    last_epochs_std: FiniteFloat | None = None
     """SD of the accuracy on the same images over the last epochs, in points."""
     parameters: int | None = None
     """Number of parameters."""
@@ -99,7 +96,7 @@ def to_json(metrics: Metrics) -> str:
 def from_json(name: str, text: str) -> Metrics:
     """Return the metrics in the text of the JSON file `name`. Raises UserError if it is not valid.
 
-    Unknown metrics are ignored. (JSON is YAML, except for NaN, which is a word that means nan.)
+    Unknown metrics are ignored. (JSON is YAML.)
     """
     return from_yaml(Metrics, name, text)
 

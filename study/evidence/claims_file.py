@@ -164,10 +164,11 @@ def _mistakes(
                 f"metric must be one that reference/write_up.yaml gives once for {quote(where)},"
                 f" got {number.metric}",
             )
-    if file.control:
-        for key, name in (("of", file.control.of), ("than", file.control.than)):
-            if name not in ids:
-                yield ("control",), unknown_id(key, name)
+    if file.control and (mistake := _control_mistake(file.control, ids)):
+        yield ("control",), mistake
+    for name in file.configurations:
+        if len(ids[name]) == 1:
+            yield (), f"{name} must have at least two seeds in experiments.yaml, got {ids[name][0]}"
 
 
 def _mistake(check: Check, ids: Collection[str]) -> str | None:
@@ -184,6 +185,18 @@ def _mistake(check: Check, ids: Collection[str]) -> str | None:
             return f"metric must be accuracy or {COUNT} if `than` is target, got {check.metric}"
     elif check.than not in ids or check.than == check.of:
         return f"`than` must be another id in experiments.yaml, or target, got {quote(check.than)}"
+    return None
+
+
+def _control_mistake(control: Control, ids: Collection[str]) -> str | None:
+    """Return a message about the first inconsistent key of the control, if any."""
+    if control.metric == COUNT:
+        return f"metric must not be {COUNT}, which is the same for every seed"
+    for key, name in (("of", control.of), ("than", control.than)):
+        if name not in ids:
+            return unknown_id(key, name)
+    if control.than == control.of:
+        return f"`than` must be another id than `of`, got {quote(control.than)}"
     return None
 
 

@@ -35,12 +35,17 @@ def seed_range(text: str) -> tuple[int, ...]:
     found = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", text)
     first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
     if not found or not first <= last < first + 10_000:
-        raise ValueError(f"must be a range of at most 10,000 seeds such as 1-30, got {quote(text)}")
+        raise ValueError("must be a range of at most 10,000 seeds such as 1-30")
     return tuple(range(first, last + 1))
 
 
 def as_seeds(value: object) -> object:
-    """Return the seeds of a range as a list. Raises ValueError."""
+    """Return the seeds of a range as a list.
+
+    Raises ValueError, also for a number, which could be a seed or how many there are.
+    """
+    if isinstance(value, int):
+        raise ValueError("must be a range such as 1-30, or a list such as [1, 2]")
     return seed_range(value) if isinstance(value, str) else value
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 
 from study.evidence import statistics
 from study.evidence.run_table import Row, by_configuration, metric_values
@@ -31,7 +30,7 @@ class HeldOutRow:
     loss: Mean
     """Nats, after the last epoch."""
     accuracy_difference: Change | None
-    """Points, minus the final recipe; None for a single run or after a failed one."""
+    """Points, minus the final recipe; None if either has a single run."""
     loss_difference: Change | None
     """Nats, minus the final recipe; None as for the accuracy."""
 
@@ -66,10 +65,10 @@ def without_split(row: Row) -> tuple[str, Recipe]:
 
 
 def difference(rows: Sequence[Row], baseline: Sequence[Row], metric: str) -> Change | None:
-    """Return the difference of the means of a metric; None if it has no interval."""
+    """Return the difference of the means of a metric; None if either has a single run."""
     if min(len(rows), len(baseline)) < 2:
         return None
     a, b = (metric_values(each, metric) for each in (rows, baseline))
     found = statistics.difference(a, b)
     low, high = map(float, found.interval(statistics.LEVEL / 2))
-    return Change(float(found.mean), (low, high)) if isfinite(high) else None
+    return Change(float(found.mean), (low, high))

@@ -259,8 +259,6 @@ def measure(
 ) -> CheckResult:
     """Return the result of a check of a claim with `checks` tests, decided with `left` left."""
     a, b = samples.pair(check)
-    if not np.isfinite(test.difference.mean + test.difference.se):
-        return replace(unmeasured(check), verdict="inconclusive")
     factor = int(test.factor(checks, left))
     p = float(np.minimum(*test.ps))
     low, high = test.difference.interval(LEVEL / factor)
@@ -296,10 +294,8 @@ def count(check: Check, samples: Samples) -> CheckResult:
 def compare_number(number: Number, published: float, samples: Samples) -> NumberResult:
     """Return where a number of the write-up is among our runs."""
     ours = statistics.mean(samples.of(number.of, number.metric))
-    interval = ours.prediction
-    if interval is None or not np.isfinite(interval).all():
-        return NumberResult(number.metric, number.of, published, None, None, reproduced=False)
-    low, high = interval
+    assert ours.prediction
+    low, high = ours.prediction
     return NumberResult(
         metric=number.metric,
         of=number.of,
@@ -310,13 +306,11 @@ def compare_number(number: Number, published: float, samples: Samples) -> Number
     )
 
 
-def run_control(control: Control, samples: Samples) -> ControlResult | None:
-    """Return the comparison of the two configurations; None after a failed run."""
+def run_control(control: Control, samples: Samples) -> ControlResult:
+    """Return the comparison of the two configurations."""
     a, b = (samples.of(name, control.metric) for name in (control.of, control.than))
     difference = statistics.difference(a, b)
     low, high = difference.interval(LEVEL / 2)
-    if not np.isfinite([low, high]).all():
-        return None
     return ControlResult(
         metric=control.metric,
         of=control.of,
@@ -325,7 +319,7 @@ def run_control(control: Control, samples: Samples) -> ControlResult | None:
         b=rounded(np.mean(b), control.metric),
         difference=rounded(difference.mean, control.metric),
         interval=(rounded(low, control.metric), rounded(high, control.metric)),
-        p=round_p(2 * float(np.minimum(difference.p_above(0), difference.p_below(0)))),
+        p=round_p(min(1, 2 * float(np.minimum(difference.p_above(0), difference.p_below(0))))),
         p_superior=round(statistics.p_superior(a, b), 3),
     )
 

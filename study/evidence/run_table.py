@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -11,6 +12,7 @@ from study.evidence.configurations import Run, run_name
 from study.recipes.recipe import Recipe
 
 NAME = "metrics/runs.csv"
+RESTORE = f"`git restore {NAME}` restores it"
 COLUMNS = (
     "configuration",
     "model",
@@ -32,7 +34,7 @@ class Row:
     revision: str
     """The commit that was run."""
     metrics: Mapping[str, str]
-    """As in metrics/models/, with the decimals of each; `nan` after a failed training."""
+    """As in metrics/models/, with the decimals of each."""
     test_accuracies: tuple[float, ...]
     """After each epoch, in percent; on the validation images if the recipe has any."""
 
@@ -119,20 +121,28 @@ def parse(line: int, cells: Mapping[str, str]) -> Row:
 
     def number(key: str, text: str) -> float:
         try:
-            return float(text)
+            value = float(text)
         except ValueError:
-            raise UserError(f"{at(line)}: {key} must be a number, got {quote(text)}") from None
+            value = math.nan
+        if not math.isfinite(value):
+            raise UserError(f"{at(line)}: {key} must be a number, got {quote(text)}")
+        return value
 
     metrics = {key: number(key, cells[key]) for key in METRICS}
+    recipe = Recipe.parse({key: cells[key] for key in Recipe.model_fields}, f"{at(line)}: ")
+    accuracies = [number("test_accuracies", word) for word in cells["test_accuracies"].split()]
+    if len(accuracies) != recipe.epochs:
+        raise UserError(
+            f"{at(line)}: test_accuracies must have {recipe.epochs} values, one per epoch,"
+            f" got {len(accuracies)}; {RESTORE}"
+        )
     return Row(
         configuration=cells["configuration"],
         model=cells["model"],
-        recipe=Recipe.parse({key: cells[key] for key in Recipe.model_fields}, f"{at(line)}: "),
+        recipe=recipe,
         revision=cells["revision"],
         metrics=format_metrics(metrics),
-        test_accuracies=tuple(
-            number("test_accuracies", word) for word in cells["test_accuracies"].split()
-        ),
+        test_accuracies=tuple(accuracies),
     )
 
 
@@ -209,13 +219,6 @@ def disagreements(
 
 def inconsistencies(row: Row) -> Iterator[str]:
     """Yield inconsistencies between the metrics of a row and its accuracies after each epoch."""
-    remedy = f"`git restore {NAME}` restores it"
-    if len(row.test_accuracies) != row.recipe.epochs:
-        yield (
-            f"test_accuracies must have {row.recipe.epochs} values, one per epoch,"
-            f" got {len(row.test_accuracies)}; {remedy}"
-        )
-        return
     computed = {
         "best_accuracy": max(row.test_accuracies),
         "last_epochs_std": last_epochs_std(row.test_accuracies),
@@ -225,4 +228,4 @@ def inconsistencies(row: Row) -> Iterator[str]:
         computed["accuracy"] = row.test_accuracies[-1]
     for key, value in computed.items():
         if row.metrics[key] != (expected := f"{value:.{METRICS[key].decimals}f}"):
-            yield f"{key} is {row.metrics[key]}, but test_accuracies give {expected}; {remedy}"
+            yield f"{key} is {row.metrics[key]}, but test_accuracies give {expected}; {RESTORE}"

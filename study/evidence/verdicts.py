@@ -17,7 +17,7 @@ Verdict = Literal["supported", "contradicted", "inconclusive", "missing runs"]
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Result of one check, in the unit of its metric; None without runs or after a failed one."""
+    """Result of one check, in the unit of its metric; None while runs are missing."""
 
     metric: str
     of: str
@@ -77,10 +77,10 @@ class NumberResult:
     metric: str
     of: str
     published: float
-    mean: float | None
-    """Mean of our runs; None after a failed one."""
-    interval: Interval | None
-    """95% prediction interval of one run; None as for the mean."""
+    mean: float
+    """Mean of our runs."""
+    interval: Interval
+    """95% prediction interval of one run."""
     reproduced: bool
     """True if the number is within the interval."""
 

@@ -126,9 +126,31 @@ def test_read_names_a_claim_without_a_title() -> None:
     assert message.startswith(f"claims.yaml line {line}: model-6-reaches-target must have a title")
 
 
-def test_read_names_a_mistake_in_the_control() -> None:
-    message = complaint(TEXT.replace("of: model-4-pooled-first, than", "of: model-9, than"))
-    assert "model-9" in message
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("of: model-4-pooled-first", "of: model-9", ("of", "experiments.yaml", "model-9")),
+        ("of: model-4-pooled-first", "of: model-4", ("than", "model-4")),
+        ("metric: accuracy, of: model-4-p", "metric: parameters, of: model-4-p", ("parameters",)),
+    ],
+)
+def test_read_names_a_mistake_in_the_control(old: str, new: str, parts: tuple[str, ...]) -> None:
+    head, _, control = TEXT.partition("control:")
+    assert old in control
+    message = complaint(f"{head}control:{control.replace(old, new)}")
+    line = head.count("\n") + 1
+    assert message.startswith(f"claims.yaml line {line}: ")
+    assert all(part in message for part in parts), message
+
+
+def test_read_names_a_configuration_with_one_seed() -> None:
+    one = [
+        each.model_copy(update={"seeds": (4,)}) if each.id == "model-3" else each
+        for each in EXPERIMENTS.configurations
+    ]
+    experiments = EXPERIMENTS.model_copy(update={"configurations": tuple(one)})
+    message = message_of(lambda: claims_file.read(TEXT, PUBLISHED, experiments))
+    assert "model-3 must have at least two seeds" in message
 
 
 def test_read_names_a_claim_without_checks() -> None:

@@ -129,7 +129,7 @@ CLOSED = "closed: [{description: a trial, id: "
         (SEEDS, "seeds: [-1]", 2, ("seeds.0", "[0, 4294967296)", "-1")),
         (SEEDS, "seeds: [a]", 2, ("seeds.0", "integer", "a")),
         (SEEDS, "seeds: []", 2, ("seeds", "at least 1")),
-        (SEEDS, "seeds: 5", 2, ("seeds", "list", "5")),
+        (SEEDS, "seeds: 5", 2, ("seeds", "range such as 1-30", "list", "got 5")),
         (SEEDS, "seeds: 5-1", 2, ("seeds", "range", "5-1")),
         (SEEDS, "seeds: 1-99999999", 2, ("seeds", "10,000", "1-99999999")),
         (SEEDS, "seeds: 4294967290-4294967299", 2, ("seeds.6", "4294967296")),

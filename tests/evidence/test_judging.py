@@ -1,4 +1,3 @@
-import json
 import math
 import re
 import subprocess
@@ -220,25 +219,6 @@ def test_nothing_is_judged_while_seeds_are_missing() -> None:
         assert (claim.verdict, claim.p, claim.checks[0].difference) == ("missing runs", None, None)
     # Seeds that are not declared stay out.
     assert judge(file, [*BASE, *shifted(0.3)[:7]], range(1, 8)).missing == {}
-
-
-@pytest.mark.parametrize("metric", ["accuracy", "loss"])
-def test_failed_run_leaves_its_checks_inconclusive(metric: str) -> None:
-    metrics = {**BASE[0].metrics, metric: "nan"}
-    failed = replace(BASE[0], metrics=metrics, configuration="changed")
-    file = ClaimsFile(
-        claims={"it": [check("higher", metric=metric)], "other": [check("lower", metric=metric)]},
-        numbers=(Number(metric=metric, of="changed", quoted_in="it"),),
-        control=Control(metric=metric, of="changed", than="model-4"),
-    )
-    quoted = ClaimedMetrics("model_4", accuracy=99.3, loss=0.03)
-    judged = judge(file, [*BASE, failed, *shifted(0.3)[1:]], SEEDS, quoted)
-    for claim in judged.claims:
-        assert (claim.verdict, claim.p, claim.checks[0].interval) == (OPEN, 1, None)
-    (number,) = judged.numbers
-    assert (number.mean, number.interval, number.reproduced) == (None, None, False)
-    assert judged.control is None
-    json.loads(verdicts.to_json(judged), parse_constant=pytest.fail)
 
 
 def test_seeds_of_the_pilot_are_left_out_beside_the_verdict() -> None:

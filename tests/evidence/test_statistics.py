@@ -56,12 +56,11 @@ def test_difference_of_values_without_spread_is_exact() -> None:
     assert [same.p_above(0), same.p_below(0)] == [1, 1]
 
 
-@pytest.mark.parametrize("values", [[99.1], [99.1, math.nan]])
-def test_difference_of_one_run_or_a_failed_one_shows_nothing(values: list[float]) -> None:
+def test_difference_of_one_run_shows_nothing() -> None:
     for found in (
-        statistics.difference(values, [99.0, 99.2]),
-        statistics.difference([99.0, 99.2], values),
-        statistics.difference(values, 99.4),
+        statistics.difference([99.1], [99.0, 99.2]),
+        statistics.difference([99.0, 99.2], [99.1]),
+        statistics.difference([99.1], 99.4),
     ):
         assert [found.p_above(0), found.p_below(0)] == [1, 1]
         assert np.isnan(found.interval(0.05)).all()
