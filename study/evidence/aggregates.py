@@ -25,6 +25,7 @@ class ConfigurationStats:
     default: bool
     """True if the configuration is the model as params.yaml has it."""
     parameters: int
+    epochs: int
     n: int
     """Number of seeds."""
     accuracy: float
@@ -70,7 +71,7 @@ class EpochBand:
 def configuration_stats(
     rows: Iterable[Row], published: WriteUp, defaults: Mapping[str, str]
 ) -> list[ConfigurationStats]:
-    """Return the statistics of each configuration. Failed runs (nan) are included."""
+    """Return the statistics of each configuration."""
     found = []
     for name, runs in by_configuration(rows).items():
         metrics = {key: metric_values(runs, key) for key in METRICS}
@@ -84,6 +85,7 @@ def configuration_stats(
                 model=runs[0].model,
                 default=name in defaults,
                 parameters=int(mean["parameters"].mean),
+                epochs=runs[0].recipe.epochs,
                 n=len(runs),
                 accuracy=rounded(accuracy.mean),
                 low=None if low is None else rounded(low),

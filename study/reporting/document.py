@@ -20,6 +20,7 @@ FILTERS = (
     formats.title,
     findings.check_text,
     findings.mean_and_sd,
+    findings.number_decimals,
     findings.number_name,
     tables.decimals,
     tables.difference_text,

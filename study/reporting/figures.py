@@ -20,7 +20,8 @@ from study.evaluation.metrics import METRICS
 from study.evidence.aggregates import ConfigurationStats, EpochBand
 from study.evidence.verdicts import CheckResult, Claim, Verdict
 from study.evidence.write_up import Target
-from study.reporting.formats import estimate, number, title
+from study.reporting.formats import number, title
+from study.reporting.tables import difference_text
 
 # A notebook passes its own backend to the processes that it starts, and a user's matplotlibrc may
 # be broken. Either can fail the import of matplotlib, although neither has an effect: figures are
@@ -127,9 +128,9 @@ def drawing(draw: Callable[P, Figure]) -> Callable[P, str]:
 
 
 def limits(values: Iterable[float], step: float) -> tuple[float, float]:
-    """Return the multiples of `step` around the finite ones of these values, and a little room."""
-    finite = [value for value in values if math.isfinite(value)] or [0.0]
-    low, high = math.floor(min(finite) / step - 0.25), math.floor(max(finite) / step + 0.25) + 1
+    """Return the multiples of `step` around these values, and a little room."""
+    shown = [*values] or [0.0]
+    low, high = math.floor(min(shown) / step - 0.25), math.floor(max(shown) / step + 0.25) + 1
     return round(low * step, 6), round(high * step, 6)
 
 
@@ -262,8 +263,7 @@ def forest(claims: Sequence[Claim], descriptions: Mapping[str, str], margin: flo
             assert check.interval
             panel.plot(check.interval, [y, y], color=mark["color"], linewidth=1.4, zorder=2)
             panel.plot(check.difference or 0, y, **mark, markersize=5, zorder=3)
-            found = estimate(check.difference, check.interval, 3, sign=True)
-            panel.text(1.02, y, found, transform=right, **text)
+            panel.text(1.02, y, difference_text(check, margin), transform=right, **text)
         y += 1.4
     panel.set_yticks([place for place, _ in labels], [label for _, label in labels])
     panel.tick_params(axis="y", length=0)

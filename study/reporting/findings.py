@@ -8,7 +8,7 @@ from study.evidence.aggregates import ConfigurationStats, wrongly_ranked
 from study.evidence.claims_file import ACCURACIES, TARGET
 from study.evidence.verdicts import CheckResult, Claim, NumberResult, Verdicts
 from study.evidence.write_up import WriteUp
-from study.reporting.formats import interval, listed, number, title
+from study.reporting.formats import decimals_apart, interval, listed, number, title
 
 
 def metric_title(metric: str) -> str:
@@ -87,8 +87,13 @@ def number_name(each: NumberResult, descriptions: Mapping[str, str]) -> str:
 
 def number_among(each: NumberResult) -> str:
     """Return a number of the write-up and our interval: `0.0293; ours: 0.02431 to 0.03392`."""
-    decimals = METRICS[each.metric].decimals
-    return f"{number(each.published, decimals)}; ours: {interval(each.interval, decimals + 1)}"
+    published = number(each.published, METRICS[each.metric].decimals)
+    return f"{published}; ours: {interval(each.interval, number_decimals(each))}"
+
+
+def number_decimals(each: NumberResult) -> int:
+    """Return the decimals of our interval that show whether the write-up's number is in it."""
+    return decimals_apart(each.interval, [each.published], METRICS[each.metric].decimals + 1)
 
 
 def conclusions(whose: str, claims: Sequence[Claim], descriptions: Mapping[str, str]) -> str | None:
@@ -132,6 +137,12 @@ def check_text(check: CheckResult, descriptions: Mapping[str, str]) -> str:
     sign = {"higher": ">", "lower": "<", "not_higher": "≤", "equivalent": "≈"}[check.relation]
     sides = f"{descriptions[check.of]} {sign} {descriptions[check.than]}"
     return f"{metric_title(check.metric)}: {sides}"
+
+
+def check_decimals(check: CheckResult, margin: float) -> int:
+    """Return the decimals of a check's interval that show its verdict."""
+    limits = {"not_higher": [margin], "equivalent": [-margin, margin]}.get(check.relation, [0.0])
+    return decimals_apart(check.interval or (), limits, METRICS[check.metric].decimals + 1)
 
 
 def answers(

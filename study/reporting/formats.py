@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Collection, Iterable
 
 MISSING = "–"
 """Shown for a value that is absent or not a number."""
@@ -27,6 +28,12 @@ def signed(value: float | None, decimals: int = 2) -> str:
     """Return a difference with its sign; a dash if it is missing."""
     written = number(value, decimals)
     return f"+{written}" if written[0].isdigit() else written
+
+
+def decimals_apart(values: Iterable[float], limits: Collection[float], decimals: int) -> int:
+    """Return how many decimals show on which side of the limits values are: these or one more."""
+    same = any(round(value - limit, decimals) == 0 for value in values for limit in limits)
+    return decimals + same
 
 
 def interval(bounds: tuple[float, float] | None, decimals: int = 2, sign: bool = False) -> str:

@@ -23,6 +23,7 @@ from study.reporting.formats import (
     MISSING,
     cell,
     estimate,
+    interval,
     listed,
     p_value,
     signed,
@@ -102,7 +103,6 @@ class ModelRow:
     name: str
     metrics: Metrics
     """Metrics of one run."""
-    epochs: int
     seeds: ConfigurationStats | None
     """Statistics over seeds; None without such runs."""
     published: PublishedModel
@@ -163,7 +163,6 @@ def model_rows(models: Models, evidence: Evidence, published: WriteUp) -> list[M
         ModelRow(
             name=name,
             metrics=metrics,
-            epochs=len(models.histories[name]),
             seeds=seeds.get(name),
             published=published.models.get(name, UNPUBLISHED),
         )
@@ -186,7 +185,7 @@ def standard_errors(models: Models, images: int) -> tuple[float, float] | None:
     errors = [
         standard_error(each.accuracy, images)
         for each in models.metrics.values()
-        if each.accuracy is not None and math.isfinite(each.accuracy)
+        if each.accuracy is not None
     ]
     return (min(errors), max(errors)) if errors else None
 
@@ -260,10 +259,12 @@ def decimals(check: CheckResult) -> int:
     return METRICS[check.metric].decimals
 
 
-def difference_text(check: CheckResult) -> str:
-    """Return the difference of a check with its interval, with one decimal more than its metric."""
-    more = decimals(check) + 1 if check.interval else decimals(check)
-    return estimate(check.difference, check.interval, more, sign=True)
+def difference_text(check: CheckResult, margin: float) -> str:
+    """Return the difference of a check with its interval."""
+    if check.interval is None:
+        return signed(check.difference, decimals(check))
+    shown = findings.check_decimals(check, margin)
+    return estimate(check.difference, check.interval, shown, sign=True)
 
 
 def difference_unit(check: CheckResult) -> str:
@@ -295,12 +296,11 @@ def open_checks(claim: Claim, names: Mapping[str, str], margin: float) -> list[s
 def open_check(check: CheckResult, names: Mapping[str, str], margin: float) -> str:
     """Return what is known about an inconclusive check."""
     a, b, metric = names[check.of], names[check.than], findings.metric_title(check.metric)
-    if check.interval is None:
-        return f"{metric}, {a} − {b}: unknown, because a training failed."
-    low, high = (signed(each, decimals(check) + 1) for each in check.interval)
+    assert check.interval
+    between = interval(check.interval, findings.check_decimals(check, margin), sign=True)
     at = {"equivalent": f" at ±{margin:g}", "not_higher": f" at +{margin:g}"}
     return (
-        f"{metric}, {a} − {b}: between {low} and {high} {difference_unit(check)}, too close to"
+        f"{metric}, {a} − {b}: {between} {difference_unit(check)}, too close to"
         f" call{at.get(check.relation, '')} with {check.n} seeds."
     )
 

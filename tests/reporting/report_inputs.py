@@ -68,6 +68,7 @@ def stats(
         model=name.replace("-", "_"),
         default=True,
         parameters=parameters,
+        epochs=15,
         n=n,
         accuracy=accuracy,
         low=accuracy - 0.1 if several else None,

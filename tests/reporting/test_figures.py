@@ -202,16 +202,6 @@ def test_model_with_a_single_run_has_no_interval() -> None:
     assert lines == [3, 2]
 
 
-def test_failed_runs_are_drawn() -> None:
-    nan = float("nan")
-    failed = replace(
-        stats("model-1"), accuracy=nan, low=nan, high=nan, sd=nan, accuracies=(nan, 99.0)
-    )
-    assert "– ± –" in texts(plotted(figures.models, [failed], TARGET))
-    bands = {"model-1": [EpochBand("model-1", 0, 2, nan, nan, nan, None)]}
-    assert "n = 2" in texts(plotted(figures.seeds, bands))
-
-
 def test_seeds_have_a_panel_for_each_model_with_its_number_of_seeds() -> None:
     figure = plotted(figures.seeds, BANDS)
     shown = [
