@@ -16,7 +16,15 @@ def build(model: str, dropout: float) -> nn.Sequential:
 
     Raises UserError if it is not a flat nn.Sequential from images [n, 1, 28, 28] to logits [n, 10].
     """
-    network, where = models.build(model, dropout), f"models/{model}.py"
+    where = f"models/{model}.py"
+    try:
+        network = models.build(model, dropout)
+    except AttributeError as error:
+        if error.name != "model":
+            raise
+        raise UserError(
+            f"{where}: must define model(dropout); layers that models share go to models/layers.py"
+        ) from None
     if type(network) is not nn.Sequential:
         raise UserError(
             f"{where}: model() must return an nn.Sequential, got {type(network).__name__}"
@@ -26,7 +34,7 @@ def build(model: str, dropout: float) -> nn.Sequential:
     try:
         with torch.inference_mode():
             shape = [*network.eval()(torch.zeros(1, *IMAGE)).shape]
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise UserError(f"{where}: layers do not fit: {str(error).splitlines()[0]}") from None
     if shape != [1, CLASSES]:
         raise UserError(

@@ -81,6 +81,9 @@ def export(model: str, network: nn.Sequential) -> Network:
             )
         if isinstance(module, IGNORED):
             continue
+        where += f", {type(module).__name__}"
+        if requirement := next(unmet(module), None):
+            raise UserError(f"{where}: {requirement} for the page to compute it")
         if isinstance(module, nn.BatchNorm2d):
             scale, shift = affine(module)
             if layers and layers[-1].kind == "convolution":
@@ -91,9 +94,6 @@ def export(model: str, network: nn.Sequential) -> Network:
         elif isinstance(module, nn.ReLU):
             layers.append(Layer("relu", {}, (), field))
         elif isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
-            where += f", {type(module).__name__}"
-            if requirement := next(unmet(module), None):
-                raise UserError(f"{where}: {requirement} for the page to compute it")
             options = {
                 key.removesuffix("_size"): side(getattr(module, key, 1), where)
                 for key in ("kernel_size", "stride", "padding", "dilation")
@@ -143,8 +143,10 @@ def folded(convolution: Layer, scale: Tensor, shift: Tensor) -> Layer:
     return replace(convolution, numbers=numbers, normalized=True)
 
 
-def unmet(module: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> Iterator[str]:
+def unmet(module: nn.Module) -> Iterator[str]:
     """Yield what must be different about a layer."""
+    if not getattr(module, "track_running_stats", True):
+        yield "track_running_stats must be True, got False"
     for key in ("kernel_size", "stride", "padding", "dilation"):
         size = getattr(module, key, 1)
         if isinstance(size, str) or (not isinstance(size, int) and len(set(size)) != 1):

@@ -108,6 +108,10 @@ class MyReLU(nn.ReLU):
             lambda: nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"),
             "padding_mode must be zeros, got reflect",
         ),
+        (
+            lambda: nn.BatchNorm2d(1, track_running_stats=False),
+            "track_running_stats must be True, got False",
+        ),
         (lambda: nn.MaxPool2d(2, padding=1), "padding must be 0, got 1"),
         (lambda: nn.MaxPool2d(2, dilation=2), "dilation must be 1, got 2"),
         (lambda: nn.AvgPool2d(2, ceil_mode=True), "ceil_mode must be False, got True"),
