@@ -1,4 +1,4 @@
-# Every target builds .venv if it is missing or older than requirements.lock.
+# Every target but help builds .venv if it is missing or older than requirements.lock.
 
 PYTHON ?= python3
 # Number of concurrent trainings; by default, one per available core if there is enough memory.
@@ -37,13 +37,13 @@ first-look: $(VENV) ## Train two models briefly, as an experiment
 repro: $(VENV) ## Run the pipeline (JOBS=2: two models at once)
 	@[[ '$(JOBS)' =~ ^([1-9][0-9]*)?$$ ]] || \
 	  { echo "error: JOBS must be an integer of at least 1, got '$(JOBS)'" >&2; exit 1; }
-	$(WATCHED) dvc repro download
+	$(WATCHED) dvc repro download summarize
 	$(WATCHED) $(MAKE) --no-print-directory -j $(jobs) train
 	$(WATCHED) dvc repro
 
 # Each training by itself: make runs JOBS of them at once, and starts no more when one fails. The
 # last models train longest and go first, so that no core waits for them at the end.
-train:
+train: $(VENV)
 	@$(MAKE) --no-print-directory $$(dvc stage list --name-only | grep '^train@' | sort -r)
 train@%: $(VENV)
 	$(WATCHED) dvc --wait-for-lock repro --single-item $@
@@ -75,12 +75,12 @@ readme: $(VENV) ## Fill in generated parts of README and docs
 	cog -P -I . -r $(FILLED)
 
 check: $(VENV) ## Check format, style, types, run table and docs
+	python -m experiments.check
 	@cog -P -I . --check --check-fail-msg='run `make readme`' $(FILLED)
 	ruff format --check
 	ruff check
 	cd $(SCRIPTS) && deno fmt --quiet --check && deno lint --quiet && deno check --quiet scripts
 	mypy
-	python -m experiments.check
 
 format: $(VENV) ## Format the code
 	ruff check --fix

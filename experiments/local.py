@@ -32,8 +32,9 @@ def run_all(jobs: int, collector: Collector, remaining: list[str], signals: Sign
         idle = [new_worker(f"{number}") for number in range(at_once)]
         while signals.received is None:
             while idle and queued:
-                running[queued[0]] = idle.pop(0)
-                running[queued[0]].start(collector.runs[queued.popleft()])
+                name = queued.popleft()
+                running[name] = idle.pop(0)
+                running[name].start(collector.runs[name])
             status.show(len(remaining), running, queued, failed)
             if not running:
                 return

@@ -260,7 +260,7 @@ def required_versions() -> dict[str, str]:
     """
     distributions = packages_distributions()
     needed = (distributions[name][0] for name in NEEDED)
-    return {name: node.installed_version(name) for name in ("processor", "dvc", *needed)}
+    return {name: node.installed_version(name) for name in ("processor", *needed)}
 
 
 def resources(gpu: bool) -> dict[str, int]:

@@ -4,7 +4,8 @@
 class UserError(Exception):
     """A mistake its reader can mend.
 
-    The message is one line: the key or file, the value, what is allowed, what to do.
+    The message is one line, or one for each of several sources: the key or file, the value, what
+    is allowed, what to do.
     """
 
 
