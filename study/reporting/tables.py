@@ -298,9 +298,12 @@ def open_check(check: CheckResult, names: Mapping[str, str], margin: float) -> s
     a, b, metric = names[check.of], names[check.than], findings.metric_title(check.metric)
     assert check.interval
     between = interval(check.interval, findings.check_decimals(check, margin), sign=True)
+    low, high = check.interval
     at = {"equivalent": f" at ±{margin:g}", "not_higher": f" at +{margin:g}"}
+    # About a margin: whether there is a difference may be clear.
+    side = " above 0, but" if low > 0 else " below 0, but" if high < 0 else ""
     return (
-        f"{metric}, {a} − {b}: {between} {difference_unit(check)}, too close to"
+        f"{metric}, {a} − {b}: {between} {difference_unit(check)},{side} too close to"
         f" call{at.get(check.relation, '')} with {check.n} seeds."
     )
 

@@ -77,6 +77,18 @@ def test_interval_shows_on_which_side_of_a_limit_it_ends(
     assert text in tables.open_checks(claim("it", "inconclusive", result), NAMES, 0.1)[0]
 
 
+@pytest.mark.parametrize(
+    ("interval", "side"),
+    [((0.05, 0.26), "above 0"), ((-0.31, -0.06), "below 0"), ((-0.02, 0.16), None)],
+)
+def test_open_check_at_the_margin_says_if_there_is_a_difference(
+    interval: tuple[float, float], side: str | None
+) -> None:
+    result = replace(check("equivalent", verdict="inconclusive"), interval=interval)
+    (text,) = tables.open_checks(claim("it", "inconclusive", result), NAMES, 0.1)
+    assert [each for each in ("above 0", "below 0") if each in text] == ([side] if side else [])
+
+
 def test_open_checks_are_those_that_keep_a_claim_inconclusive() -> None:
     relations: tuple[Relation, ...] = ("higher", "equivalent", "not_higher")
     open_ones = [check(relation, verdict="inconclusive") for relation in relations]
