@@ -69,9 +69,10 @@ def headline(results: Results) -> str:
     """Return the sentence that sums it up."""
     comparison, cores = results["comparison"], results["machine"]["cores"]
     count, study = len(comparison["models"]), comparison["study"]
+    minutes = study["project_seconds"] / 60
     return (
-        f"On {cores} cores, training all {count} models takes {study['project_seconds'] / 60:.0f}"
-        f" minutes: {study['speedup']:.0f} times as fast as a plain PyTorch loop."
+        f"On {cores} cores, training all {count} models once takes {minutes:.0f} minutes:"
+        f" {study['speedup']:.0f} times as fast as a plain PyTorch loop."
     )
 
 

@@ -108,14 +108,13 @@ def named(
     return next((each for each in configurations if each.configuration == name), None)
 
 
-def wrongly_ranked(configurations: Sequence[ConfigurationStats]) -> float | None:
+def wrongly_ranked(configurations: Sequence[ConfigurationStats]) -> list[float]:
     """Return the probability that single runs of two configurations are not ordered as their means.
 
-    It is the mean of all pairs, ties counted half; None without a pair.
+    There is one for each pair, ties counted half.
     """
     pairs = combinations(sorted(configurations, key=lambda each: each.accuracy), 2)
-    wrong = [statistics.p_superior(low.accuracies, high.accuracies) for low, high in pairs]
-    return statistics.mean(wrong).mean if wrong else None
+    return [statistics.p_superior(low.accuracies, high.accuracies) for low, high in pairs]
 
 
 def epoch_bands(

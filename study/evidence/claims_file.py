@@ -76,6 +76,8 @@ class ClaimsFile(BaseModel):
     """Checks of each claim of our own."""
     titles: dict[str, Annotated[str, Field(min_length=1)]] = {}
     """Each claim in a few words, by its id."""
+    notes: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    """What to know about the checks of a claim, by its id."""
     numbers: tuple[Number, ...] = ()
     control: Control | None = None
 
@@ -141,12 +143,13 @@ def _mistakes(
     for name in file.questions:
         if name in file.claims:
             yield ("questions", name), f"{name} must not be the id of a claim; rename it"
-    for name in file.titles:
-        if name not in {*file.claims, *file.questions}:
-            yield (
-                ("titles", name),
-                f"{quote(name)} is neither in claims nor in questions; remove it",
-            )
+    for group, texts in (("titles", file.titles), ("notes", file.notes)):
+        for name in texts:
+            if name not in {*file.claims, *file.questions}:
+                yield (
+                    (group, name),
+                    f"{quote(name)} is neither in claims nor in questions; remove it",
+                )
     for group, claims in (("claims", file.claims), ("questions", file.questions)):
         for name, checks in claims.items():
             if name not in file.titles:

@@ -97,7 +97,12 @@ def judge(
     samples = Samples(runs, declared, published.target)
     claims, questions = (
         tuple(
-            replace(claim, title=file.titles[claim.id], quote=quotes.get(claim.id))
+            replace(
+                claim,
+                title=file.titles[claim.id],
+                quote=quotes.get(claim.id),
+                note=file.notes.get(claim.id),
+            )
             for claim in (unjudged(family) if missing else judge_family(family, samples, margin))
         )
         for family in (file.claims, file.questions)

@@ -61,6 +61,8 @@ class Claim:
     """The claim in a few words."""
     quote: str | None = None
     """The words of the write-up; None for a claim of our own."""
+    note: str | None = None
+    """What to know about its checks, if anything."""
     p: float | None = None
     """One-sided p-value of the direction that the runs favor, for or against the claim; None if a
     count decides it, which needs no test."""

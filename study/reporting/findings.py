@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from statistics import mean
 
 from study.evaluation.metrics import METRICS
 from study.evidence.aggregates import ConfigurationStats, wrongly_ranked
@@ -64,19 +65,20 @@ def reproduction(numbers: Sequence[NumberResult], descriptions: Mapping[str, str
         [f"{n} {kind if n == 1 else plural.get(kind, kind)}" for kind, n in counts.items()]
     )
     outside = [each for each in numbers if not each.reproduced]
-    within = "within the 95% prediction interval of our runs"
+    count = len({each.of for each in numbers})
+    runs = "one run" if count == 1 else f"{count} single runs"
+    alike = "look like one of our runs (95% prediction interval)"
     if not outside:
         return (
-            f"**The write-up's numbers reproduce.** All {len(numbers)} ({kinds}, one run each) are"
-            f" {within}."
+            f"**The write-up's numbers reproduce.** All {len(numbers)} ({kinds} of {runs}) {alike}."
         )
     among = listed(
         [f"the {number_name(each, descriptions)} ({number_among(each)})" for each in outside]
     )
     return (
-        f"**Of the write-up's {len(numbers)} numbers** ({kinds}, one run each),"
-        f" **{len(numbers) - len(outside)} reproduce**: they are {within}. Outside: {among}."
-        " About one in 20 is expected outside."
+        f"**Of the write-up's {len(numbers)} numbers** ({kinds} of {runs}),"
+        f" **{len(numbers) - len(outside)} reproduce**: they {alike}. Outside: {among}."
+        " About one in 20 is expected outside, even if nothing differs."
     )
 
 
@@ -103,22 +105,27 @@ def conclusions(whose: str, claims: Sequence[Claim], descriptions: Mapping[str, 
     """
     if not claims:
         return None
-    by_verdict: Mapping[str, list[str]] = {
-        verdict: [titled(claim, descriptions) for claim in claims if claim.verdict == verdict]
-        for verdict in ("supported", "contradicted", "inconclusive")
-    }
-    supported, contradicted, inconclusive = map(len, by_verdict.values())
+    counts = Counter(claim.verdict for claim in claims)
+    supported, contradicted = counts["supported"], counts["contradicted"]
     noun = "claim" if len(claims) == 1 else "claims"
     verb = "is" if supported == 1 else "are"
     text = (
         f"**Of {whose} {len(claims)} {noun}, {supported} {verb} supported, {contradicted}"
-        f" contradicted and {inconclusive} inconclusive.**"
+        f" contradicted and {counts['inconclusive']} inconclusive.**"
     )
-    if contradicted:
-        text += f"\n  - Contradicted: {', '.join(by_verdict['contradicted'])}."
-    if inconclusive:
-        text += f"\n  - Inconclusive: {', '.join(by_verdict['inconclusive'])}."
-    return text
+    others = [claim for claim in claims if claim.verdict != "supported"]
+    return "\n  - ".join([text, *by_verdict(others, descriptions)])
+
+
+def by_verdict(claims: Sequence[Claim], descriptions: Mapping[str, str]) -> list[str]:
+    """Return a list of the claims with each verdict that there is: `Supported: “…”, “….”`.
+
+    `descriptions` are those of configurations, by id.
+    """
+    titles: dict[str, list[str]] = {"supported": [], "contradicted": [], "inconclusive": []}
+    for claim in claims:
+        titles[claim.verdict].append(titled(claim, descriptions))
+    return [f"{verdict.title()}: {', '.join(each)}." for verdict, each in titles.items() if each]
 
 
 def titled(claim: Claim, descriptions: Mapping[str, str]) -> str:
@@ -129,7 +136,10 @@ def titled(claim: Claim, descriptions: Mapping[str, str]) -> str:
     deciding = [check for check in claim.checks if check.verdict == claim.verdict]
     if len(deciding) == len(claim.checks):
         return f"“{claim.title}”"
-    return f"“{claim.title}” ({', '.join(check_text(check, descriptions) for check in deciding)})"
+    adjective = "open" if claim.verdict == "inconclusive" else claim.verdict
+    verb = "is" if len(deciding) == 1 else "are"
+    texts = listed([f"“{check_text(check, descriptions)}”" for check in deciding])
+    return f"“{claim.title}” ({adjective} {verb} {texts})"
 
 
 def check_text(check: CheckResult, descriptions: Mapping[str, str]) -> str:
@@ -160,33 +170,29 @@ def answers(
     if final is None or not about:
         return conclusions("our own", questions, descriptions)
     aim = published.target
-    reached = {"supported": "reached", "contradicted": "missed"}.get(
-        about[0].verdict, "not shown to be reached"
+    reaches = {"supported": "reaches", "contradicted": "misses"}.get(
+        about[0].verdict, "is not shown to reach"
     )
     text = (
-        f"**The write-up's target is {reached}**: more than {aim.accuracy}% with fewer than"
-        f" {aim.parameters:,} parameters. {title(final.model)} has {mean_and_sd(final)}% (mean ±"
-        f" SD of {final.n} seeds) with {final.parameters:,}."
+        f"**{title(final.model)} {reaches} the write-up's target**, more than {aim.accuracy}% with"
+        f" fewer than {aim.parameters:,} parameters: {mean_and_sd(final)}% (mean ± SD of"
+        f" {final.n} seeds) with {final.parameters:,}."
     )
-    others = [
-        f"{titled(claim, descriptions)} is {claim.verdict}"
-        for claim in questions
-        if claim not in about
-    ]
-    return f"{text} {listed(others)}." if others else text
+    others = [claim for claim in questions if claim not in about]
+    return " ".join([text, *by_verdict(others, descriptions)])
 
 
 def lesson(configurations: Sequence[ConfigurationStats], published: WriteUp) -> str | None:
     """Return what single runs hide; None without two models of the write-up."""
     models = [each for each in configurations if each.default and each.model in published.models]
     wrong = wrongly_ranked(models)
-    if wrong is None:
+    if not wrong:
         return None
     return (
-        "**One run can mislead.** Two of the write-up's models, trained once each, are in the"
-        f" opposite order of their means in {number(100 * wrong, 0)}% of cases (mean of all pairs),"
-        " and reporting the best epoch on the test set adds"
-        f" {number(mean_gain(configurations))} points to the accuracy."
+        "**One run can mislead.** If two of the write-up's models are trained once each, the one"
+        f" with the lower mean wins in {number(100 * mean(wrong), 0)}% of cases (mean of all pairs;"
+        f" up to {number(100 * max(wrong), 0)}%). Reporting the best epoch on the test set adds"
+        f" {number(mean_gain(configurations))} points (mean of all runs)."
     )
 
 

@@ -21,7 +21,9 @@ def number(value: float | None, decimals: int = 2) -> str:
     """Return a number with thousands separators and a true minus sign; a dash if it is missing."""
     if value is None or not math.isfinite(value):
         return MISSING
-    return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")
+    # Equal values may differ in their last bits, and must not be rounded in different directions.
+    rounded = round(round(value, 9), decimals) + 0.0
+    return f"{rounded:,.{decimals}f}".replace("-", "−")
 
 
 def signed(value: float | None, decimals: int = 2) -> str:

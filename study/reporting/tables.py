@@ -15,7 +15,7 @@ from study.evidence.held_out import HeldOutRow
 from study.evidence.judging import PILOT
 from study.evidence.statistics import Correct
 from study.evidence.verdicts import CheckResult, Claim, Verdicts
-from study.evidence.write_up import PublishedModel, WriteUp
+from study.evidence.write_up import PublishedModel, Target, WriteUp
 from study.networks import receptive_field
 from study.networks.receptive_field import Row
 from study.reporting import findings
@@ -319,6 +319,41 @@ def by_recipe(evidence: Evidence) -> list[tuple[str, ConfigurationStats, Configu
             ("model-6", "model-6-recipe-4", "model-6"),
         )
         if {plain, new} <= stats.keys()
+    ]
+
+
+def recipe_and_architecture(
+    rows: Sequence[tuple[str, ConfigurationStats, ConfigurationStats]],
+) -> str:
+    """Return what the recipe changes, and the last network compared with others, in sentences.
+
+    `rows` are those of `by_recipe`.
+    """
+    gains = [new.accuracy - plain.accuracy for _, plain, new in rows]
+    name, *last = rows[-1]
+    others = [
+        f"{other} ({each[0].parameters:,} parameters) by "
+        + listed([signed(a.accuracy - b.accuracy, 3) for a, b in zip(last, each, strict=True)])
+        for other, *each in rows[:-1]
+    ]
+    recipe = (
+        f"The recipe of Model 6 changes the mean by {signed(min(gains))} to {signed(max(gains))}"
+        " points."
+    )
+    if not others:
+        return recipe
+    return (
+        f"{recipe} With the same recipe, {name} ({last[0].parameters:,} parameters) differs from"
+        f" {', and from '.join(others)} points."
+    )
+
+
+def on_target(evidence: Evidence, target: Target) -> list[str]:
+    """Return the configurations whose mean accuracy and parameters are those of the target."""
+    return [
+        description(evidence, each.configuration)
+        for each in evidence.configurations
+        if each.accuracy > target.accuracy and each.parameters < target.parameters
     ]
 
 

@@ -97,6 +97,7 @@ def test_numbers_are_those_of_models_and_of_claims() -> None:
         ),
         ("than: model-4}\n", "than: model-9}\n", ("than", "model-9")),
         ("  model-6-reaches-target: Model", "  model-9: Model", ("model-9", "questions")),
+        ("notes:\n", "notes:\n  model-9: It is so.\n", ("model-9", "questions")),
     ],
 )
 def test_read_names_line_and_mistake(old: str, new: str, parts: tuple[str, ...]) -> None:

@@ -50,7 +50,7 @@ def judge(
     claims = tuple(QuotedClaim(name, "It is so.", quoted) for name in file.claims)
     published = replace(PUBLISHED, claims=claims)
     titles = {name: f"Title of {name}" for name in (*file.claims, *file.questions)}
-    file = file.model_copy(update={"titles": titles})
+    file = file.model_copy(update={"titles": titles, "notes": {"ours": "Ours."}})
     declared = [
         {"id": name, "model": "model_4", "description": f"The {name}", "default": name == "model-4"}
         for name in file.configurations or ["model-4"]
@@ -212,8 +212,8 @@ def test_nothing_is_judged_while_seeds_are_missing() -> None:
     )
     judged = judge(file, [*BASE, *shifted(0.3)[:7]])
     assert (judged.runs, judged.missing) == (20, {"changed": 3})
-    words = [(claim.title, claim.quote) for claim in (*judged.claims, *judged.questions)]
-    assert words == [("Title of it", "It is so."), ("Title of ours", None)]
+    texts = [(each.title, each.quote, each.note) for each in (*judged.claims, *judged.questions)]
+    assert texts == [("Title of it", "It is so.", None), ("Title of ours", None, "Ours.")]
     assert (judged.numbers, judged.control) == ((), None)
     for claim in (*judged.claims, *judged.questions):
         assert (claim.verdict, claim.p, claim.checks[0].difference) == ("missing runs", None, None)
@@ -413,5 +413,5 @@ def test_difference_of_the_margin_is_equivalent_in_at_most_5_percent(r: float) -
 def test_plan_declares_the_claims_that_are_judged() -> None:
     plan = (ROOT / "docs/statistics.md").read_text("utf-8")
     (declared,) = re.findall("(?s)```yaml\n(.*?)```", plan)
-    text = f"{declared}\n{yaml.safe_dump({'titles': FILE.titles})}"
+    text = f"{declared}\n{yaml.safe_dump({'titles': FILE.titles, 'notes': FILE.notes})}"
     assert claims_file.read(text, PUBLISHED, EXPERIMENTS) == FILE

@@ -133,6 +133,7 @@ def claim(name: str, verdict: Verdict, *checks: CheckResult) -> Claim:
         verdict=verdict,
         title=f"Title of {name}",
         quote=f"Words of {name}.",
+        note=f"Note on {name}.",
         p=0.03,
         p_adjusted=0.4,
         without_pilot=verdict,
@@ -177,7 +178,9 @@ VERDICTS = Verdicts(
         ),
         claim("target-not-reached", "supported", check("lower", "target")),
     ),
-    questions=(replace(claim("ours", "supported", check("higher", "target")), quote=None),),
+    questions=(
+        replace(claim("ours", "supported", check("higher", "target")), quote=None, note=None),
+    ),
     numbers=(number("accuracy", "model-1"), number("loss", "model-1")),
     control=ControlResult(
         "accuracy", "model-4-b", "model-4-a", 99.0, 99.02, -0.02, (-0.07, 0.03), 0.41, 0.45

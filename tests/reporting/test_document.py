@@ -94,7 +94,7 @@ def test_one_run_is_next_to_the_write_up() -> None:
 
 def test_claims_have_a_block_each_with_verdict_quote_and_checks() -> None:
     block = section(REPORT, "### Title of model-2-better-than-model-1: INCONCLUSIVE")
-    assert "> Words of model-2-better-than-model-1." in block
+    assert "> Words of model-2-better-than-model-1.\n\nNote on model-2-" in block
     _, accuracy, loss, count = cells(block)
     assert accuracy == [
         "Accuracy: Model 2 > Model 1", "99.26, 99.04", "+0.220 (+0.030 to +0.410)",

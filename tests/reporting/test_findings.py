@@ -36,7 +36,7 @@ def test_findings_begin_with_reproduction_conclusions_and_target() -> None:
     )
     assert "reproduce.**" in numbers
     assert "2 claims" in claims
-    assert "target is reached" in target
+    assert "reaches the write-up's target" in target
     assert "%" in lesson
 
 
@@ -45,10 +45,10 @@ def test_reproduction_counts_accuracies_and_losses() -> None:
         [number("accuracy", "model-1"), number("best_accuracy", "model-2")], NAMES
     )
     assert text is not None
-    assert "All 2 (2 accuracies" in text
+    assert "All 2 (2 accuracies of 2 single runs)" in text
     both = findings.reproduction([number("accuracy", "model-1"), number("loss", "model-1")], NAMES)
     assert both is not None
-    assert "(1 accuracy and 1 loss" in both
+    assert "(1 accuracy and 1 loss of one run)" in both
     assert findings.reproduction([], NAMES) is None
 
 
@@ -93,9 +93,9 @@ def test_check_text_names_both_sides(relation: Relation, than: str, text: str) -
 @pytest.mark.parametrize(
     ("verdict", "words"),
     [
-        ("supported", "target is reached"),
-        ("contradicted", "target is missed"),
-        ("inconclusive", "not shown to be reached"),
+        ("supported", "Model 6 reaches the"),
+        ("contradicted", "Model 6 misses the"),
+        ("inconclusive", "Model 6 is not shown to reach the"),
     ],
 )
 def test_answers_begin_with_the_verdict_on_the_target(verdict: Verdict, words: str) -> None:
@@ -108,7 +108,7 @@ def test_answers_begin_with_the_verdict_on_the_target(verdict: Verdict, words: s
     assert text is not None
     for part in (words, "99.4%", "8,000", "7,954", "99.57 ± 0.05", "5 seeds"):
         assert part in text
-    assert "“Title of recipe-helps” is supported" in text
+    assert "Supported: “Title of recipe-helps”." in text
     assert "reaches-target" not in text
     assert findings.answers([], ours, PUBLISHED, NAMES) is None
 
@@ -130,7 +130,7 @@ def test_lesson_is_about_models_of_the_write_up() -> None:
     two = replace(two, accuracies=(99.0, 99.2), best_accuracy=99.2)
     text = findings.lesson([one, two, stats("model-6", 99.57)], PUBLISHED)
     assert text is not None
-    assert "25%" in text
+    assert "25% of cases (mean of all pairs; up to 25%)" in text
     # The gain is 0.2 of two runs, 0.1 of two and 0.03 of five.
     assert "0.08 points" in text
     assert findings.lesson([one], PUBLISHED) is None

@@ -18,6 +18,7 @@ from tests.reporting.report_inputs import (
     check,
     claim,
     count_check,
+    stats,
     study_of,
 )
 
@@ -119,6 +120,27 @@ def test_open_checks_are_those_that_keep_a_claim_inconclusive() -> None:
 )
 def test_p_value_is_shown_with_its_correction(result: CheckResult, text: str) -> None:
     assert tables.p_corrected(result) == text
+
+
+def test_recipe_and_architecture_are_compared() -> None:
+    rows = [
+        ("Model 2", stats("model-2", 99.2, 14_796), stats("model-2-recipe-6", 99.55, 14_796)),
+        ("Model 6", stats("model-6-recipe-4", 99.25), stats("model-6", 99.5, 7_954)),
+    ]
+    text = tables.recipe_and_architecture(rows)
+    assert "+0.25 to +0.35 points" in text
+    assert text.endswith("Model 2 (14,796 parameters) by +0.050 and −0.050 points.")
+    assert "+0.25 to +0.25 points" in tables.recipe_and_architecture(rows[1:])
+
+
+def test_configurations_on_target_are_small_and_accurate() -> None:
+    found = [
+        stats("model-4", 99.41, 7_416),
+        stats("model-5", 99.4, 7_416),
+        stats("model-2", 99.5, 8_000),
+    ]
+    evidence = replace(EVIDENCE, configurations=found)
+    assert tables.on_target(evidence, PUBLISHED.target) == ["Model 4"]
 
 
 def test_curves_have_each_epoch_of_each_model_in_order() -> None:
