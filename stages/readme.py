@@ -1,13 +1,13 @@
-"""The generated parts of README.md. `make readme` inserts them, with cog."""
+"""The generated parts of README.md and docs/. `make readme` inserts them, with cog."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stages import project_files
 from study.evidence import aggregates, claims_file
 from study.evidence.aggregates import ConfigurationStats
 from study.evidence.verdicts import NumberResult
 from study.reporting import findings
-from study.reporting.formats import MISSING, number, row, title
+from study.reporting.formats import MISSING, interval, number, row, title
 
 
 def found() -> str:
@@ -50,6 +50,35 @@ def table(configurations: Sequence[ConfigurationStats], numbers: Sequence[Number
     ]
     names = ("Parameters", "Accuracy (%), mean ± SD", "Seeds", "Write-up, one run", "Reproduced")
     return "\n".join([row("Model", *names), row("---", *5 * ["---:"]), *rows])
+
+
+def records(news: Mapping[str, tuple[str, str, str]]) -> str:
+    """Return the table of records in docs/small-networks.md, in Markdown.
+
+    `news` has, by id of a configuration, the date, the commit that froze it, and what was new.
+    """
+    stats = {each.configuration: each for each in project_files.statistics()}
+    return record_table([(stats[name], *entry) for name, entry in news.items()])
+
+
+def record_table(records: Sequence[tuple[ConfigurationStats, str, str, str]]) -> str:
+    """Return the table of records, each with its date, commit, and what was new."""
+    names = ("Parameters", "Epochs", "Seeds", "Accuracy (%), mean ± SD", "95% CI of the mean")
+    rows = [
+        row(
+            f"{date} (`{commit}`)",
+            f"{title(each.configuration)}: {new}",
+            number(each.parameters, 0),
+            str(each.epochs),
+            str(each.n),
+            f"{number(each.unrounded.mean, 3)} ± {number(each.unrounded.sd, 3)}",
+            interval(each.unrounded.interval, 3),
+        )
+        for each, date, commit, new in records
+    ]
+    return "\n".join(
+        [row("Frozen on (in)", "Record", *names), row(*2 * ["---"], *5 * ["---:"]), *rows]
+    )
 
 
 def published_run(each: ConfigurationStats) -> str:

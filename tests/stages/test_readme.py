@@ -22,3 +22,12 @@ def test_table_has_configurations_next_to_the_write_up() -> None:
 def test_table_says_nothing_of_losses() -> None:
     (*_, only) = readme.table([stats("model-1")], [number("loss", "model-1")]).splitlines()
     assert only.endswith("| – | – |")
+
+
+def test_record_has_its_runs_with_three_decimals() -> None:
+    each = replace(stats("model-6", 99.57, 7954, n=2), accuracies=(99.55, 99.59))
+    *_, only = readme.record_table([(each, "2026-11-27", "5f3a", "wider")]).splitlines()
+    assert only == (
+        "| 2026-11-27 (`5f3a`) | Model 6: wider | 7,954 | 15 | 2 | 99.570 ± 0.028 |"
+        " 99.316 to 99.824 |"
+    )
