@@ -30,7 +30,7 @@ class Axis:
     @classmethod
     def around(cls, values: Iterable[float | None]) -> "Axis":
         """Return an axis that has these values, and a little room on both sides."""
-        known = [each for each in values if each is not None and math.isfinite(each)] or [0.0]
+        known = [each for each in values if each is not None] or [0.0]
         low, high = min(known), max(known)
         room = 0.04 * (high - low) or 0.5
         return cls(low - room, high + room)
@@ -113,10 +113,9 @@ def curves(
     for model, epochs in histories.items():
         if band := by_model.get(model):
             runs = band[0].n
-            points = [(each.lowest, each.mean, each.highest) for each in band]
+            points = [[each.lowest, each.mean, each.highest] for each in band]
         else:
             runs = 1
-            points = [(each.test_accuracy,) * 3 for each in epochs]
-        numbers = [[each if math.isfinite(each) else None for each in point] for point in points]
-        found.append({"title": title(model), "runs": runs, "points": numbers})
+            points = [[each.test_accuracy] * 3 for each in epochs]
+        found.append({"title": title(model), "runs": runs, "points": points})
     return found

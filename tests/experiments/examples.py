@@ -60,7 +60,9 @@ def finish(name: str, momentum: float | None = None, **metrics: float | None) ->
         paths.metrics(run.model): json.dumps(
             {key: value for key, value in written.items() if value is not None}
         ),
-        paths.history(run.model): history.to_csv([Epoch(0, 0.5, 97, 0.25, 0.125, 98.1)]),
+        paths.history(run.model): history.to_csv(
+            [Epoch(number, 0.5, 97, 0.25, 0.125, 98.1) for number in range(run.recipe.epochs)]
+        ),
     }
     for path, text in files.items():
         write(path, text)

@@ -31,7 +31,7 @@ def test_collector_adds_finished_runs(folder: str, monkeypatch: pytest.MonkeyPat
     assert row.revision == git.call("rev-parse", "HEAD").strip()
     assert (row.metrics["accuracy"], row.metrics["loss"]) == ("98.10", "0.0512")
     assert (row.metrics["last_epochs_std"], row.metrics["parameters"]) == ("1.500", "2")
-    assert row.test_accuracies == (98.1,)
+    assert row.test_accuracies == (98.1, 98.1, 98.1)
 
 
 def test_collector_keeps_rows_without_an_experiment() -> None:

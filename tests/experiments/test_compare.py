@@ -19,7 +19,6 @@ from tests.errors import message_of
 from tests.evidence.hand_made import rows
 from tests.reporting.report_inputs import METRICS
 
-NAN = float("nan")
 Printed = Callable[[str, str], dict[str, list[str]]]
 
 
@@ -38,7 +37,7 @@ def set_runs(runs: list[Row]) -> None:
     paths.RUNS.write_text(run_table.to_csv(runs), encoding="utf-8")
 
 
-def set_metrics(model: str, **values: float) -> None:
+def set_metrics(model: str, **values: float | None) -> None:
     write(paths.metrics(model), json.dumps(values))
 
 
@@ -90,9 +89,9 @@ def test_model_outside_the_write_up_leaves_out_its_lines(printed: Printed) -> No
     assert not [name for name in shown if "write-up" in name]
 
 
-def test_diverged_run_and_validation_images_are_shown(printed: Printed) -> None:
+def test_missing_loss_and_validation_images_are_shown(printed: Printed) -> None:
     assert "Validation images, one run" not in printed("model_1", "model_3")
-    set_metrics("model_3", accuracy=98.0, loss=NAN, validation_images=5_000)
+    set_metrics("model_3", accuracy=98.0, loss=None, validation_images=5_000)
     shown = printed("model_1", "model_3")
     assert shown["Loss, one run (nats)"] == ["0.0293", "–", "–"]
     assert shown["Validation images, one run"] == ["–", "5,000"]

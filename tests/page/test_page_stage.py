@@ -123,6 +123,6 @@ def test_page_with_missing_runs_judges_nothing(copy: PageStudy) -> None:
 def test_page_without_runs_and_metrics_is_written(copy: PageStudy) -> None:
     (copy.folder / paths.RUNS).write_text(run_table.to_csv([]), encoding="utf-8")
     for name in models.names():
-        (copy.folder / paths.metrics(name)).write_text('{"accuracy": NaN}', encoding="utf-8")
+        (copy.folder / paths.metrics(name)).write_text("{}", encoding="utf-8")
     copy.run(page.main)
     assert "Every configuration" not in copy.page.read_text("utf-8")

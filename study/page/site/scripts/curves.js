@@ -6,7 +6,7 @@ const HEIGHT = 340;
 const MARGIN = { top: 12, right: 12, bottom: 40, left: 48 };
 
 /**
- * @typedef {{ title: string, runs: number, points: (number | null)[][] }} Curve
+ * @typedef {{ title: string, runs: number, points: [number, number, number][] }} Curve
  */
 
 export class Curves {
@@ -89,18 +89,13 @@ export class Curves {
       const isFaint = this.isOn[this.pointedAt] && index !== this.pointedAt;
       const group = shape("g", { class: isFaint ? "curve is-faint" : "curve" });
       /** @type {SVGElement} */ (group).style.setProperty("--hue", hue(index, this.curves.length));
-      const known = points.flatMap(([lowest, mean, highest], epoch) =>
-        lowest === null || mean === null || highest === null
-          ? []
-          : [{ epoch, lowest, mean, highest }]
-      );
-      const above = known.map((each) => `${x(each.epoch)},${y(each.highest)}`);
-      const below = known.map((each) => `${x(each.epoch)},${y(each.lowest)}`).reverse();
+      const above = points.map(([, , highest], epoch) => `${x(epoch)},${y(highest)}`);
+      const below = points.map(([lowest], epoch) => `${x(epoch)},${y(lowest)}`).reverse();
       group.append(
         shape("polygon", { class: "band", points: [...above, ...below].join(" ") }),
         shape("polyline", {
           class: "line",
-          points: known.map((each) => `${x(each.epoch)},${y(each.mean)}`).join(" "),
+          points: points.map(([, mean], epoch) => `${x(epoch)},${y(mean)}`).join(" "),
         }),
       );
       clip.append(group);
@@ -157,7 +152,7 @@ export class Curves {
     document.querySelectorAll(".switch-value").forEach((each, index) => {
       const { points } = this.curves[index];
       const point = this.epoch === null ? points.at(-1) : points[this.epoch];
-      each.textContent = point?.[1]?.toFixed(2) ?? "–";
+      each.textContent = point?.[1].toFixed(2) ?? "–";
     });
     const shown = this.epoch === null ? "the last epoch" : `epoch ${this.epoch + 1}`;
     this.svg.setAttribute("aria-valuenow", String((this.epoch ?? this.last) + 1));
@@ -181,9 +176,7 @@ export class Curves {
  * @returns {[number, number]}
  */
 function limits(curves) {
-  const values = curves.flatMap(({ points }) =>
-    points.slice(Math.floor(points.length / 2)).flat().filter((value) => value !== null)
-  );
+  const values = curves.flatMap(({ points }) => points.slice(Math.floor(points.length / 2)).flat());
   const [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 100];
   const room = 0.06 * (high - low) || 0.5;
   return [low - room, high + room];
