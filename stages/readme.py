@@ -55,10 +55,11 @@ def table(configurations: Sequence[ConfigurationStats], numbers: Sequence[Number
 def records(news: Mapping[str, tuple[str, str, str]]) -> str:
     """Return the table of records in docs/small-networks.md, in Markdown.
 
-    `news` has, by id of a configuration, the date, the commit that froze it, and what was new.
+    `news` has, by id of a configuration, the date, the commit that froze it, and what was new; one
+    without runs is left out, as in a study that has replaced the run table.
     """
     stats = {each.configuration: each for each in project_files.statistics()}
-    return record_table([(stats[name], *entry) for name, entry in news.items()])
+    return record_table([(stats[name], *new) for name, new in news.items() if name in stats])
 
 
 def record_table(records: Sequence[tuple[ConfigurationStats, str, str, str]]) -> str:
