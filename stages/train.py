@@ -1,7 +1,10 @@
 """Train one model by its recipe."""
 
+import importlib
 import math
 import os
+
+import numpy as np
 
 from stages import paths
 from stages.command import model_argument, run
@@ -13,8 +16,9 @@ from study.evaluation import evaluator
 from study.recipes import recipe_file
 from study.training import history, trainers, weights_file
 from study.training.checkpoint import Checkpoint
+from study.training.distillation import TaughtTrainer
 from study.training.history import Epoch
-from study.training.trainer import DivergedError, initialize
+from study.training.trainer import DivergedError, Trainer, initialize
 
 
 def main() -> None:
@@ -26,7 +30,12 @@ def main() -> None:
     recipe = recipe_file.from_text(str(paths.recipe(model)), read_text(paths.recipe(model)))
     train_set = mnist.read_training_set(paths.MNIST, recipe.train_images, recipe.validation_images)
     images, labels = mnist.read_evaluation_set(paths.MNIST, recipe.validation_images)
-    trainer = trainers.trainer(initialize(model, recipe), train_set, recipe)
+    network = initialize(model, recipe)
+    temperature = getattr(importlib.import_module(f"models.{model}"), "TEMPERATURE", None)
+    trainer: Trainer = trainers.trainer(network, train_set, recipe)
+    if temperature is not None:
+        answers = np.load("data/answers.npy")
+        trainer = TaughtTrainer(network, train_set, recipe, answers, temperature)
     checkpoint = Checkpoint(paths.checkpoint(model), model, recipe)
     resume = resumes()
     epochs = checkpoint.load(trainer) if resume else []

@@ -7,7 +7,7 @@ from torch import nn
 
 from study.engine import direct, mean, pointwise, taps, winograd
 from study.engine.epilogue import fold_norm, fold_norm_gradient
-from study.engine.loss import cross_entropy
+from study.engine.loss import cross_entropy, imitate
 from study.engine.memory import Arrays, Bytes, Doubles, Floats, Labels, Memory
 from study.engine.optimizer import descend, move
 from study.engine.plan import (
@@ -116,8 +116,12 @@ class Engine:
         learning_rate: float,
         momentum: float,
         weight_decay: float = 0.0,
+        answers: Floats | None = None,
+        temperature: float = 1.0,
     ) -> tuple[float, int]:
         """Train on images uint8 [n, 28, 28] and labels int64 [n], with n up to the batch size.
+
+        With the logits `answers` [n, classes] of a teacher, imitate these instead of the labels.
 
         `rng_state` generates the dropout masks and is advanced. Returns the sum of the negative
         log-likelihoods, in nats, and the number of correct predictions, both before the step and
@@ -128,6 +132,8 @@ class Engine:
         self.doubles[:] = 0
         logits, gradient = self.forward(images, rng_state), self.rows("g", len(labels))
         result = cross_entropy(logits, labels, self.classes, gradient)
+        if answers is not None:
+            imitate(logits, answers, self.classes, temperature, gradient)
         self.backward(images)
         descend(
             self.trained, self.gradient, self.velocity, self.decayed,

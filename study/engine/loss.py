@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from study.engine.compilation import entry, kernel
-from study.engine.memory import Floats, Labels
+from study.engine.memory import Doubles, Floats, Labels
 
 TAYLOR = np.array([1 / math.factorial(i) for i in range(13, -1, -1)])
 POWERS = np.array([math.ldexp(1.0, -i) for i in range(1075)])
@@ -90,3 +90,35 @@ def cross_entropy(
                 one = 1.0 if c == labels[row] else 0.0
                 gradient[row, c] = np.float32((powers[c] / total - one) / n)
     return loss, correct
+
+
+@entry
+def imitate(
+    logits: Floats, answers: Floats, classes: int, temperature: float, gradient: Floats
+) -> None:
+    """Set `gradient` to that of the mean distance from a teacher's logits `answers` [n, classes].
+
+    The distance is T² KL(softmax(answers / T), softmax(logits / T)) with the temperature T: Hinton
+    et al. 2015, "Distilling the Knowledge in a Neural Network", section 2.1.
+    """
+    n = len(logits)
+    own, taught = np.zeros(classes), np.zeros(classes)
+    for row in range(n):
+        softmax(logits[row], temperature, own)
+        softmax(answers[row], temperature, taught)
+        for c in range(classes):
+            gradient[row, c] = np.float32(temperature * (own[c] - taught[c]) / n)
+
+
+@kernel
+def softmax(logits: Floats, temperature: float, probabilities: Doubles) -> None:
+    """Set `probabilities` to the softmax of as many logits, divided by the temperature."""
+    classes = len(probabilities)
+    largest, total = np.float64(logits[0]), 0.0
+    for c in range(1, classes):
+        largest = max(largest, np.float64(logits[c]))
+    for c in range(classes):
+        probabilities[c] = exp((np.float64(logits[c]) - largest) / temperature)
+        total += probabilities[c]
+    for c in range(classes):
+        probabilities[c] /= total
