@@ -28,7 +28,7 @@ class StatusLine:
         self.counts = ""
 
     def finish(self, name: str) -> None:
-        """Record how long one of the runs took that were running and have succeeded."""
+        """Record how long a run has taken; `show` has seen it running, and it has succeeded."""
         run, seconds = self.runs[name], time.monotonic() - self.starts[name]
         self.finished += 1
         self.rates[run.configuration] = seconds / run.recipe.epochs

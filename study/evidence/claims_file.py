@@ -171,7 +171,7 @@ def _mistakes(
         yield ("control",), mistake
     for name in file.configurations:
         if len(ids[name]) == 1:
-            yield (), f"{name} must have at least two seeds in experiments.yaml, got {ids[name][0]}"
+            yield (), f"{name} must have at least two seeds in experiments.yaml, got one"
 
 
 def _mistake(check: Check, ids: Collection[str]) -> str | None:

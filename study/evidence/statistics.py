@@ -85,7 +85,7 @@ class Difference:
 
 
 def difference(a: ArrayLike, b: ArrayLike | float) -> Difference:
-    """Return the differences of the means of independent runs, along the last axis: [..., n].
+    """Return the differences of the means of independent runs, along the last axis: [..., n > 1].
 
     Welch 1947, "The generalization of 'Student's' problem when several different population
     variances are involved", Biometrika 34:28. If `b` is a number, Student's test of one sample.
@@ -106,8 +106,6 @@ def _mean_and_square(values: ArrayLike) -> tuple[Floats, Floats, int]:
     """Return means, squared standard errors and degrees of freedom along the last axis."""
     sample = np.asarray(values, float)
     n = sample.shape[-1]
-    if n == 1:
-        return sample[..., 0], np.full(sample.shape[:-1], np.nan), 0
     # All the same: without the rounding error of the mean, which would count as spread.
     variance = np.where(np.ptp(sample, axis=-1) == 0, 0.0, sample.var(axis=-1, ddof=1))
     return sample.mean(axis=-1), variance / n, n - 1

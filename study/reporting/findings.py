@@ -150,8 +150,8 @@ def check_text(check: CheckResult, descriptions: Mapping[str, str]) -> str:
 
 
 def check_decimals(check: CheckResult, margin: float) -> int:
-    """Return the decimals of a check's interval that show its verdict."""
-    limits = {"not_higher": [margin], "equivalent": [-margin, margin]}.get(check.relation, [0.0])
+    """Return the decimals of a check's interval that show its ends beside 0 and the margin."""
+    limits = (-margin, 0.0, margin)
     return decimals_apart(check.interval or (), limits, METRICS[check.metric].decimals + 1)
 
 

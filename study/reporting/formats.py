@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 MISSING = "–"
 """Shown for a value that is absent or not a number."""
@@ -32,15 +32,15 @@ def signed(value: float | None, decimals: int = 2) -> str:
     return f"+{written}" if written[0].isdigit() else written
 
 
-def decimals_apart(values: Iterable[float], limits: Collection[float], decimals: int) -> int:
+def decimals_apart(values: Iterable[float], limits: Iterable[float], decimals: int) -> int:
     """Return how many decimals show on which side of the limits values are: these or one more."""
-    same = any(round(value - limit, decimals) == 0 for value in values for limit in limits)
-    return decimals + same
+    limits = {round(limit, decimals) for limit in limits}
+    return decimals + any(round(value, decimals) in limits for value in values)
 
 
 def interval(bounds: tuple[float, float] | None, decimals: int = 2, sign: bool = False) -> str:
     """Return the bounds of an interval: `98.42 to 98.87`; a dash if it is missing."""
-    if bounds is None or not all(map(math.isfinite, bounds)):
+    if bounds is None:
         return MISSING
     low, high = (signed(each, decimals) if sign else number(each, decimals) for each in bounds)
     return f"{low} to {high}"

@@ -103,6 +103,8 @@ class ModelRow:
     name: str
     metrics: Metrics
     """Metrics of one run."""
+    epochs: int
+    """Of the runs behind the statistics; of that one without them."""
     seeds: ConfigurationStats | None
     """Statistics over seeds; None without such runs."""
     published: PublishedModel
@@ -163,6 +165,7 @@ def model_rows(models: Models, evidence: Evidence, published: WriteUp) -> list[M
         ModelRow(
             name=name,
             metrics=metrics,
+            epochs=seeds[name].epochs if name in seeds else len(models.histories[name]),
             seeds=seeds.get(name),
             published=published.models.get(name, UNPUBLISHED),
         )

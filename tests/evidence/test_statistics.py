@@ -56,16 +56,6 @@ def test_difference_of_values_without_spread_is_exact() -> None:
     assert [same.p_above(0), same.p_below(0)] == [1, 1]
 
 
-def test_difference_of_one_run_shows_nothing() -> None:
-    for found in (
-        statistics.difference([99.1], [99.0, 99.2]),
-        statistics.difference([99.0, 99.2], [99.1]),
-        statistics.difference([99.1], 99.4),
-    ):
-        assert [found.p_above(0), found.p_below(0)] == [1, 1]
-        assert np.isnan(found.interval(0.05)).all()
-
-
 def test_prediction_interval_matches_montgomery_and_runger() -> None:
     """Load at failure of 22 specimens: 6.16 to 21.26.
 

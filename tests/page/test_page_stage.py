@@ -95,7 +95,7 @@ def test_page_shows_the_verdicts_with_their_intervals(copy: PageStudy) -> None:
     copy.run(page.main)
     text = copy.page.read_text("utf-8")
     assert "<q>2 &gt; 1, &lt;b&gt;they&lt;/b&gt; say</q>" in text
-    assert "+0.200 (+0.100 to +0.300) points" in text
+    assert "+0.2000 (+0.1000 to +0.3000) points" in text
     assert "Model 4 (rotation) &gt; Model 1" in text
     assert '<span class="claim-title">It is &lt;b&gt;better&lt;/b&gt;</span>' in text
     assert '<span class="claim-title">Is &lt;it&gt; so?</span>' in text

@@ -45,10 +45,10 @@ def test_reproduction_counts_accuracies_and_losses() -> None:
         [number("accuracy", "model-1"), number("best_accuracy", "model-2")], NAMES
     )
     assert text is not None
-    assert "All 2 (2 accuracies of 2 single runs)" in text
+    assert all(part in text for part in ("All 2", "2 accuracies", "2 single runs"))
     both = findings.reproduction([number("accuracy", "model-1"), number("loss", "model-1")], NAMES)
     assert both is not None
-    assert "(1 accuracy and 1 loss of one run)" in both
+    assert all(part in both for part in ("1 accuracy", "1 loss", "one run"))
     assert findings.reproduction([], NAMES) is None
 
 
@@ -130,7 +130,7 @@ def test_lesson_is_about_models_of_the_write_up() -> None:
     two = replace(two, accuracies=(99.0, 99.2), best_accuracy=99.2)
     text = findings.lesson([one, two, stats("model-6", 99.57)], PUBLISHED)
     assert text is not None
-    assert "25% of cases (mean of all pairs; up to 25%)" in text
+    assert text.count("25%") == 2  # the mean of all pairs, and the largest
     # The gain is 0.2 of two runs, 0.1 of two and 0.03 of five.
     assert "0.08 points" in text
     assert findings.lesson([one], PUBLISHED) is None

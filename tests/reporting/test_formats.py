@@ -39,7 +39,6 @@ def test_estimate_has_its_interval_if_there_is_one() -> None:
     assert formats.estimate(98.646, (98.423, 98.868)) == "98.65 (98.42 to 98.87)"
     assert formats.estimate(-0.1, (-0.3, 0.109), 3, sign=True) == "−0.100 (−0.300 to +0.109)"
     assert formats.estimate(98.646, None) == "98.65"
-    assert formats.estimate(98.646, (math.nan, math.nan)) == "98.65"
 
 
 def test_p_value_has_as_many_decimals_as_matter() -> None:
